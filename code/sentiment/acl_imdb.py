@@ -1,0 +1,125 @@
+"""The official aclImdb layout, as folders or as the archive that Stanford publishes.
+
+``train/`` and ``test/`` each hold ``pos/`` and ``neg/`` with one review a file, named ID_RATING.txt, and
+``urls_pos.txt``, ``urls_neg.txt`` whose line N (from 0) is the address of the movie that review N is
+about. https://ai.stanford.edu/~amaas/data/sentiment/
+"""
+
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from sentiment.errors import DataError
+from sentiment.formats import LABELS, decode
+
+SENTIMENTS = ("pos", "neg")
+UNLABELLED = "unsup"
+HALVES = ("train", "test")
+
+_REVIEW_ID = re.compile(r"(\d+)_\d+\.txt")
+_MOVIE_ID = re.compile(r"tt\d+")
+_TAR_SUFFIXES = (".tar.gz", ".tgz", ".tar")
+
+
+class ReviewFile(NamedTuple):
+    """One review that is a file of its own; ``movie`` is None where the layout does not tell it."""
+
+    name: str
+    text: str
+    label: int
+    movie: str | None
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name is that of an archive."""
+    return path.name.endswith(_TAR_SUFFIXES)
+
+
+def is_extra(name: str) -> bool:
+    """Whether a file of this name belongs to the official layout without being a review."""
+    return (
+        name in {"README", "imdb.vocab", "imdbEr.txt"}
+        or name.startswith("urls_")
+        or name.endswith("Bow.feat")
+    )
+
+
+def _movies(text: str) -> list[str]:
+    """The movie of each review, from the text of a urls file."""
+    lines = text.split()
+    return [match[0] if (match := _MOVIE_ID.search(line)) else line for line in lines]
+
+
+def _movie_of(name: str, movies: list[str]) -> str | None:
+    match = _REVIEW_ID.fullmatch(name)
+    number = int(match[1]) if match else len(movies)
+    return movies[number] if number < len(movies) else None
+
+
+def _review(path: PurePosixPath, content: bytes, movies: list[str], where: str) -> ReviewFile:
+    if path.suffix != ".txt":
+        raise DataError(f"{where}: unknown format, expected .txt files in {path.parent.name}/")
+    text = decode(content, where)
+    if not text.strip():
+        raise DataError(f"{where}: the text is empty, expected a review")
+    return ReviewFile(where, text, LABELS[path.parent.name], _movie_of(path.name, movies))
+
+
+def read_half(folder: Path) -> Iterator[ReviewFile]:
+    """The labelled reviews of a folder that holds ``pos/`` and ``neg/``, or one of them.
+
+    Raises:
+        DataError: naming the file that is no review.
+    """
+    for sentiment in SENTIMENTS:
+        urls = folder / f"urls_{sentiment}.txt"
+        movies = _movies(decode(urls.read_bytes(), urls)) if urls.is_file() else []
+        reviews = folder / sentiment
+        for path in sorted(reviews.iterdir()) if reviews.is_dir() else []:
+            if not path.name.startswith((".", "_")):
+                yield _review(PurePosixPath(path), path.read_bytes(), movies, str(path))
+
+
+def _members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """The files of an archive, in its order; nothing is written to disk.
+
+    Raises:
+        DataError: the archive is damaged or cut off.
+    """
+    try:
+        with tarfile.open(archive, "r|*") as tar:
+            for member in tar:
+                content = tar.extractfile(member) if member.isfile() else None
+                if content is not None:
+                    yield PurePosixPath(member.name), content.read()
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise DataError(
+            f"{archive}: the archive is damaged or cut off ({error}); upload it again"
+        ) from error
+
+
+def _archive_movies(archive: Path, half: str) -> dict[str, list[str]]:
+    """The movies by sentiment; reads no further than it must."""
+    found: dict[str, list[str]] = {}
+    wanted = {f"urls_{sentiment}.txt": sentiment for sentiment in SENTIMENTS}
+    for path, content in _members(archive):
+        if path.parent.name == half and path.name in wanted:
+            found[wanted[path.name]] = _movies(decode(content, f"{archive}:{path}"))
+            if len(found) == len(SENTIMENTS):
+                break
+    return found
+
+
+def read_archive(archive: Path, half: str) -> Iterator[ReviewFile]:
+    """The labelled reviews of one half of the official archive, "train" or "test".
+
+    Raises:
+        DataError: the archive is damaged, or a file in it is no review.
+    """
+    movies = _archive_movies(archive, half)
+    for path, content in _members(archive):
+        if len(path.parts) >= 3 and path.parts[-3] == half and path.parts[-2] in SENTIMENTS:
+            yield _review(path, content, movies.get(path.parts[-2], []), f"{archive}:{path}")

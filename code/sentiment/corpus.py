@@ -1,0 +1,157 @@
+"""Labelled reviews as word ids, read as a stream: no text stays in memory.
+
+Words get provisional ids in the order in which they are met, since the lookup table is not known before
+the last review has been read. ``encode`` then replaces those ids, in place, by the table's.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentiment.batches import Sequences, truncated
+from sentiment.reviews import Review
+from sentiment.sources import Sources
+from sentiment.vocabulary import Vocabulary
+
+Tokenizer = Callable[[str], list[str]]
+
+
+class WordTable:
+    """Provisional ids of distinct words, in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+
+    def ids(self, words: list[str]) -> list[int]:
+        """One provisional id a word; new words are added."""
+        table = self._ids
+        return [table.setdefault(word, len(table)) for word in words]
+
+    def count(self, corpus: "Corpus") -> NDArray[np.int64]:
+        """[distinct words], how often each occurs in a corpus that is not yet encoded."""
+        return np.bincount(corpus.sequences.ids, minlength=len(self._ids))
+
+    @property
+    def words(self) -> list[str]:
+        """The distinct words, in the order of their provisional ids."""
+        return list(self._ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Reviews as ids, with what is known of each.
+
+    Attributes:
+        sequences: the words of each review.
+        labels: [reviews], 1 for positive, 0 for negative.
+        digests: [reviews], a hash of each text; equal texts have equal ones.
+        sources: [reviews], where each comes from.
+    """
+
+    sequences: Sequences
+    labels: NDArray[np.int8]
+    digests: NDArray[np.uint64]
+    sources: Sources
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, keep: NDArray[np.bool_]) -> "Corpus":
+        """The reviews marked True, in the same order."""
+        lengths = self.sequences.lengths
+        ids = self.sequences.ids[np.repeat(keep, lengths)]
+        offsets = np.concatenate([[0], np.cumsum(lengths[keep])])
+        return Corpus(
+            Sequences(ids, offsets), self.labels[keep], self.digests[keep], self.sources.select(keep)
+        )
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Grows a corpus, in arrays of machine integers."""
+
+    ids: "array[int]" = field(default_factory=lambda: array("i"))
+    offsets: "array[int]" = field(default_factory=lambda: array("q", [0]))
+    labels: "array[int]" = field(default_factory=lambda: array("b"))
+    digests: "array[int]" = field(default_factory=lambda: array("Q"))
+    sources: Sources = field(default_factory=Sources)
+
+    def add(self, review: Review, ids: list[int]) -> None:
+        self.ids.extend(ids)
+        self.offsets.append(len(self.ids))
+        self.labels.append(review.label)
+        self.digests.append(_digest(review.text))
+        self.sources.append(review.source)
+
+    def build(self) -> Corpus:
+        """The corpus; shares the memory."""
+        return Corpus(
+            Sequences(np.asarray(self.ids), np.asarray(self.offsets)),
+            np.asarray(self.labels),
+            np.asarray(self.digests),
+            self.sources,
+        )
+
+
+def _digest(text: str) -> int:
+    raw = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big")
+
+
+def is_held_out(review: Review, fraction: float, seed: int) -> bool:
+    """Whether a review belongs to the validation part; about ``fraction`` of all do.
+
+    Decided by a hash of the seed and the review's movie, or of its text where the movie is not known, so
+    that no movie is on both sides, and shards of one data set agree without talking.
+    """
+    return _digest(f"{seed}:{review.movie or review.text}") < fraction * 2**64
+
+
+def read(reviews: Iterable[Review], tokenize: Tokenizer, table: WordTable) -> Corpus:
+    """A corpus with provisional ids."""
+    builder = _Builder()
+    for review in reviews:
+        builder.add(review, table.ids(tokenize(review.text)))
+    return builder.build()
+
+
+def read_and_split(
+    reviews: Iterable[Review], tokenize: Tokenizer, table: WordTable, fraction: float, seed: int
+) -> tuple[Corpus, Corpus]:
+    """A training and a validation corpus with provisional ids.
+
+    A text that was written about two movies may be hashed to both sides; the validation part then does
+    without it.
+    """
+    training, validation = _Builder(), _Builder()
+    for review in reviews:
+        side = validation if is_held_out(review, fraction, seed) else training
+        side.add(review, table.ids(tokenize(review.text)))
+    kept, held_out = training.build(), validation.build()
+    return kept, held_out.select(~np.isin(held_out.digests, kept.digests))
+
+
+def encode(
+    corpus: Corpus, table: WordTable, vocabulary: Vocabulary, max_length: int, truncate: str
+) -> Sequences:
+    """The sequences of a corpus with the vocabulary's ids, cut to ``max_length``.
+
+    Overwrites the provisional ids: the corpus keeps everything but its sequences.
+    """
+    final = np.array(vocabulary.ids(table.words), np.int32)
+    provisional = corpus.sequences
+    out = provisional.ids
+    offsets = np.zeros(len(corpus) + 1, np.int64)
+    end = 0
+    for i in range(len(corpus)):
+        ids = truncated(final[provisional[i]], max_length, truncate)
+        # Never overtakes what is still to be read: a cut sequence is no longer than before.
+        out[end : end + len(ids)] = ids
+        end += len(ids)
+        offsets[i + 1] = end
+    return Sequences(out[:end], offsets)
+

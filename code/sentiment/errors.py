@@ -1,0 +1,54 @@
+"""Errors that a caller can see, and act on. Anything else that escapes is a bug of ours.
+
+SentimentError
+ +- HyperparameterError   a hyperparameter has an unknown name, a wrong type or a value out of range
+ +- DataError             a channel, a file or a line in it cannot be used
+ +- TrainingError         the training itself cannot go on
+ +- ArtifactError         a model directory is missing, damaged or of another format
+ +- RequestError          a request cannot be answered; carries the HTTP status
+     +- MalformedBody         400
+     +- NotAcceptable         406
+     +- UnsupportedMediaType  415
+"""
+
+
+class SentimentError(Exception):
+    """Base of all. The message says what was wrong, what was expected, and what to do."""
+
+
+class HyperparameterError(SentimentError):
+    """A hyperparameter has an unknown name, a wrong type or a value out of range."""
+
+
+class DataError(SentimentError):
+    """A channel, a file or a line in it cannot be used."""
+
+
+class TrainingError(SentimentError):
+    """The training cannot go on, for example because the loss is no longer a number."""
+
+
+class ArtifactError(SentimentError):
+    """A model directory is missing, damaged or of another format. The message names the file."""
+
+
+class RequestError(SentimentError):
+    """A request cannot be answered; ``status`` is the HTTP status of the answer."""
+
+    status = 400
+
+
+class MalformedBody(RequestError):
+    """The body is not what its content type promises. The message gives reason and position."""
+
+
+class NotAcceptable(RequestError):
+    """None of the media types in the Accept header can be produced."""
+
+    status = 406
+
+
+class UnsupportedMediaType(RequestError):
+    """The content type of the body is none that is understood."""
+
+    status = 415

@@ -1,0 +1,155 @@
+"""Every hyperparameter: its type, default, range and help; and how it is read from what SageMaker sends."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Self
+
+from sentiment.errors import HyperparameterError
+from sentiment.settings import POOLING, TRUNCATE
+from sentiment.text import STOP_WORDS
+
+PRECISION = ("fp32", "bf16")
+
+
+def _number(default: float, low: float, high: float, text: str) -> Any:
+    """A number; of the default's type, int or float."""
+    return field(default=default, metadata={"low": low, "high": high, "help": text})
+
+
+def _choice(default: str, choices: tuple[str, ...], text: str) -> Any:
+    return field(default=default, metadata={"choices": choices, "help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """What a training job can be told. The defaults were chosen by validation accuracy."""
+
+    epochs: int = _number(10, 1, 1_000, "passes over the training reviews, at most")
+    hidden_dim: int = _number(200, 1, 4_096, "width of the LSTM's state")
+    embedding_dim: int = _number(128, 1, 4_096, "width of a word's vector")
+    vocab_size: int = _number(30_000, 3, 10_000_000, 'ids, "no word" and "infrequent word" included')
+    max_length: int = _number(500, 1, 20_000, "words of a review that count")
+    truncate: str = _choice("tail", TRUNCATE, "which words of a longer review count")
+    stop_words: str = _choice("keep-negations", STOP_WORDS, "which stop words are left out")
+    pooling: str = _choice("max", POOLING, "which LSTM outputs decide")
+    batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
+    learning_rate: float = _number(3e-3, 1e-8, 10.0, "highest learning rate of the schedule")
+    weight_decay: float = _number(0.0, 0.0, 10.0, "decoupled weight decay (AdamW)")
+    gradient_clip: float = _number(1.0, 1e-6, 1e6, "largest norm of a step's gradient")
+    dropout: float = _number(0.5, 0.0, 0.95, "share of pooled LSTM outputs dropped in training")
+    embedding_dropout: float = _number(0.3, 0.0, 0.95, "share of word vectors dropped in training")
+    validation_fraction: float = _number(
+        0.1, 0.001, 0.9, "share held out when there is no validation channel"
+    )
+    patience: int = _number(3, 1, 1_000, "epochs without a better validation loss before stopping")
+    precision: str = _choice("fp32", PRECISION, "arithmetic of the network in training")
+    seed: int = _number(1, 0, 2**32 - 1, "of the split, the weights, the batches and the dropout")
+
+    @classmethod
+    def parse(cls, *sources: Mapping[str, Any]) -> Self:
+        """Hyperparameters from names and values as SageMaker, its SDK or a command line sends them.
+
+        Strings may be JSON-encoded, once or twice; ``-`` in a name counts as ``_``. Names that belong
+        to SageMaker (``sagemaker_*``, ``_tuning_objective_metric``) are passed over. Later sources
+        override earlier ones.
+
+        Raises:
+            HyperparameterError: naming every unknown name, wrong type and value out of range.
+        """
+        parsed: dict[str, Any] = {}
+        faults: list[str] = []
+        for source in sources:
+            parsed |= _parse_source(source, faults)
+        if faults:
+            raise HyperparameterError("\n".join(f"hyperparameter {fault}" for fault in faults))
+        return cls(**parsed)
+
+
+def _parse_source(source: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
+    """The values of one source that are in order; what is not is added to ``faults``."""
+    known = {spec.name: spec for spec in fields(Hyperparameters)}
+    parsed: dict[str, Any] = {}
+    for given, value in source.items():
+        name = given.replace("-", "_")
+        if _is_for_sagemaker(given):
+            continue
+        if name not in known:
+            faults.append(f"{given}: there is no such hyperparameter; known: {', '.join(known)}")
+        elif name in parsed:
+            faults.append(f"{given}: given twice, with - and with _; give it once")
+        else:
+            try:
+                parsed[name] = _parse_value(known[name], value)
+            except ValueError:
+                faults.append(f"{given}: {value!r} is not {_allowed(known[name])}")
+    return parsed
+
+
+def parse_command_line(arguments: Sequence[str]) -> dict[str, str]:
+    """Names and values from ``--name value`` or ``--name=value``.
+
+    Raises:
+        HyperparameterError: an argument is neither.
+    """
+    values = {}
+    rest = list(arguments)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if not name.startswith("--") or not (equals or rest):
+            raise HyperparameterError(f"expected --name value on the command line, found {name!r}")
+        values[name.removeprefix("--").replace("-", "_")] = value if equals else rest.pop(0)
+    return values
+
+
+def help_text() -> str:
+    """One line for each hyperparameter: name, default, meaning and what is allowed."""
+    return "\n".join(
+        f"  --{spec.name:<20} {spec.default!s:<15} {spec.metadata['help']}; {_allowed(spec)}"
+        for spec in fields(Hyperparameters)
+    )
+
+
+def _allowed(spec: "Field[Any]") -> str:
+    """What a hyperparameter accepts, in words."""
+    if "choices" in spec.metadata:
+        return f"one of {', '.join(spec.metadata['choices'])}"
+    kind = "an integer" if spec.type is int else "a number"
+    return f"{kind} from {spec.metadata['low']:g} to {spec.metadata['high']:.10g}"
+
+
+def _is_for_sagemaker(name: str) -> bool:
+    return name.startswith("sagemaker_") or name == "_tuning_objective_metric"
+
+
+def _decode(value: Any) -> Any:
+    """Undo JSON encoding: SageMaker sends strings only, and its SDK encodes those once more."""
+    for _ in range(2):
+        if not isinstance(value, str):
+            break
+        try:
+            value = json.loads(value)
+        except ValueError:
+            break
+    return value
+
+
+def _parse_value(spec: "Field[Any]", value: Any) -> Any:
+    """The value in its field's type.
+
+    Raises:
+        ValueError: it is not of the type, or not in the range.
+    """
+    value = _decode(value)
+    if "choices" in spec.metadata:
+        if value not in spec.metadata["choices"]:
+            raise ValueError
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError
+    if not spec.metadata["low"] <= value <= spec.metadata["high"]:
+        raise ValueError
+    if spec.type is int and value != int(value):
+        raise ValueError
+    return int(value) if spec.type is int else float(value)

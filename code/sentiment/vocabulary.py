@@ -1,0 +1,74 @@
+"""The lookup table: words to integers.
+
+Id 0 is "no word" (padding) and id 1 is "infrequent word" (any word that the table does not hold); the
+words themselves follow, the most frequent first.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentiment.errors import ArtifactError
+
+INFREQUENT_WORD = 1
+FIRST_WORD = 2
+
+
+class Vocabulary:
+    """An immutable lookup table.
+
+    Args:
+        words: distinct words; the first one gets id 2.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = tuple(words)
+        self._ids = {word: FIRST_WORD + i for i, word in enumerate(self.words)}
+
+    @classmethod
+    def most_frequent(cls, words: Sequence[str], counts: NDArray[np.int64], vocab_size: int) -> Self:
+        """The table of the most frequent words; equally frequent ones in alphabetical order.
+
+        Args:
+            words: distinct words.
+            counts: [words], how often each occurs; a word that never does is left out.
+            vocab_size: ids at most, the two that are no words included.
+        """
+        present = [i for i in range(len(words)) if counts[i] > 0]
+        present.sort(key=lambda i: (-counts[i], words[i]))
+        return cls([words[i] for i in present[: vocab_size - FIRST_WORD]])
+
+    def __len__(self) -> int:
+        """The number of ids."""
+        return FIRST_WORD + len(self.words)
+
+    def ids(self, words: Iterable[str]) -> list[int]:
+        """One id a word."""
+        get = self._ids.get
+        return [get(word, INFREQUENT_WORD) for word in words]
+
+    def save(self, path: Path) -> None:
+        """Write the table as JSON: ``{"words": [...]}``, in the order of the ids."""
+        path.write_text(json.dumps({"words": self.words}), "utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the table back.
+
+        Raises:
+            ArtifactError: the file cannot be read or is not such a table.
+        """
+        try:
+            content = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{path}: cannot be read as JSON ({error})") from error
+        words = content.get("words") if isinstance(content, Mapping) else None
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ArtifactError(f'{path}: expected {{"words": [...]}} with strings')
+        if len(set(words)) != len(words):
+            raise ArtifactError(f"{path}: a word occurs twice")
+        return cls(words)

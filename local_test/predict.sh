@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Ask the server on this machine about the reviews in a file.
+set -euo pipefail
+
+usage="usage: local_test/predict.sh PAYLOAD [CONTENT_TYPE]
+
+PAYLOAD is a file; CONTENT_TYPE defaults to what its ending says: .json, .jsonl, .csv or .txt.
+SAGEMAKER_BIND_TO_PORT names another port than 8080."
+
+if [[ ${1:-} == -h || ${1:-} == --help || $# -lt 1 || $# -gt 2 ]]; then
+    echo "$usage"
+    [[ ${1:-} == -h || ${1:-} == --help ]]
+    exit
+fi
+payload=$1
+[[ -r $payload ]] || {
+    echo "error: cannot read $payload" >&2
+    exit 1
+}
+case ${2:-$payload} in
+    *.json) content_type=application/json ;;
+    *.jsonl) content_type=application/jsonlines ;;
+    *.csv) content_type=text/csv ;;
+    *.txt) content_type=text/plain ;;
+    *) content_type=${2:-text/plain} ;;
+esac
+
+# Python and not curl, which a bare machine may lack.
+python=$(dirname "${BASH_SOURCE[0]}")/../.venv/bin/python
+[[ -x $python ]] || python=python3
+exec "$python" - "$payload" "$content_type" "${SAGEMAKER_BIND_TO_PORT:-8080}" <<'PYTHON'
+import http.client
+import pathlib
+import sys
+
+payload, content_type, port = sys.argv[1:]
+try:
+    server = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+    server.request("POST", "/invocations", pathlib.Path(payload).read_bytes(), {"Content-Type": content_type})
+    response = server.getresponse()
+    print(response.read().decode())
+except OSError as error:
+    sys.exit(f"error: no answer from port {port} ({error}); is local_test/serve_local.sh running?")
+if response.status != 200:
+    sys.exit(f"error: the server answered {response.status}")
+PYTHON
