@@ -18,7 +18,7 @@ from sagemaker_inference import parameters
 from sagemaker_inference.environment import Environment
 
 from sentiment import payload
-from sentiment.errors import RequestError, UnsupportedMediaType
+from sentiment.errors import RequestError, UnsupportedMediaTypeError
 from sentiment.opt_ml import OptMl
 from sentiment.predictor import Prediction, Predictor
 
@@ -71,7 +71,8 @@ def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes
 
 def _load(gpu: int | None) -> None:
     """Load the model and predict once: a model that cannot do that is not loaded."""
-    global _predictor  # the server knows a handler as a function, so its state is the module's
+    # The server knows a handler as a function, so its state is the module's.
+    global _predictor  # noqa: PLW0603
     device = f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu"
     predictor = Predictor.load(OptMl.from_environment().model, device)
     predictor.predict(["a probe"])
@@ -87,7 +88,7 @@ def _read(item: Mapping[str, Any], headers: Mapping[str, str]) -> _Request | Req
     try:
         if "body" not in item:
             # The server itself takes apart forms, which is what curl sends unless told otherwise.
-            raise UnsupportedMediaType(f"content type {content_type or 'missing'}; {payload.EXPECTED}")
+            raise UnsupportedMediaTypeError(f"content type {content_type or 'missing'}; {payload.EXPECTED}")
         accept = lower.get("accept", "*/*")
         if accept == "*/*" and os.environ.get(parameters.DEFAULT_INVOCATIONS_ACCEPT_ENV):
             accept = Environment().default_accept

@@ -27,7 +27,7 @@ from sentiment.hyperparameters import Hyperparameters, help_text, parse_command_
 from sentiment.model import SentimentLSTM, evaluate
 from sentiment.opt_ml import OptMl
 from sentiment.settings import NetworkSettings
-from sentiment.training import Epoch, fit, set_up_torch
+from sentiment.training import Epoch, check_precision, fit, set_up_torch
 from sentiment.version import version
 
 logger = logging.getLogger("sentiment.train")
@@ -42,8 +42,10 @@ def run(opt_ml: OptMl, arguments: Sequence[str]) -> None:
     """
     start = time.perf_counter()
     hyperparameters = Hyperparameters.parse(opt_ml.hyperparameters(), parse_command_line(arguments))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    check_precision(hyperparameters.precision, device)
     set_up_torch(hyperparameters.seed)
-    logger.info("version %s; %s", version(), hyperparameters)
+    logger.info("version %s; on %s; %s", version(), device, hyperparameters)
     data = datasets.load(opt_ml.channels(), hyperparameters)
     settings = NetworkSettings(
         vocab_size=len(data.vocabulary),
@@ -52,7 +54,7 @@ def run(opt_ml: OptMl, arguments: Sequence[str]) -> None:
         pooling=hyperparameters.pooling,
     )
     network = SentimentLSTM(settings, hyperparameters.dropout, hyperparameters.embedding_dropout)
-    network.to("cuda" if torch.cuda.is_available() else "cpu")
+    network.to(device)
     history = fit(network, data.training, data.held_out["validation"], hyperparameters)
     write_results(opt_ml, hyperparameters, settings, data, network, history)
     logger.info("done in %.0f s; the model is in %s", time.perf_counter() - start, opt_ml.model)
@@ -68,9 +70,7 @@ def write_results(
 ) -> None:
     """Measure the trained network on what was held out, and write everything that the job leaves."""
     logits = {name: evaluate(network, part.sequences) for name, part in data.held_out.items()}
-    metrics = {
-        name: evaluate_logits(logits[name], part.labels) for name, part in data.held_out.items()
-    }
+    metrics = {name: evaluate_logits(logits[name], part.labels) for name, part in data.held_out.items()}
     for name, figures in metrics.items():
         logger.info("%s", results.describe(name, figures))
     summary = results.summary(history, metrics)

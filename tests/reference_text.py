@@ -11,7 +11,8 @@ from nltk import word_tokenize
 
 def reference_words(review: str, leave_out: Collection[str] = frozenset()) -> list[str]:
     """One review to its words."""
-    review = review[:20_000]
+    # Lone surrogates, which no UTF-8 text can hold, count as "?".
+    review = review[:20_000].encode("utf-8", "replace").decode("utf-8")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,0 +1,1 @@
+"""Sentiment of movie reviews: an LSTM, from raw text to probability."""

@@ -5,6 +5,7 @@
 about. https://ai.stanford.edu/~amaas/data/sentiment/
 """
 
+import gzip
 import re
 import tarfile
 import zlib
@@ -21,7 +22,7 @@ HALVES = ("train", "test")
 
 _REVIEW_ID = re.compile(r"(\d+)_\d+\.txt")
 _MOVIE_ID = re.compile(r"tt\d+")
-_TAR_SUFFIXES = (".tar.gz", ".tgz", ".tar")
+_ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
 
 
 class ReviewFile(NamedTuple):
@@ -35,7 +36,7 @@ class ReviewFile(NamedTuple):
 
 def is_archive(path: Path) -> bool:
     """Whether the name is that of an archive."""
-    return path.name.endswith(_TAR_SUFFIXES)
+    return path.name.endswith(_ARCHIVE_SUFFIXES)
 
 
 def is_extra(name: str) -> bool:
@@ -90,15 +91,14 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
         DataError: the archive is damaged or cut off.
     """
     try:
-        with tarfile.open(archive, "r|*") as tar:
+        # gzip.open and not tarfile's own "r|gz", which takes a cut off file for the end of the archive.
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 content = tar.extractfile(member) if member.isfile() else None
                 if content is not None:
                     yield PurePosixPath(member.name), content.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise DataError(
-            f"{archive}: the archive is damaged or cut off ({error}); upload it again"
-        ) from error
+        raise DataError(f"{archive}: the archive is damaged or cut off ({error}); upload it again") from error
 
 
 def _archive_movies(archive: Path, half: str) -> dict[str, list[str]]:

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load, save_file
+from safetensors.numpy import load as deserialize
+from safetensors.numpy import save as serialize
 
 from sentiment.errors import ArtifactError
 from sentiment.settings import NetworkSettings, TextSettings
@@ -75,7 +76,8 @@ def save(artifact: Artifact, folder: Path) -> None:
 
 
 def _write(artifact: Artifact, folder: Path) -> None:
-    save_file(dict(artifact.weights), folder / WEIGHTS_FILE)
+    # Not save_file, whose files only their owner can read.
+    (folder / WEIGHTS_FILE).write_bytes(serialize(dict(artifact.weights)))
     artifact.vocabulary.save(folder / VOCABULARY_FILE)
     settings = {
         "format_version": FORMAT_VERSION,
@@ -169,7 +171,7 @@ def _check_sum(path: Path, sums: Any) -> None:
 
 def _read_weights(path: Path, network: NetworkSettings) -> Weights:
     try:
-        weights = load(path.read_bytes())
+        weights = deserialize(path.read_bytes())
     except SafetensorError as error:
         raise ArtifactError(f"{path}: is no safetensors file ({error})") from error
     expected = network.tensor_shapes()

@@ -70,11 +70,33 @@ class Corpus:
         )
 
 
+class _Tokens:
+    """A growing array of ids. Unlike ``array.array`` it never reserves more than one block."""
+
+    _BLOCK = 2**16
+
+    def __init__(self) -> None:
+        self._ids = np.empty(0, np.int32)
+        self.count = 0
+
+    def extend(self, ids: list[int]) -> None:
+        end = self.count + len(ids)
+        if end > len(self._ids):
+            # The system moves pages, not bytes, when so large an array grows.
+            self._ids.resize(end + self._BLOCK, refcheck=False)
+        self._ids[self.count : end] = ids
+        self.count = end
+
+    @property
+    def array(self) -> NDArray[np.int32]:
+        return self._ids[: self.count]
+
+
 @dataclass(slots=True)
 class _Builder:
     """Grows a corpus, in arrays of machine integers."""
 
-    ids: "array[int]" = field(default_factory=lambda: array("i"))
+    ids: _Tokens = field(default_factory=_Tokens)
     offsets: "array[int]" = field(default_factory=lambda: array("q", [0]))
     labels: "array[int]" = field(default_factory=lambda: array("b"))
     digests: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -82,7 +104,7 @@ class _Builder:
 
     def add(self, review: Review, ids: list[int]) -> None:
         self.ids.extend(ids)
-        self.offsets.append(len(self.ids))
+        self.offsets.append(self.ids.count)
         self.labels.append(review.label)
         self.digests.append(_digest(review.text))
         self.sources.append(review.source)
@@ -90,7 +112,7 @@ class _Builder:
     def build(self) -> Corpus:
         """The corpus; shares the memory."""
         return Corpus(
-            Sequences(np.asarray(self.ids), np.asarray(self.offsets)),
+            Sequences(self.ids.array, np.asarray(self.offsets)),
             np.asarray(self.labels),
             np.asarray(self.digests),
             self.sources,
@@ -154,4 +176,3 @@ def encode(
         end += len(ids)
         offsets[i + 1] = end
     return Sequences(out[:end], offsets)
-

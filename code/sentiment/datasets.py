@@ -70,12 +70,8 @@ def load(channels: Mapping[str, Path], hyperparameters: Hyperparameters) -> Data
         held_out["test"] = corpus.read(read_channel("test", channels["test"]), tokenize, table)
     _check(training_channel, training, held_out["validation"], hyperparameters)
 
-    vocabulary = Vocabulary.most_frequent(
-        table.words, table.count(training), hyperparameters.vocab_size
-    )
-    logger.info(
-        "vocabulary: %d ids, for %d distinct words in all", len(vocabulary), len(table.words)
-    )
+    vocabulary = Vocabulary.most_frequent(table.words, table.count(training), hyperparameters.vocab_size)
+    logger.info("vocabulary: %d ids, for %d distinct words in all", len(vocabulary), len(table.words))
     text = TextSettings(sorted(leave_out), hyperparameters.max_length, hyperparameters.truncate)
     to_examples = partial(_examples, table=table, vocabulary=vocabulary, text=text)
     return Datasets(
@@ -97,9 +93,7 @@ def _training_channel(channels: Mapping[str, Path]) -> str:
     return found[0]
 
 
-def _check(
-    channel: str, training: Corpus, validation: Corpus, hyperparameters: Hyperparameters
-) -> None:
+def _check(channel: str, training: Corpus, validation: Corpus, hyperparameters: Hyperparameters) -> None:
     if len(training) < hyperparameters.batch_size:
         raise DataError(
             f"channel {channel}: {len(training)} reviews to train on are fewer than a batch of "

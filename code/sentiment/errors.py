@@ -6,9 +6,9 @@ SentimentError
  +- TrainingError         the training itself cannot go on
  +- ArtifactError         a model directory is missing, damaged or of another format
  +- RequestError          a request cannot be answered; carries the HTTP status
-     +- MalformedBody         400
-     +- NotAcceptable         406
-     +- UnsupportedMediaType  415
+     +- MalformedBodyError         400
+     +- NotAcceptableError         406
+     +- UnsupportedMediaTypeError  415
 """
 
 
@@ -38,17 +38,17 @@ class RequestError(SentimentError):
     status = 400
 
 
-class MalformedBody(RequestError):
+class MalformedBodyError(RequestError):
     """The body is not what its content type promises. The message gives reason and position."""
 
 
-class NotAcceptable(RequestError):
+class NotAcceptableError(RequestError):
     """None of the media types in the Accept header can be produced."""
 
     status = 406
 
 
-class UnsupportedMediaType(RequestError):
+class UnsupportedMediaTypeError(RequestError):
     """The content type of the body is none that is understood."""
 
     status = 415

@@ -68,9 +68,7 @@ def _lines(path: Path) -> Iterator[str]:
                 yield text.removeprefix("\ufeff") if offset == 0 else text
                 offset += len(line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path}: the gzip file is damaged or cut off ({error}); upload it again"
-        ) from error
+        raise DataError(f"{path}: the gzip file is damaged or cut off ({error}); upload it again") from error
 
 
 def _checked(path: Path, line: int, text: object, label: object) -> Record:

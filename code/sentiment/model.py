@@ -28,9 +28,7 @@ class SentimentLSTM(nn.Module):
     ) -> None:
         super().__init__()
         self.pooling = settings.pooling
-        self.embedding = nn.Embedding(
-            settings.vocab_size, settings.embedding_dim, padding_idx=NO_WORD
-        )
+        self.embedding = nn.Embedding(settings.vocab_size, settings.embedding_dim, padding_idx=NO_WORD)
         self.embedding_dropout = nn.Dropout(embedding_dropout)
         self.lstm = nn.LSTM(settings.embedding_dim, settings.hidden_dim)
         self.dropout = nn.Dropout(dropout)
@@ -40,11 +38,12 @@ class SentimentLSTM(nn.Module):
     def _initialize(self) -> None:
         with torch.no_grad():
             self.embedding.weight.normal_(std=0.1)
-            self.embedding.weight[NO_WORD] = 0
+            self.embedding.weight[NO_WORD].zero_()
             # The forget gate is the second quarter. Starting it open lets gradients reach far back:
             # Jozefowicz, Zaremba and Sutskever, ICML 2015, section 2.2.
             hidden_dim = self.lstm.hidden_size
-            self.lstm.bias_ih_l0[hidden_dim : 2 * hidden_dim].fill_(1.0)
+            forget = slice(hidden_dim, 2 * hidden_dim)
+            self.lstm.get_parameter("bias_ih_l0")[forget].fill_(1.0)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits of a batch.

@@ -6,11 +6,11 @@ A media type may carry parameters and be written in any case. Texts are UTF-8.
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.message import Message
 from typing import Any
 
-from sentiment.errors import MalformedBody, NotAcceptable, UnsupportedMediaType
+from sentiment.errors import MalformedBodyError, NotAcceptableError, UnsupportedMediaTypeError
 from sentiment.predictor import Prediction
 
 JSON = "application/json"
@@ -27,22 +27,20 @@ def decode(body: bytes, content_type: str) -> list[str]:
     """The texts of a request, in order.
 
     Raises:
-        UnsupportedMediaType: ``content_type`` is none that is understood.
-        MalformedBody: the body is not what it promises.
+        UnsupportedMediaTypeError: ``content_type`` is none that is understood.
+        MalformedBodyError: the body is not what it promises.
     """
     media_type, parameters = _parse_media_type(content_type)
     decoder = _DECODERS.get(media_type)
     if decoder is None:
-        raise UnsupportedMediaType(
-            f"content type {media_type or 'missing'}; {EXPECTED}"
-        )
+        raise UnsupportedMediaTypeError(f"content type {media_type or 'missing'}; {EXPECTED}")
     charset = parameters.get("charset", "utf-8").lower()
     if charset not in _UTF8_NAMES:
-        raise UnsupportedMediaType(f"charset {charset}; send UTF-8")
+        raise UnsupportedMediaTypeError(f"charset {charset}; send UTF-8")
     try:
         return decoder(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise MalformedBody(f"the body is not UTF-8 at byte offset {error.start}") from error
+        raise MalformedBodyError(f"the body is not UTF-8 at byte offset {error.start}") from error
 
 
 def encode(predictions: Sequence[Prediction], media_type: str) -> bytes:
@@ -51,24 +49,31 @@ def encode(predictions: Sequence[Prediction], media_type: str) -> bytes:
 
 
 def choose_media_type(accept: str | None, content_type: str) -> str:
-    """The media type of the answer: the one that the Accept header likes best.
+    """The media type of the answer: the one that the Accept header likes best (RFC 9110, 12.5.1).
 
     Where that leaves the choice open, records in lines are answered in lines, and all else in JSON.
 
     Raises:
-        NotAcceptable: it names only media types that cannot be produced.
+        NotAcceptableError: it names only media types that cannot be produced.
     """
     media_type, _ = _parse_media_type(content_type)
     own_choice = media_type if media_type in (JSON_LINES, CSV) else JSON
-    ranges = [_parse_media_type(item) for item in (accept or "*/*").split(",")]
-    ranges.sort(key=lambda item: -_quality(item[1]))
-    for pattern, parameters in ranges:
-        if _quality(parameters) <= 0:
-            continue
-        for candidate in (own_choice, *_ENCODERS):
-            if pattern in ("*/*", candidate, candidate.partition("/")[0] + "/*"):
-                return candidate
-    raise NotAcceptable(f"cannot answer in {accept}; expected one of {', '.join(_ENCODERS)}")
+    ranges = dict(_parse_media_type(item) for item in (accept or "*/*").split(","))
+    best = max((own_choice, *_ENCODERS), key=lambda candidate: _quality(candidate, ranges))
+    if _quality(best, ranges) <= 0:
+        raise NotAcceptableError(f"cannot answer in {accept}; expected one of {', '.join(_ENCODERS)}")
+    return best
+
+
+def _quality(media_type: str, ranges: Mapping[str, Mapping[str, str]]) -> float:
+    """The weight that the most specific of the media ranges gives to a media type."""
+    for pattern in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
+        if pattern in ranges:
+            try:
+                return float(ranges[pattern].get("q", "1"))
+            except ValueError:
+                return 0.0
+    return 0.0
 
 
 def _parse_media_type(header: str) -> tuple[str, dict[str, str]]:
@@ -81,19 +86,12 @@ def _parse_media_type(header: str) -> tuple[str, dict[str, str]]:
     )
 
 
-def _quality(parameters: dict[str, str]) -> float:
-    try:
-        return float(parameters.get("q", "1"))
-    except ValueError:
-        return 0.0
-
-
 def _text(value: Any, where: str) -> str:
     """A text, alone or as an object's "text" or "inputs"."""
     if isinstance(value, dict):
         value = value.get("text", value.get("inputs"))
     if not isinstance(value, str):
-        raise MalformedBody(f'{where}: expected a string, or an object with "text" or "inputs"')
+        raise MalformedBodyError(f'{where}: expected a string, or an object with "text" or "inputs"')
     return value
 
 
@@ -102,9 +100,9 @@ def _parse_json(text: str, where: str = "") -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         position = where or f"line {error.lineno}, "
-        raise MalformedBody(f"{position}column {error.colno}: not JSON ({error.msg})") from error
+        raise MalformedBodyError(f"{position}column {error.colno}: not JSON ({error.msg})") from error
     except (ValueError, RecursionError) as error:
-        raise MalformedBody(f"{where}not JSON ({error})") from error
+        raise MalformedBodyError(f"{where}not JSON ({error})") from error
 
 
 def _decode_json(body: str) -> list[str]:
@@ -113,7 +111,7 @@ def _decode_json(body: str) -> list[str]:
     if isinstance(content, dict):
         name = next((key for key in ("inputs", "instances") if key in content), "")
         if not name:
-            raise MalformedBody('expected an object with "inputs" or "instances", a string or a list')
+            raise MalformedBodyError('expected an object with "inputs" or "instances", a string or a list')
         content = content[name]
     if isinstance(content, list):
         return [_text(item, f"{name}[{i}]") for i, item in enumerate(content)]
@@ -138,20 +136,20 @@ def _decode_csv(body: str) -> list[str]:
     try:
         for number, row in enumerate(rows, start=1):
             if len(row) != 1:
-                raise MalformedBody(
+                raise MalformedBodyError(
                     f"row {number}: {len(row)} columns, expected 1; put each review in double quotes"
                 )
             texts.append(row[0])
     except csv.Error as error:
-        raise MalformedBody(f"row {len(texts) + 1}: {error}; double the quotes in a text") from error
+        raise MalformedBodyError(f"row {len(texts) + 1}: {error}; double the quotes in a text") from error
     if not texts:
-        raise MalformedBody("the body is empty, expected one review a row")
+        raise MalformedBodyError("the body is empty, expected one review a row")
     return texts
 
 
 def _decode_text(body: str) -> list[str]:
     if not body:
-        raise MalformedBody("the body is empty, expected one review")
+        raise MalformedBodyError("the body is empty, expected one review")
     return [body]
 
 

@@ -56,6 +56,6 @@ class Sources:
     def select(self, keep: NDArray[np.bool_]) -> "Sources":
         """The sources marked True, in the same order."""
         selected = Sources()
-        for index in np.flatnonzero(keep):
+        for index in np.flatnonzero(keep).tolist():
             selected.append(self[index])
         return selected

@@ -29,16 +29,12 @@ MAX_CHARACTERS = 20_000
 
 # A void element's end tag is left to the parser: BeautifulSoup ignores "</br>" behind "<br>", so that
 # it does not separate.
-_FORMATTING_TAG = re.compile(
-    r"</?(?:i|b|u|p|em|strong)>|<(?:br|hr) ?/?>", re.ASCII | re.IGNORECASE
-)
+_FORMATTING_TAG = re.compile(r"</?(?:i|b|u|p|em|strong)>|<(?:br|hr) ?/?>", re.ASCII | re.IGNORECASE)
 # Where html.parser may see anything but literal text: the start of a tag, of a declaration, or of a
 # character reference.
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&[A-Za-z#]")
 
-_TO_SPACE = bytes(
-    code if chr(code).isascii() and chr(code).isalnum() else ord(" ") for code in range(256)
-)
+_TO_SPACE = bytes(code if chr(code).isascii() and chr(code).isalnum() else ord(" ") for code in range(256))
 
 
 def _contractions() -> dict[str, tuple[str, str]]:
@@ -57,9 +53,7 @@ STOP_WORDS = ("all", "keep-negations", "none")
 def _is_negation(word: str) -> bool:
     """Whether a stop word negates, whole ("don't") or as the regular expression leaves it ("don", "t")."""
     return (
-        word in {"no", "nor", "not", "t", "ain"}
-        or word.endswith("n't")
-        or f"{word}'t" in _ENGLISH_STOP_WORDS
+        word in {"no", "nor", "not", "t", "ain"} or word.endswith("n't") or f"{word}'t" in _ENGLISH_STOP_WORDS
     )
 
 
@@ -85,7 +79,9 @@ def _without_html(review: str) -> str:
     if not _MARKUP.search(plain):
         return plain
     try:
-        return BeautifulSoup(review, "html.parser").get_text(separator=" ")
+        # BeautifulSoup cannot take the lone surrogates that JSON can carry.
+        parsable = review.encode("utf-8", "replace").decode("utf-8")
+        return BeautifulSoup(parsable, "html.parser").get_text(separator=" ")
     except ParserRejectedMarkup:
         return review
 

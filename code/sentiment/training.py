@@ -64,6 +64,17 @@ def set_up_torch(seed: int) -> None:
         torch.use_deterministic_algorithms(True)
 
 
+def check_precision(precision: str, device: str) -> None:
+    """Refuse arithmetic that the hardware does not have.
+
+    Raises:
+        TrainingError: naming what to use instead.
+    """
+    # What oneDNN, which runs the LSTM on CPUs, needs for bf16: AVX-512.
+    if precision == "bf16" and device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise TrainingError("precision bf16 needs a CPU with AVX-512, or a GPU; use precision fp32 here")
+
+
 def fit(
     network: SentimentLSTM,
     training: Examples,
@@ -117,9 +128,7 @@ def best_epoch(history: list[Epoch]) -> Epoch:
 class _Loop:
     """The optimizer and everything else that lives from step to step."""
 
-    def __init__(
-        self, network: SentimentLSTM, training: Examples, hyperparameters: Hyperparameters
-    ) -> None:
+    def __init__(self, network: SentimentLSTM, training: Examples, hyperparameters: Hyperparameters) -> None:
         self.network = network
         self.training = training
         self.hyperparameters = hyperparameters
@@ -154,9 +163,7 @@ class _Loop:
         return total / len(self.training.labels)
 
     def _batches(self, number: int) -> Iterator[NDArray[np.int64]]:
-        batches = training_batches(
-            self.training.sequences, self.hyperparameters.batch_size, self.generator
-        )
+        batches = training_batches(self.training.sequences, self.hyperparameters.batch_size, self.generator)
         return iter(
             tqdm(
                 batches,
@@ -177,9 +184,7 @@ class _Loop:
         loss = functional.binary_cross_entropy_with_logits(logits.float(), labels)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(
-            self.network.parameters(), self.hyperparameters.gradient_clip
-        )
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.hyperparameters.gradient_clip)
         self.optimizer.step()
         self.schedule.step()
         return loss.item()

@@ -1,0 +1,51 @@
+"""Fixtures that several tests share."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+REVIEWS = ROOT / ".cache" / "reviews.csv"
+
+
+@pytest.fixture(scope="session")
+def real_reviews() -> list[tuple[str, str]]:
+    """The 25,000 real reviews as (text, label); ``tests/run.sh`` fetches them."""
+    assert REVIEWS.is_file(), f"{REVIEWS} is missing; tests/run.sh fetches it"
+    with REVIEWS.open(newline="", encoding="utf-8") as stream:
+        return [(row["text"], row["label"]) for row in csv.DictReader(stream)]
+
+
+@pytest.fixture(scope="session")
+def few_reviews(real_reviews: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """400 real reviews, as many positive as negative."""
+    positive = [review for review in real_reviews if review[1] == "1"]
+    negative = [review for review in real_reviews if review[1] == "0"]
+    return [review for pair in zip(positive[:200], negative[:200], strict=True) for review in pair]
+
+
+def write_csv(path: Path, reviews: list[tuple[str, str]]) -> None:
+    """Write reviews as a CSV with a header."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("text", "label"), *reviews])
+
+
+def make_base(folder: Path, hyperparameters: dict[str, Any], **channels: list[tuple[str, str]]) -> Path:
+    """Lay out a folder as /opt/ml is before training, with a CSV of reviews in each channel."""
+    configuration = {
+        "hyperparameters": hyperparameters,
+        "inputdataconfig": {name: {"TrainingInputMode": "File"} for name in channels},
+        "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"]},
+    }
+    config = folder / "input" / "config"
+    config.mkdir(parents=True)
+    for name, content in configuration.items():
+        (config / f"{name}.json").write_text(json.dumps(content))
+    (folder / "output").mkdir(exist_ok=True)
+    for name, reviews in channels.items():
+        write_csv(folder / "input" / "data" / name / "reviews.csv", reviews)
+    return folder

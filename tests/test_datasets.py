@@ -1,0 +1,90 @@
+"""From channels to examples."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from conftest import write_csv
+from sentiment.datasets import load
+from sentiment.errors import DataError
+from sentiment.hyperparameters import Hyperparameters
+
+REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(200)]
+SMALL = Hyperparameters(batch_size=8, stop_words="none")
+
+
+def channels(folder: Path, **content: list[tuple[str, str]]) -> dict[str, Path]:
+    for name, reviews in content.items():
+        write_csv(folder / name / "r.csv", reviews)
+    return {name: folder / name for name in content}
+
+
+def test_validation_is_held_out(tmp_path: Path) -> None:
+    data = load(channels(tmp_path, training=REVIEWS), SMALL)
+    held_out = len(data.held_out["validation"].labels)
+    assert 5 < held_out < 40
+    assert len(data.training.labels) == 200 - held_out
+
+
+def test_validation_channel_is_used_where_there_is_one(tmp_path: Path) -> None:
+    data = load(channels(tmp_path, train=REVIEWS, validation=REVIEWS[:10]), SMALL)
+    assert len(data.training.labels) == 200
+    assert data.held_out["validation"].labels.tolist() == [0, 1] * 5
+
+
+def test_test_channel_is_held_out(tmp_path: Path) -> None:
+    data = load(channels(tmp_path, training=REVIEWS, test=REVIEWS[:10]), SMALL)
+    assert list(data.held_out) == ["validation", "test"]
+    assert len(data.held_out["test"].labels) == 10
+
+
+def test_vocabulary_is_of_the_training_part_only(tmp_path: Path) -> None:
+    held_out = [("unseen word", "1")]
+    data = load(channels(tmp_path, training=REVIEWS, validation=held_out, test=held_out), SMALL)
+    assert "unseen" not in data.vocabulary.words
+    assert data.held_out["test"].sequences.ids.tolist() == [1, 1]
+
+
+def test_stop_words_are_left_out_and_recorded(tmp_path: Path) -> None:
+    reviews = [(f"the {text}", label) for text, label in REVIEWS]
+    hyperparameters = Hyperparameters(batch_size=8, stop_words="all")
+    data = load(channels(tmp_path, training=reviews), hyperparameters)
+    assert "the" not in data.vocabulary.words
+    assert "the" in data.text.stop_words
+
+
+def test_held_out_review_knows_where_it_comes_from(tmp_path: Path) -> None:
+    data = load(channels(tmp_path, training=REVIEWS, validation=REVIEWS[:2]), SMALL)
+    file, line = data.sources["validation"][1]
+    assert file.endswith("validation/r.csv")
+    assert line == 3
+
+
+def test_channel_of_another_name_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    load(channels(tmp_path, training=REVIEWS, extra=REVIEWS), SMALL)
+    assert "channel extra is not used" in caplog.text
+
+
+@pytest.mark.parametrize("names", [[], ["validation"], ["training", "train"]])
+def test_not_exactly_one_training_channel_is_refused(tmp_path: Path, names: list[str]) -> None:
+    with pytest.raises(DataError, match="expected one channel called training"):
+        load(channels(tmp_path, **dict.fromkeys(names, REVIEWS)), SMALL)
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="channel training: all reviews are positive"):
+        load(channels(tmp_path, training=REVIEWS[1::2]), SMALL)
+
+
+def test_fewer_reviews_than_a_batch_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="fewer than a batch of 64"):
+        load(channels(tmp_path, training=REVIEWS[:40]), Hyperparameters())
+
+
+def test_nothing_held_out_is_refused(tmp_path: Path) -> None:
+    reviews = [("same text", "1"), ("same text", "0")] * 8
+    hyperparameters = Hyperparameters(batch_size=8, validation_fraction=0.001)
+    with pytest.raises(DataError, match="no review was held out"):
+        load(channels(tmp_path, training=reviews), hyperparameters)
