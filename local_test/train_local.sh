@@ -34,7 +34,7 @@ $usage" ;;
     esac
 done
 
-make_venv
+make_venv container
 
 channel=$test_dir/input/data/training
 mkdir -p "$test_dir/input/data"

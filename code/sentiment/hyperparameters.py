@@ -83,7 +83,7 @@ def _parse_source(source: Mapping[str, Any], faults: list[str]) -> dict[str, Any
             try:
                 parsed[name] = _parse_value(known[name], value)
             except ValueError:
-                faults.append(f"{given}: {value!r} is not {_allowed(known[name])}")
+                faults.append(f"{given}: {value!r} is not {allowed(known[name])}")
     return parsed
 
 
@@ -106,12 +106,12 @@ def parse_command_line(arguments: Sequence[str]) -> dict[str, str]:
 def help_text() -> str:
     """One line for each hyperparameter: name, default, meaning and what is allowed."""
     return "\n".join(
-        f"  --{spec.name:<20} {spec.default!s:<15} {spec.metadata['help']}; {_allowed(spec)}"
+        f"  --{spec.name:<20} {spec.default!s:<15} {spec.metadata['help']}; {allowed(spec)}"
         for spec in fields(Hyperparameters)
     )
 
 
-def _allowed(spec: "Field[Any]") -> str:
+def allowed(spec: "Field[Any]") -> str:
     """What a hyperparameter accepts, in words."""
     if "choices" in spec.metadata:
         return f"one of {', '.join(spec.metadata['choices'])}"

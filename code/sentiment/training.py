@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -92,7 +91,7 @@ def fit(
     Raises:
         TrainingError: the loss is no longer a finite number.
     """
-    loop = _Loop(network, training, hyperparameters)
+    loop = TrainingLoop(network, training, hyperparameters)
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
     best_loss = float("inf")
@@ -125,7 +124,7 @@ def best_epoch(history: list[Epoch]) -> Epoch:
     return min(history, key=lambda epoch: epoch.validation_loss)
 
 
-class _Loop:
+class TrainingLoop:
     """The optimizer and everything else that lives from step to step."""
 
     def __init__(self, network: SentimentLSTM, training: Examples, hyperparameters: Hyperparameters) -> None:
@@ -152,8 +151,15 @@ class _Loop:
         """One pass over the training reviews; returns their mean loss."""
         self.network.train()
         total = 0.0
-        for indices in self._batches(number):
-            loss = self._step(indices)
+        progress = tqdm(
+            self.batches(),
+            desc=f"epoch {number}/{self.hyperparameters.epochs}",
+            unit="batch",
+            leave=False,
+            disable=not sys.stderr.isatty(),
+        )
+        for indices in progress:
+            loss = self.step(indices)
             if not np.isfinite(loss):
                 raise TrainingError(
                     f"the training loss is {loss} in epoch {number}; try a lower learning_rate "
@@ -162,19 +168,11 @@ class _Loop:
             total += loss * len(indices)
         return total / len(self.training.labels)
 
-    def _batches(self, number: int) -> Iterator[NDArray[np.int64]]:
-        batches = training_batches(self.training.sequences, self.hyperparameters.batch_size, self.generator)
-        return iter(
-            tqdm(
-                batches,
-                desc=f"epoch {number}/{self.hyperparameters.epochs}",
-                unit="batch",
-                leave=False,
-                disable=not sys.stderr.isatty(),
-            )
-        )
+    def batches(self) -> list[NDArray[np.int64]]:
+        """The next epoch's batches, as indices."""
+        return training_batches(self.training.sequences, self.hyperparameters.batch_size, self.generator)
 
-    def _step(self, indices: NDArray[np.int64]) -> float:
+    def step(self, indices: NDArray[np.int64]) -> float:
         """One optimizer step; returns the batch's mean loss before it."""
         ids, lengths = to_tensors(pad(self.training.sequences, indices), self.device)
         labels = torch.from_numpy(self.training.labels[indices]).to(self.device, torch.float32)

@@ -1,0 +1,62 @@
+"""The same network trained the plain way, as tutorials do it: the other side of benchmarks/training.py.
+
+Every review is padded to 500 words, the state at the last word decides, batches hold 512 reviews in random
+order, and the optimizer is PyTorch's default Adam.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+MAX_LENGTH = 500
+BATCH_SIZE = 512
+
+
+class PlainLSTM(nn.Module):
+    """Embedding, LSTM, linear; on padded batches of one width."""
+
+    def __init__(self, vocab_size: int, embedding_dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=0)
+        self.lstm = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
+        self.linear = nn.Linear(hidden_dim, 1)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """[batch, 500] ids and [batch] lengths to [batch] logits."""
+        outputs, _ = self.lstm(self.embedding(ids))
+        last = outputs[torch.arange(len(ids)), lengths - 1]
+        logits: Tensor = self.linear(last).squeeze(1)
+        return logits
+
+
+def pad_all(sequences: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """[reviews, 500] ids and [reviews] lengths."""
+    ids = np.zeros((len(sequences), MAX_LENGTH), np.int64)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = sequence[:MAX_LENGTH]
+    lengths = np.array([max(1, len(sequence[:MAX_LENGTH])) for sequence in sequences])
+    return torch.from_numpy(ids), torch.from_numpy(lengths)
+
+
+class PlainTraining:
+    """A training loop of one step at a time."""
+
+    def __init__(
+        self, network: PlainLSTM, sequences: list[np.ndarray], labels: np.ndarray, precision: str
+    ) -> None:
+        self.network = network
+        self.ids, self.lengths = pad_all(sequences)
+        self.labels = torch.from_numpy(labels.astype(np.float32))
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+        self.bf16 = precision == "bf16"
+
+    def step(self) -> int:
+        """One optimizer step over a random batch; returns its number of reviews."""
+        chosen = torch.randperm(len(self.labels))[:BATCH_SIZE]
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            logits = self.network(self.ids[chosen], self.lengths[chosen])
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), self.labels[chosen])
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return len(chosen)

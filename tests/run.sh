@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Set up what the tests need, and run them all: linters, unit tests, then the whole path through the real
+# programs. Prints what each part took. Arguments go to pytest: tests/run.sh tests/test_text.py -k real
+set -euo pipefail
+
+# shellcheck source=local_test/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../local_test/environment.sh"
+cd "$root"
+
+# One thread: two programs with two threads each on two cores spend their time waiting for each other.
+export OMP_NUM_THREADS=1
+
+part() {
+    local name=$1 start=$SECONDS
+    shift
+    "$@" || fail "$name failed"
+    times+=("$(printf '%5d s  %s' $((SECONDS - start)) "$name")")
+}
+set_up() {
+    make_venv container tests
+    PATH=$venv/bin:$PATH
+    find_java
+    fetch_reviews "$root/.cache/reviews.csv"
+}
+lint_python() {
+    ruff check --quiet && ruff format --check --quiet && mypy
+}
+lint_shell() {
+    local scripts
+    mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+    shellcheck --external-sources "${scripts[@]}" && shfmt --indent 4 --case-indent --diff "${scripts[@]}"
+}
+
+times=()
+part "set-up" set_up
+if (($#)); then
+    exec pytest "$@"
+fi
+part "ruff and mypy" lint_python
+part "shellcheck and shfmt" lint_shell
+part "actionlint" actionlint
+part "unit tests" pytest --quiet --ignore tests/whole_path
+part "whole path" pytest --quiet tests/whole_path
+printf '%s\n' "" "${times[@]}"

@@ -1,0 +1,50 @@
+"""The memory of a training job over the 25,000 reviews with default settings."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from programs import ROOT, environment
+
+pytestmark = pytest.mark.whole_path
+
+# All of a default job that takes memory: the reviews, steps over the longest batch, an evaluation.
+JOB = """
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import train  # what the job imports takes memory, too
+from sentiment import datasets
+from sentiment.hyperparameters import Hyperparameters
+from sentiment.model import SentimentLSTM, evaluate
+from sentiment.settings import NetworkSettings
+from sentiment.training import TrainingLoop
+
+defaults = Hyperparameters()
+data = datasets.load({"training": Path(sys.argv[1])}, defaults)
+d = defaults
+settings = NetworkSettings(len(data.vocabulary), d.embedding_dim, d.hidden_dim, d.pooling)
+network = SentimentLSTM(settings, defaults.dropout, defaults.embedding_dropout)
+loop = TrainingLoop(network, data.training, defaults)
+longest = np.argsort(data.training.sequences.lengths)[-defaults.batch_size:]
+for _ in range(3):
+    loop.step(longest)
+best = {name: weight.clone() for name, weight in network.state_dict().items()}
+evaluate(network, data.held_out["validation"].sequences)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_peak_is_below_1500_mb(real_reviews: list[tuple[str, str]], tmp_path: Path) -> None:
+    assert len(real_reviews) == 25_000
+    (tmp_path / "reviews.csv").symlink_to(ROOT / ".cache" / "reviews.csv")
+    result = subprocess.run(
+        [sys.executable, "-c", JOB, tmp_path],
+        env=environment(tmp_path), capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    assert int(result.stdout.splitlines()[-1]) * 1024 < 1.5e9
