@@ -21,11 +21,11 @@ import torch
 from plain_training import PlainLSTM, PlainTraining
 from report import REVIEWS, save
 from sentiment import datasets
-from sentiment.batches import Sequences
+from sentiment.batches import Examples, Sequences
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model import SentimentLSTM
 from sentiment.settings import NetworkSettings
-from sentiment.training import Examples, TrainingLoop, set_up_torch
+from sentiment.training import TrainingLoop, set_up_torch
 
 ROUNDS = 3
 REVIEW_COUNT = 6_400

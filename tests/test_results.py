@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sentiment.batches import Sequences
+from sentiment.batches import Examples, Sequences
 from sentiment.evaluation import evaluate_logits
 from sentiment.results import describe, summary, write_metrics, write_predictions
 from sentiment.sources import Source, Sources
-from sentiment.training import Epoch, Examples
+from sentiment.training import Epoch
 
 LABELS = np.array([1, 0], np.int8)
 LOGITS = np.array([2.0, 1.0], np.float32)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from sentiment.batches import Sequences
+from sentiment.batches import Examples, Sequences
 from sentiment.errors import TrainingError
 from sentiment.evaluation import log_loss
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model import SentimentLSTM, evaluate
 from sentiment.settings import NetworkSettings
-from sentiment.training import Epoch, Examples, best_epoch, check_precision, fit, set_up_torch
+from sentiment.training import Epoch, best_epoch, check_precision, fit, learning_rate_share, set_up_torch
 
 HYPERPARAMETERS = Hyperparameters(epochs=4, batch_size=16, learning_rate=0.02, patience=4)
 
@@ -85,6 +85,18 @@ def test_epoch_is_one_line_of_plain_decimals(caplog: pytest.LogCaptureFixture) -
 
 def test_small_figures_are_plain_decimals() -> None:
     assert "train_loss=0.0000;" in str(Epoch(1, 1e-9, 0.5, 0.5, 1e9))
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    shares = [learning_rate_share(step, 1_000) for step in range(1_000)]
+    assert shares.index(max(shares)) == 29
+    assert max(shares) == pytest.approx(1, abs=0.05)
+    assert min(shares) > 0
+    assert shares[-1] < 0.01
+
+
+def test_single_step_has_a_learning_rate() -> None:
+    assert learning_rate_share(0, 1) == 1
 
 
 def test_loss_that_is_no_number_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,13 @@ class Sequences:
     def lengths(self) -> NDArray[np.int64]:
         """[sequences], the number of tokens of each."""
         return np.diff(self.offsets)
+
+
+class Examples(NamedTuple):
+    """Sequences, and the labels to learn or to find: [sequences], 1 for positive, 0 for negative."""
+
+    sequences: Sequences
+    labels: NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sentiment import corpus
+from sentiment.batches import Examples
 from sentiment.corpus import Corpus, WordTable
 from sentiment.errors import DataError
 from sentiment.hyperparameters import Hyperparameters
@@ -16,7 +17,6 @@ from sentiment.reviews import read_channel
 from sentiment.settings import TextSettings
 from sentiment.sources import Sources
 from sentiment.text import stop_words, words
-from sentiment.training import Examples
 from sentiment.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sentiment.batches import Examples
 from sentiment.evaluation import Metrics, sigmoid
 from sentiment.sources import Sources
-from sentiment.training import Epoch, Examples, best_epoch
+from sentiment.training import Epoch, best_epoch
 
 
 def summary(history: list[Epoch], metrics: Mapping[str, Metrics]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The memory of a training job over the 25,000 reviews with default settings."""
+"""What takes all 25,000 real reviews: the same words as the definition's, and the memory of a default job."""
 
 import subprocess
 import sys
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from programs import ROOT, environment
+from reference_text import reference_words
+from sentiment.text import words
 
 pytestmark = pytest.mark.whole_path
 
@@ -38,6 +40,12 @@ best = {name: weight.clone() for name, weight in network.state_dict().items()}
 evaluate(network, data.held_out["validation"].sequences)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
+
+
+def test_words_are_those_of_the_definition(real_reviews: list[tuple[str, str]]) -> None:
+    texts = [text for text, _ in real_reviews]
+    assert len(texts) == 25_000
+    assert [words(text) for text in texts] == [reference_words(text) for text in texts]
 
 
 def test_peak_is_below_1500_mb(real_reviews: list[tuple[str, str]], tmp_path: Path) -> None:
