@@ -28,22 +28,22 @@ class Hyperparameters:
 
     epochs: int = _number(10, 1, 1_000, "passes over the training reviews, at most")
     hidden_dim: int = _number(200, 1, 4_096, "width of the LSTM's state")
-    embedding_dim: int = _number(128, 1, 4_096, "width of a word's vector")
+    embedding_dim: int = _number(64, 1, 4_096, "width of a word's vector")
     vocab_size: int = _number(30_000, 3, 10_000_000, 'ids, "no word" and "infrequent word" included')
     max_length: int = _number(500, 1, 20_000, "words of a review that count")
     truncate: str = _choice("tail", TRUNCATE, "which words of a longer review count")
-    stop_words: str = _choice("keep-negations", STOP_WORDS, "which stop words are left out")
+    stop_words: str = _choice("none", STOP_WORDS, "which stop words are left out")
     pooling: str = _choice("max", POOLING, "which LSTM outputs decide")
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
-    learning_rate: float = _number(3e-3, 1e-8, 10.0, "highest learning rate of the schedule")
+    learning_rate: float = _number(2e-3, 1e-8, 10.0, "highest learning rate of the schedule")
     weight_decay: float = _number(0.0, 0.0, 10.0, "decoupled weight decay (AdamW)")
     gradient_clip: float = _number(1.0, 1e-6, 1e6, "largest norm of a step's gradient")
     dropout: float = _number(0.5, 0.0, 0.95, "share of pooled LSTM outputs dropped in training")
-    embedding_dropout: float = _number(0.3, 0.0, 0.95, "share of word vectors dropped in training")
+    embedding_dropout: float = _number(0.5, 0.0, 0.95, "share of word vectors dropped in training")
     validation_fraction: float = _number(
         0.1, 0.001, 0.9, "share held out when there is no validation channel"
     )
-    patience: int = _number(3, 1, 1_000, "epochs without a better validation loss before stopping")
+    patience: int = _number(2, 1, 1_000, "epochs without a better validation loss before stopping")
     precision: str = _choice("fp32", PRECISION, "arithmetic of the network in training")
     seed: int = _number(1, 0, 2**32 - 1, "of the split, the weights, the batches and the dropout")
 
