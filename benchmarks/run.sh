@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../local_test/environment.sh"
 
 [[ -f $root/benchmarks/${1:-}.py ]] || fail "usage: benchmarks/run.sh preprocessing | training | quality [FOLDER]"
 make_venv container tests
+install_torch
 fetch_reviews "$root/.cache/reviews.csv"
 name=$1
 shift

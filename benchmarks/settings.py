@@ -24,14 +24,9 @@ SETTINGS: list[dict[str, Any]] = [
     {"pooling": "last"},
     {"truncate": "head"},
     {"truncate": "head-tail"},
-    {"embedding_dim": 32},
     {"embedding_dim": 128},
-    {"vocab_size": 10_000},
     {"embedding_dropout": 0.3},
-    {"dropout": 0.3},
     {"learning_rate": 1e-3},
-    {"learning_rate": 4e-3},
-    {"weight_decay": 0.1},
 ]
 
 

@@ -74,12 +74,12 @@ once() {
     printf '%s\n' "$content" >"$stamp"
 }
 
-# make_venv NAME...: .venv with the packages of the named folders' lock files, and torch.
+# make_venv [NAME...]: .venv with the packages of the named folders' lock files.
 make_venv() {
     local name
     if [[ ! -x $venv/bin/python ]]; then
         check_machine
-        say "making .venv (once; about 1.5 GB and two minutes)"
+        say "making .venv (once; with all packages about 1.5 GB and two minutes)"
         rm -rf "$venv" "$venv.new"
         "$(find_python)" -m venv "$venv.new"
         mv "$venv.new" "$venv"
@@ -88,6 +88,9 @@ make_venv() {
         once "$name" "$(sha256sum <"$root/$name/requirements.txt")" "installing the packages of $name/requirements.txt" \
             pip_install --require-hashes -r "$root/$name/requirements.txt"
     done
+}
+
+install_torch() {
     once torch "$TORCH_VERSION $TORCH_INDEX_URL" \
         "installing torch $TORCH_VERSION from ${TORCH_INDEX_URL:-the index that pip is set up for}" \
         pip_install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH_VERSION"
@@ -114,4 +117,19 @@ fetch_reviews() {
             --require-hashes -r "$root/local_test/reviews.txt" -d "$root/.cache/reviews"
     fi
     "$venv/bin/python" "$root/local_test/extract_reviews.py" "$root"/.cache/reviews/*.whl "$1"
+}
+
+# check_image: is there an engine that has $image? Sets docker_options to what makes a container here like one there.
+check_image() {
+    command -v docker >/dev/null || fail "there is no docker command; leave out the image name to run without"
+    docker version >/dev/null 2>&1 || fail "the Docker engine does not answer; start it, or leave out the image name"
+    # shellcheck disable=SC2154  # set by the script that sources this
+    docker image inspect "$image" >/dev/null 2>&1 || fail "there is no image $image; build it with build_and_push.sh"
+    docker_options=()
+    if nvidia-smi --list-gpus >/dev/null 2>&1; then
+        docker_options+=(--gpus all)
+    fi
+    if [[ -t 0 && -t 1 ]]; then
+        docker_options+=(--interactive --tty)
+    fi
 }

@@ -2,22 +2,33 @@
 # Serve the model of test_dir as SageMaker does, on this machine: the same program, on port 8080.
 set -euo pipefail
 
-usage="usage: local_test/serve_local.sh
+usage="usage: local_test/serve_local.sh [IMAGE]
 
-Serves what train_local.sh trained, without Docker, until Ctrl-C.
+Serves what train_local.sh trained until Ctrl-C: without Docker, or in a container of IMAGE.
 SAGEMAKER_BIND_TO_PORT sets another port than 8080."
 
 # shellcheck source=local_test/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-if (($#)); then
+if (($# > 1)) || [[ ${1:-} == -* ]]; then
     echo "$usage"
     [[ $1 == -h || $1 == --help ]]
     exit
 fi
+image=${1:-}
+port=${SAGEMAKER_BIND_TO_PORT:-8080}
+next="once the model is loaded, in another terminal:  $root/local_test/predict.sh $root/local_test/payload.json"
 
+if [[ -n $image ]]; then
+    check_image
+    say "$next"
+    # Read-only, as SageMaker mounts it.
+    exec docker run --rm "${docker_options[@]}" --publish "$port:8080" --volume "$test_dir/model:/opt/ml/model:ro" \
+        "$image" serve
+fi
 make_venv container
+install_torch
 find_java
-say "once the model is loaded, in another terminal:  $root/local_test/predict.sh $root/local_test/payload.json"
+say "$next"
 exec env PYTHONPATH="$root/code" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SAGEMAKER_BASE_DIR="$test_dir" \
     "$venv/bin/python" "$root/container/serve"

@@ -2,15 +2,52 @@
 # Train as SageMaker does, on this machine: the same program over test_dir in the layout of /opt/ml.
 set -euo pipefail
 
-usage="usage: local_test/train_local.sh [--data DIR] [--HYPERPARAMETER VALUE ...]
+usage="usage: local_test/train_local.sh [IMAGE] [--data DIR] [--HYPERPARAMETER VALUE ...]
 
-Trains on 25,000 IMDb reviews, or on those in DIR, without Docker.
+Trains on 25,000 IMDb reviews, or on those in DIR: without Docker, or in a container of IMAGE.
   local_test/train_local.sh --epochs 2 --hidden_dim 64
-  local_test/train_local.sh --data ~/aclImdb"
+  local_test/train_local.sh --data ~/aclImdb
+  local_test/train_local.sh sentiment --epochs 2"
 
 # shellcheck source=local_test/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
+channel=$test_dir/input/data/training
+
+# The channel is a folder with what is fetched, or a link to the user's own. A folder that holds anything else is not
+# ours to remove.
+prepare_channel() {
+    mkdir -p "$test_dir/input/data"
+    if [[ -z $data ]]; then
+        [[ -L $channel ]] && rm "$channel"
+        fetch_reviews "$channel/reviews.csv"
+        return
+    fi
+    if [[ -d $channel && ! -L $channel ]]; then
+        rm -f "$channel/reviews.csv"
+        rmdir "$channel" 2>/dev/null || fail "$channel holds files of yours; move them, or leave out --data"
+    fi
+    ln -sfn "$data" "$channel"
+}
+
+train_here() {
+    env PATH="$venv/bin:$PATH" PYTHONPATH="$root/code" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+        SAGEMAKER_BASE_DIR="$test_dir" SAGEMAKER_TRAINING_MODULE=train:main train "$@"
+}
+
+train_in_image() {
+    # The container runs as root, as on SageMaker; what it leaves is to be the caller's.
+    trap 'docker run --rm --volume "$test_dir:/opt/ml" "$image" \
+        chown -R "$(id -u):$(id -g)" /opt/ml/model /opt/ml/output' EXIT
+    docker run --rm "${docker_options[@]}" --volume "$test_dir:/opt/ml" \
+        --volume "$(readlink -f "$channel"):/opt/ml/input/data/training:ro" "$image" train "$@"
+}
+
+image=
+if (($#)) && [[ $1 != -* ]]; then
+    image=$1
+    shift
+fi
 data=
 hyperparameters=()
 while (($#)); do
@@ -26,38 +63,37 @@ while (($#)); do
             ;;
         --data=*) fail "write --data DIR, with a space" ;;
         --*)
-            hyperparameters+=("$@")
-            break
+            hyperparameters+=("$1")
+            shift
+            if [[ ${hyperparameters[-1]} != *=* ]] && (($#)); then
+                hyperparameters+=("$1")
+                shift
+            fi
             ;;
         *) fail "unexpected $1
 $usage" ;;
     esac
 done
 
-make_venv container
-
-channel=$test_dir/input/data/training
-mkdir -p "$test_dir/input/data"
-if [[ -n $data ]]; then
-    # The channel becomes a link; a folder that holds anything but what is fetched is not ours to remove.
-    if [[ -d $channel && ! -L $channel ]]; then
-        rm -f "$channel/reviews.csv"
-        rmdir "$channel" 2>/dev/null || fail "$channel holds files of yours; move them, or leave out --data"
-    fi
-    ln -sfn "$data" "$channel"
+if [[ -n $image ]]; then
+    check_image
+    make_venv
 else
-    [[ -L $channel ]] && rm "$channel"
-    fetch_reviews "$channel/reviews.csv"
+    make_venv container
+    install_torch
 fi
+prepare_channel
 rm -rf "$test_dir/model" "$test_dir/output"
 mkdir -p "$test_dir/model" "$test_dir/output"
 
-env PATH="$venv/bin:$PATH" PYTHONPATH="$root/code" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    SAGEMAKER_BASE_DIR="$test_dir" SAGEMAKER_TRAINING_MODULE=train:main \
-    train ${hyperparameters[@]+"${hyperparameters[@]}"}
+if [[ -n $image ]]; then
+    train_in_image ${hyperparameters[@]+"${hyperparameters[@]}"}
+else
+    train_here ${hyperparameters[@]+"${hyperparameters[@]}"}
+fi
 
 say "
 model:        $test_dir/model
 metrics:      $test_dir/output/data/metrics.json
 predictions:  $test_dir/output/data/predictions.csv
-next:         $root/local_test/serve_local.sh"
+next:         $root/local_test/serve_local.sh${image:+ $image}"

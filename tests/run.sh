@@ -18,6 +18,7 @@ part() {
 }
 set_up() {
     make_venv container tests
+    install_torch
     PATH=$venv/bin:$PATH
     find_java
     fetch_reviews "$root/.cache/reviews.csv"

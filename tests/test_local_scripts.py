@@ -32,7 +32,7 @@ def bare_path(tmp_path: Path) -> Path:
     """A folder for PATH on which only the least is found: no compiler, no package manager."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("bash", "dirname", "uname"):
+    for name in ("bash", "dirname", "env", "uname"):
         (folder / name).symlink_to(shutil.which(name) or "")
     (folder / "python3").write_text(f'#!/bin/bash\nexec {sys.executable} "$@"\n')
     (folder / "python3").chmod(0o755)
@@ -118,13 +118,34 @@ def test_help_is_printed(script: str) -> None:
     [
         (["--data", "/nowhere"], "error: --data: /nowhere is not a folder"),
         (["--data"], "error: --data:  is not a folder"),
-        (["my-image"], "error: unexpected my-image"),
+        (["--epochs", "1", "surplus"], "error: unexpected surplus"),
     ],
 )
 def test_wrong_argument_of_train_is_told(arguments: list[str], message: str) -> None:
     result = run(LOCAL_TEST / "train_local.sh", *arguments)
     assert result.returncode == 1
     assert result.stderr.startswith(message)
+
+
+@pytest.fixture
+def docker(bare_path: Path) -> Path:
+    """A docker command that has no engine; tests/image runs the scripts with a real one."""
+    (bare_path / "docker").symlink_to("/bin/false")
+    return bare_path
+
+
+@pytest.mark.parametrize("script", ["train_local.sh", "serve_local.sh"])
+def test_image_without_docker_is_told(script: str, bare_path: Path) -> None:
+    result = run(LOCAL_TEST / script, "my-image", PATH=str(bare_path))
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: there is no docker command")
+
+
+@pytest.mark.parametrize("script", ["train_local.sh", "serve_local.sh"])
+def test_image_without_an_engine_is_told(script: str, docker: Path) -> None:
+    result = run(LOCAL_TEST / script, "my-image", PATH=str(docker))
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: the Docker engine does not answer")
 
 
 def test_predict_without_arguments_tells_its_usage() -> None:
