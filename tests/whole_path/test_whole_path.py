@@ -171,8 +171,8 @@ def other_server(base: Path, trained: subprocess.CompletedProcess[str], tmp_path
     assert trained.returncode == 0
     running = Server(base, tmp_path / "serve.log", SAGEMAKER_MODEL_SERVER_WORKERS="1")
     yield running
-    running.process.kill()
-    running.process.wait()
+    if running.process.poll() is None:
+        running.stop()
 
 
 def is_running(pid: int) -> bool:
