@@ -58,10 +58,11 @@ RUN /opt/venv/bin/python -m zipfile -e /opt/venv/lib/python3.*/site-packages/mms
     && install -D -t /opt/netty /tmp/jar/META-INF/native/libnetty_transport_native_epoll_x86_64.so
 
 # Two trees with the same root, so that a new version of a small package does not ship torch's gigabytes again.
-RUN mkdir /layers && cd /opt/venv/lib/python3.*/site-packages \
-    && mkdir -p "/layers$PWD" \
-    && find . -maxdepth 1 \( -name 'torch*' -o -name functorch -o -name 'nvidia*' -o -name 'triton*' \) \
-        -exec mv -t "/layers$PWD" {} +
+RUN packages=$(echo /opt/venv/lib/python3.*/site-packages) \
+    && mkdir -p "/layers$packages" \
+    && find "$packages" -maxdepth 1 \
+        \( -name 'torch*' -o -name functorch -o -name 'nvidia*' -o -name 'triton*' \) \
+        -exec mv -t "/layers$packages" {} +
 
 
 # The program: readable for everyone, whatever the checkout's permissions, and compiled, because nothing is written

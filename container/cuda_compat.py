@@ -1,11 +1,10 @@
 """CUDA's forward-compatibility libraries: put them on the library path when the host's driver is older.
 
-Endpoints on p3, g4dn, g5 and p4d run driver 470 unless told otherwise
-(https://docs.aws.amazon.com/sagemaker/latest/dg/inference-gpu-drivers.html), which knows CUDA 11.4 only. With the
-libraries that nvidia/cuda images carry, CUDA 12.6 runs on it. NVIDIA's container toolkit no longer mounts them by
-itself since 1.17.4
-(https://docs.aws.amazon.com/sagemaker/latest/dg/container-nvidia-compliance.html). On a newer driver
-they must stay out of the way: they would replace its library by an older one.
+Endpoints on p3, g4dn, g5 and p4d run driver 470, which knows CUDA 11.4 only, unless told otherwise
+(https://docs.aws.amazon.com/sagemaker/latest/dg/inference-gpu-drivers.html). With the libraries that
+nvidia/cuda images carry, CUDA 12.6 runs on it. NVIDIA's container toolkit no longer mounts them by itself
+since 1.17.4 (https://docs.aws.amazon.com/sagemaker/latest/dg/container-nvidia-compliance.html). On a newer
+driver they must stay out of the way: they would replace its library by an older one.
 """
 
 import re
@@ -59,9 +58,9 @@ def driver_version(driver: Path) -> Version | None:
 
 def _version(text: str) -> Version | None:
     """The first driver version in a text, which has three digits before its first point."""
-    match = re.search(r"(?<![\d.])\d{3}(?:\.\d+){1,2}(?![\d.])", text)
+    match = re.search(r"(?<!\d)\d{3}(?:\.\d+){1,2}(?![\d.])", text)
     return tuple(map(int, match[0].split("."))) if match else None
 
 
 def _text(version: Version) -> str:
-    return ".".join(map(str, version))
+    return ".".join(f"{part:02}" for part in version)

