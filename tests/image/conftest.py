@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,7 +17,16 @@ ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".cache" / "reviews"
 QUICK = {"epochs": "2", "hidden_dim": "16", "embedding_dim": "16"}
 
+VENVS = Path(os.environ.get("ENGINE_DIR", ROOT / ".cache" / "engine")) / "venvs"
+
 Review = tuple[str, str]
+
+
+def lack(message: str) -> NoReturn:
+    """Something that a test needs is not there: say what was not tested, or fail where all has to be."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +36,7 @@ def image() -> str:
     ``BASE_IMAGE`` and ``TORCH_INDEX_URL`` say from what, as for build_and_push.sh.
     """
     if not engine_answers():
-        message = "no Docker Engine answers (tests/image/engine.sh starts one): the image was not tested"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        lack("no Docker Engine answers (tests/image/engine.sh starts one): the image was not tested")
     if name := os.environ.get("IMAGE"):
         return name
     command = [str(ROOT / "build_and_push.sh"), "--no-push", "--cpu", "sagemaker-sentiment-lstm", "test"]
@@ -50,6 +56,23 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> list[Review]:
     with path.open(newline="", encoding="utf-8") as stream:
         every = [(row["text"], row["label"]) for row in csv.DictReader(stream)]
     return [review for label in "10" for review in [r for r in every if r[1] == label][:150]]
+
+
+def make_venv(name: str) -> Path:
+    """A virtual environment for tools that do not go together with ours; returns its folder of programs.
+
+    It is made from ``requirements/NAME.txt``, and again when that changes.
+    """
+    lock = ROOT / "tests" / "image" / "requirements" / f"{name}.txt"
+    folder = VENVS / name
+    stamp = folder / "lock.txt"
+    if not (stamp.exists() and stamp.read_bytes() == lock.read_bytes()):
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        python = str(folder / "bin" / "python")
+        pip = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)]
+        subprocess.run(pip, check=True)
+        stamp.write_bytes(lock.read_bytes())
+    return folder / "bin"
 
 
 OptMl = Callable[..., Path]
