@@ -161,6 +161,23 @@ def serving(
         yield container
 
 
+def remove_composed() -> None:
+    """Remove what docker-compose left behind: the SageMaker SDK's local mode does not clean up."""
+    kinds = {
+        ("container", "ls", "--all"): "com.docker.compose.project",
+        ("network", "ls"): "com.docker.compose.network=sagemaker-local",
+    }
+    for (kind, *listing), label in kinds.items():
+        found = docker(kind, *listing, "--quiet", "--filter", f"label={label}").split()
+        if found:
+            docker(kind, "rm", *(["--force", "--volumes"] if kind == "container" else []), *found)
+
+
+def composed_log(log: str) -> str:
+    """The lines of containers in a log of docker-compose, without colours and names."""
+    return "\n".join(re.findall(r"^\S*?algo-\d-\w+ *\| ?(.*)$", re.sub(r"\x1b\[\d*m", "", log), re.M))
+
+
 def run(image: str, *command: str, options: Sequence[str] = ()) -> str:
     """Run a command in a container to its successful end; returns what it printed."""
     with Container(image, *command, options=options) as container:
