@@ -2,7 +2,7 @@
 #
 #   docker build -t sentiment .                                        for GPUs (and CPUs)
 #   docker build -t sentiment --build-arg BASE_IMAGE=ubuntu:24.04 \
-#       --build-arg TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu .     for CPUs only, a sixth of the size
+#       --build-arg TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu .     for CPUs only, and much smaller
 #
 # Needs BuildKit (DOCKER_BUILDKIT=1 where it is not the default). No `# syntax=` line: it would be pulled from a
 # registry at every build.
@@ -42,9 +42,9 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/venv/bin/python -m pip install --require-hashes -r /tmp/requirements.txt
 
 # torch, and what it brings (CUDA's libraries and triton, none in the build for CPUs), are pinned by version and index
-# instead of hashes: they are other files in every index. CUDA 12.6, because from torch 2.11 on only these builds run
-# on the V100 of ml.p3 (https://github.com/pytorch/pytorch/issues/172352). An empty TORCH_INDEX_URL leaves the index to
-# pip's own configuration.
+# instead of hashes: they are other files in every index. CUDA 12.6, because from torch 2.11 on only these builds have
+# code for the V100 of ml.p3 (https://github.com/pytorch/pytorch/issues/172352; torch.cuda.PYTORCH_RELEASES_CODE_CC
+# lists what each build has code for). An empty TORCH_INDEX_URL leaves the index to pip's own configuration.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cu126
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/venv/bin/python -m pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} torch==2.13.0
@@ -98,6 +98,8 @@ ENV SAGEMAKER_TRAINING_MODULE=train:main \
     LANG=C.UTF-8
 
 ENTRYPOINT ["/opt/program/container/entrypoint"]
+# SageMaker says train or serve. The SDK's ModelTrainer, in its local container mode, says nothing.
+CMD ["train"]
 
 # build_and_push.sh fills these in.
 ARG SOURCE=""

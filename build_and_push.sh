@@ -7,7 +7,7 @@ usage="usage: build_and_push.sh [--region REGION] [--cpu] [--dry-run] [--no-push
 IMAGE_NAME   repository in ECR, made if it does not exist (default: sagemaker-sentiment-lstm)
 TAG          default: latest
 --region     default: AWS_REGION, AWS_DEFAULT_REGION, or the region of your AWS profile
---cpu        without CUDA: a fifth of the size, for instances without a GPU
+--cpu        without CUDA, for instances without a GPU: much smaller
 --dry-run    print every command, run none
 --no-push    build only; needs no AWS account
 

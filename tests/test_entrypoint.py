@@ -118,6 +118,13 @@ def start(*command: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, str(ENTRYPOINT), *command], stdout=subprocess.PIPE, text=True)
 
 
+def test_without_a_command_it_tells_how_it_is_used() -> None:
+    done = subprocess.run([sys.executable, str(ENTRYPOINT)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: nothing to run")
+    assert "docker run IMAGE train" in done.stderr
+
+
 def test_returns_the_exit_code() -> None:
     with start("sh", "-c", "exit 7") as process:
         assert process.wait() == 7

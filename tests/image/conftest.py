@@ -1,11 +1,14 @@
 """What the tests of the image share: the image itself, reviews, a model that the image has trained."""
 
+import contextlib
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +21,9 @@ WHEELS = ROOT / ".cache" / "reviews"
 QUICK = {"epochs": "2", "hidden_dim": "16", "embedding_dim": "16"}
 
 VENVS = Path(os.environ.get("ENGINE_DIR", ROOT / ".cache" / "engine")) / "venvs"
+
+# Its telemetry would try to reach AWS.
+CONFIG = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n"
 
 Review = tuple[str, str]
 
@@ -69,10 +75,59 @@ def make_venv(name: str) -> Path:
     if not (stamp.exists() and stamp.read_bytes() == lock.read_bytes()):
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         python = str(folder / "bin" / "python")
-        pip = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)]
+        pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes", "-r", str(lock)]
         subprocess.run(pip, check=True)
         stamp.write_bytes(lock.read_bytes())
     return folder / "bin"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def sdk_environment(folder: Path) -> dict[str, str]:
+    """The environment of a user with credentials that are good for nothing."""
+    config = folder / "config.yaml"
+    config.write_text(CONFIG)
+    credentials = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    settings = {"AWS_DEFAULT_REGION": "us-east-1", "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config)}
+    return {**os.environ, **credentials, **settings}
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of an account that moto plays."""
+    programs = make_venv("aws")
+    folder = tmp_path_factory.mktemp("aws")
+    port = free_port()
+    with (folder / "moto.log").open("wb") as log:
+        command = [str(programs / "moto_server"), "--host", "127.0.0.1", "--port", str(port)]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for_port(port)
+        yield {
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": str(folder / "none"),
+            "DOCKER_CONFIG": str(folder / "docker"),
+        }
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.2)
+    pytest.fail(f"nothing listens on port {port}")
 
 
 OptMl = Callable[..., Path]

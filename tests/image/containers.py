@@ -175,7 +175,7 @@ def remove_composed() -> None:
 
 def composed_log(log: str) -> str:
     """The lines of containers in a log of docker-compose, without colours and names."""
-    return "\n".join(re.findall(r"^\S*?algo-\d-\w+ *\| ?(.*)$", re.sub(r"\x1b\[\d*m", "", log), re.M))
+    return "\n".join(re.findall(r"^\S*algo-\d\S* *\| ?(.*)$", re.sub(r"\x1b\[\d*m", "", log), re.M))
 
 
 def run(image: str, *command: str, options: Sequence[str] = ()) -> str:

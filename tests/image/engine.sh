@@ -20,6 +20,7 @@ dir=${ENGINE_DIR:-$root/.cache/engine}
 run=/run/image-tests-$(cksum <<<"$dir" | cut -d' ' -f1)
 export DOCKER_HOST=unix://$run/docker.sock
 # Debian's client comes first: a newer one without buildx would build without BuildKit.
+python=$(command -v python3)
 export PATH=/usr/bin:$PATH
 
 say() { printf '%s\n' "$*" >&2; }
@@ -80,6 +81,7 @@ http: {addr: "127.0.0.1:80"}
 YAML
     start_process registry docker-registry serve "$dir/registry.yml"
     wait_for "the registry" "$dir/registry.log" bash -c ': </dev/tcp/127.0.0.1/80'
+    kill -0 "$(cat "$run/registry.pid")" 2>/dev/null || fail "port 80 is taken by another program"
 }
 
 # Debian by debootstrap, and on it what pip needs on this machine to find packages, taken from its settings.
@@ -110,7 +112,7 @@ copy_pip_settings() {
     local context=$1 bundle=/etc/ssl/certs/ca-certificates.crt folder links=()
     install -D "${PIP_CERT:-$bundle}" "$context/files$bundle"
     echo "ENV PIP_CERT=$bundle" >>"$context/Dockerfile"
-    for folder in $(python3 -m pip config list | sed -n "s/.*find-links='\(.*\)'/\1/p" | sort -u); do
+    for folder in $("$python" -m pip config list | sed -n "s/.*find-links='\(.*\)'/\1/p" | sort -u); do
         [[ -d $folder ]] || continue
         mkdir -p "$context/files$folder"
         cp -a "$folder/." "$context/files$folder/"
@@ -140,6 +142,10 @@ stop() {
         done
     done
     rm -rf "$run"
+    # In place: in a container the file may be mounted.
+    local hosts
+    hosts=$(grep -vF "$ecr_host" /etc/hosts)
+    echo "$hosts" >/etc/hosts
 }
 
 case ${1:-} in

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from image.containers import inspect, run
 
@@ -27,6 +28,13 @@ def test_torch_is_the_version_of_local_runs(image: str) -> None:
     assert version
     found = run(image, "python", "-c", "import torch; print(torch.__version__)")
     assert found.split("+")[0].strip() == version[1]
+
+
+def test_the_default_build_of_torch_is_one_that_has_code_for_the_v100() -> None:
+    """By torch's own table: the V100 of ml.p3 has compute capability 7.0."""
+    index = re.search(r"^ARG TORCH_INDEX_URL=\S+/cu(\d\d)(\d)$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert index
+    assert 70 in torch.cuda.PYTORCH_RELEASES_CODE_CC[f"{index[1]}.{index[2]}"]["x86_64"]
 
 
 def test_the_packages_agree_with_each_other(image: str) -> None:

@@ -1,8 +1,6 @@
 """The SageMaker Python SDK 2 drives the image in its local mode: what sdk/version2.py saw, fact by fact."""
 
 import json
-import os
-import socket
 import subprocess
 import tarfile
 from pathlib import Path
@@ -10,28 +8,11 @@ from typing import Any
 
 import pytest
 
-from image.conftest import Review, make_venv, write_reviews
+from image.conftest import Review, free_port, make_venv, sdk_environment, write_reviews
 from image.containers import composed_log, remove_composed, unexpected
 from sentiment.predictor import Predictor
 
 SCRIPT = str(Path(__file__).with_name("sdk") / "version2.py")
-# Its telemetry would try to reach AWS.
-CONFIG = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
-
-
-def sdk_environment(folder: Path) -> dict[str, str]:
-    """The environment of a user with credentials that are good for nothing."""
-    config = folder / "config.yaml"
-    config.write_text(CONFIG)
-    credentials = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
-    settings = {"AWS_DEFAULT_REGION": "us-east-1", "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config)}
-    return {**os.environ, **credentials, **settings}
 
 
 @pytest.fixture(scope="module")
