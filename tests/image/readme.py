@@ -1,0 +1,41 @@
+"""The blocks of code in README-sagemaker.md, to be run."""
+
+import re
+from pathlib import Path
+
+README = Path(__file__).resolve().parents[2] / "README-sagemaker.md"
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Every block, in order, as (language, code)."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", README.read_text("utf-8"), re.M | re.S)
+
+
+def block(language: str, holding: str) -> str:
+    """The one block of a language that holds a text."""
+    (found,) = [code for name, code in blocks() if name == language and holding in code]
+    return found
+
+
+def replace(code: str, **changes: str) -> str:
+    """The code with some of its expressions replaced; each has to be there.
+
+    A keyword cannot hold quotes or dots, so names stand for the expressions in ``EXPRESSIONS``.
+    """
+    for name, replacement in changes.items():
+        expression = EXPRESSIONS[name]
+        assert expression in code, f"{expression} is not in the block any more"
+        code = code.replace(expression, replacement)
+    return code
+
+
+EXPRESSIONS = {
+    "reviews": 'f"s3://{bucket}/reviews"',
+    "models": 'f"s3://{bucket}/models"',
+    "unlabelled": 'f"s3://{bucket}/unlabelled"',
+    "predictions": 'f"s3://{bucket}/predictions"',
+    "gpu": '"ml.p3.2xlarge"',
+    "cpu": '"ml.m5.large"',
+    "epochs": '"epochs": 10',
+    "role": "role=role,",
+}

@@ -1,0 +1,50 @@
+"""The helper itself: it must fail when it should."""
+
+import pytest
+
+from image.containers import Container, docker, unexpected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-01-01 ERROR Something broke",
+        "UserWarning: deprecated",
+        "Traceback (most recent call last):",
+        "error: the model server ended by itself",
+        "ValueError: no",
+        "\tat org.example.Main(Main.java:1)",
+    ],
+)
+def test_a_suspicious_line_is_found(line: str) -> None:
+    assert unexpected(f"all is well\n{line}\n") == [line]
+
+
+def test_an_ordinary_line_is_not_suspicious() -> None:
+    assert unexpected("validation_calibration_error=0.0599; the model is in /opt/ml/model") == []
+
+
+def test_an_announced_line_is_allowed() -> None:
+    assert unexpected("error: no such file", expect=["^error: no such"]) == []
+
+
+def test_a_logged_error_fails_the_test(image: str) -> None:
+    with (
+        pytest.raises(AssertionError, match="unexpected in the log"),
+        Container(image, "bash", "-c", "echo ERROR: bad >&2") as container,
+    ):
+        container.wait()
+
+
+def test_an_announced_line_that_does_not_come_fails_the_test(image: str) -> None:
+    with (
+        pytest.raises(AssertionError, match="not in the log"),
+        Container(image, "true", expect=["^x"]) as container,
+    ):
+        container.wait()
+
+
+def test_a_container_is_removed_when_its_test_fails(image: str) -> None:
+    with pytest.raises(ZeroDivisionError), Container(image, "sleep", "60") as container:
+        raise ZeroDivisionError
+    assert container.id not in docker("ps", "--all", "--quiet", "--no-trunc")

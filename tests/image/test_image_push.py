@@ -1,0 +1,104 @@
+"""build_and_push.sh for real: the aws command against moto, and a registry behind the real ECR host name."""
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from image.conftest import ROOT, OptMl, lack
+from image.containers import Container, docker
+from image.readme import block
+
+SCRIPT = str(ROOT / "build_and_push.sh")
+NAME = "sagemaker-sentiment-lstm"
+TAG = "v1"
+DOCKERS_MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+class Pushed(NamedTuple):
+    """What a run of the script left in the registry."""
+
+    stdout: str
+    uri: str
+    media_type: str
+    manifest: dict[str, object]
+    digest: str
+    environment: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def pushed(image: str, aws: dict[str, str]) -> Iterator[Pushed]:
+    """The image as the registry has it, after the script has pushed it."""
+    host = os.environ.get("ECR_HOST")
+    if not host:
+        lack("ECR_HOST names no registry (tests/image/engine.sh starts one): the push was not tested")
+    assert image
+    command = ["bash", "-euc", block("bash", "build_and_push.sh")]  # the README's own words
+    done = subprocess.run(command, env=aws, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    # A registry converts what it has into what is asked for, if it can.
+    oci = "application/vnd.oci.image"
+    accept = f"{DOCKERS_MEDIA_TYPE}, {oci}.manifest.v1+json, {oci}.index.v1+json"
+    request = urllib.request.Request(f"http://{host}/v2/{NAME}/manifests/{TAG}", headers={"Accept": accept})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+        yield Pushed(
+            done.stdout,
+            f"{host}/{NAME}",
+            answer.headers["Content-Type"],
+            json.load(answer),
+            answer.headers["Docker-Content-Digest"],
+            aws,
+        )
+    docker("image", "rm", "--force", f"{host}/{NAME}:{TAG}")
+
+
+def test_stdout_is_the_uri_that_a_job_takes(pushed: Pushed) -> None:
+    assert pushed.stdout == f"{pushed.uri}:{TAG}\n"
+
+
+def test_the_manifest_has_dockers_media_type(pushed: Pushed) -> None:
+    """SageMaker refuses OCI's, and a list of manifests."""
+    assert pushed.media_type == DOCKERS_MEDIA_TYPE
+
+
+def test_the_layers_have_dockers_media_type(pushed: Pushed) -> None:
+    layers = pushed.manifest["layers"]
+    assert isinstance(layers, list)
+    assert {layer["mediaType"] for layer in layers} == {"application/vnd.docker.image.rootfs.diff.tar.gzip"}
+
+
+def test_the_repository_scans_on_push(pushed: Pushed) -> None:
+    query = ["--query", "repositories[0].imageScanningConfiguration.scanOnPush"]
+    command = ["aws", "ecr", "describe-repositories", "--region", "us-east-1", "--repository-names", NAME]
+    done = subprocess.run(
+        [*command, *query], env=pushed.environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "true"
+
+
+def test_the_pulled_image_trains(pushed: Pushed, opt_ml: OptMl) -> None:
+    by_digest = f"{pushed.uri}@{pushed.digest}"
+    docker("image", "rm", f"{pushed.uri}:{TAG}")
+    docker("pull", by_digest)
+    folder: Path = opt_ml()
+    try:
+        with Container(by_digest, "train", mount=folder) as container:
+            assert container.wait() == 0
+    finally:
+        docker("image", "rm", by_digest)
+    assert (folder / "model" / "model.safetensors").exists()
+
+
+def test_without_credentials_it_says_what_to_do(image: str, aws: dict[str, str]) -> None:
+    assert image
+    environment = {k: v for k, v in aws.items() if k not in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    environment |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    command = [SCRIPT, "--cpu", NAME, TAG]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: AWS does not accept your credentials; run aws configure")

@@ -1,0 +1,152 @@
+"""What container/entrypoint makes of its arguments; as process 1 it is tested in tests/image."""
+
+import importlib.machinery
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONTAINER = Path(__file__).resolve().parents[1] / "container"
+ENTRYPOINT = CONTAINER / "entrypoint"
+ENVIRONMENT = {"SAGEMAKER_TRAINING_MODULE": "train:main", "PATH": "/bin"}
+
+
+def load() -> Any:
+    """The program as a module: it has no ending that Python would import it by."""
+    sys.path.insert(0, str(CONTAINER))
+    loader = importlib.machinery.SourceFileLoader("entrypoint", str(ENTRYPOINT))
+    spec = importlib.util.spec_from_loader("entrypoint", loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["entrypoint"] = module
+    loader.exec_module(module)
+    return module
+
+
+entrypoint = load()
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A folder in the layout of /opt/ml, with no hyperparameters and one host."""
+    config = tmp_path / "input" / "config"
+    config.mkdir(parents=True)
+    (config / "hyperparameters.json").write_text("{}")
+    (config / "inputdataconfig.json").write_text("{}")
+    (config / "resourceconfig.json").write_text('{"current_host": "algo-1", "hosts": ["algo-1"]}')
+    return tmp_path
+
+
+def route_train(base: Path, **environment: str) -> Any:
+    return entrypoint.route(["train"], {**ENVIRONMENT, **environment, "SAGEMAKER_BASE_DIR": str(base)})
+
+
+def name_own_script(base: Path) -> None:
+    (base / "input" / "config" / "hyperparameters.json").write_text('{"sagemaker_program": "mine.py"}')
+
+
+def test_serve_is_the_program_beside_it() -> None:
+    assert entrypoint.route(["serve"], {}).arguments == [str(CONTAINER / "serve")]
+
+
+def test_any_other_command_is_run_as_it_is() -> None:
+    assert entrypoint.route(["bash", "-c", "true"], {}).arguments == ["bash", "-c", "true"]
+
+
+def test_train_is_the_toolkits_with_our_module(base: Path) -> None:
+    assert route_train(base).environment["SAGEMAKER_TRAINING_MODULE"] == "train:main"
+
+
+def test_train_keeps_its_arguments(base: Path) -> None:
+    environment = {"SAGEMAKER_BASE_DIR": str(base)}
+    program = entrypoint.route(["train", "--epochs", "2"], environment)
+    assert program.arguments == ["train", "--epochs", "2"]
+
+
+def test_a_named_script_takes_our_module_away(base: Path) -> None:
+    name_own_script(base)
+    assert "SAGEMAKER_TRAINING_MODULE" not in route_train(base).environment
+
+
+def test_a_script_can_be_named_in_the_environment(base: Path) -> None:
+    assert "SAGEMAKER_TRAINING_MODULE" not in route_train(base, SAGEMAKER_PROGRAM="mine.py").environment
+
+
+def test_only_a_users_script_is_reached_through_its_group(base: Path) -> None:
+    assert not route_train(base).users_own
+    name_own_script(base)
+    assert route_train(base).users_own
+
+
+def test_one_host_does_not_wait_for_its_own_name(base: Path) -> None:
+    name_own_script(base)
+    assert route_train(base).environment["SM_STUDIO_LOCAL_MODE"] == "true"
+
+
+def test_two_hosts_wait_for_each_other(base: Path) -> None:
+    name_own_script(base)
+    hosts = json.dumps({"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
+    (base / "input" / "config" / "resourceconfig.json").write_text(hosts)
+    assert "SM_STUDIO_LOCAL_MODE" not in route_train(base).environment
+
+
+def test_train_makes_the_folders_for_its_results(base: Path) -> None:
+    route_train(base)
+    assert (base / "output").is_dir()
+    assert (base / "model").is_dir()
+
+
+@pytest.mark.parametrize("name", ["hyperparameters", "inputdataconfig", "resourceconfig"])
+def test_train_names_the_missing_file(base: Path, name: str) -> None:
+    (base / "input" / "config" / f"{name}.json").unlink()
+    with pytest.raises(entrypoint.SetupError, match=f"{name}.json is not there; mount a folder"):
+        route_train(base)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '"text"', "\xff"])
+def test_what_is_wrong_with_hyperparameters_is_left_to_the_program(base: Path, content: str) -> None:
+    (base / "input" / "config" / "hyperparameters.json").write_text(content, "latin-1")
+    assert not route_train(base).users_own
+
+
+def start(*command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, str(ENTRYPOINT), *command], stdout=subprocess.PIPE, text=True)
+
+
+def test_without_a_command_it_tells_how_it_is_used() -> None:
+    done = subprocess.run([sys.executable, str(ENTRYPOINT)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: nothing to run")
+    assert "docker run IMAGE train" in done.stderr
+
+
+def test_returns_the_exit_code() -> None:
+    with start("sh", "-c", "exit 7") as process:
+        assert process.wait() == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_passes_the_signal_on(number: signal.Signals) -> None:
+    program = (
+        "import signal, sys, time\n"
+        f"signal.signal({int(number)}, lambda *_: sys.exit(3))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(30)"
+    )
+    with start(sys.executable, "-c", program) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(10) == 3
+
+
+def test_does_not_hand_on_that_python_ignores_sigpipe() -> None:
+    with start("sh", "-c", "grep SigIgn /proc/$$/status") as process:
+        assert process.stdout
+        ignored = int(process.stdout.read().split()[1], 16)
+    assert not ignored & 1 << (signal.SIGPIPE - 1)
