@@ -20,6 +20,7 @@ prepare_channel() {
     mkdir -p "$test_dir/input/data"
     if [[ -z $data ]]; then
         [[ -L $channel ]] && rm "$channel"
+        make_venv
         fetch_reviews "$channel/reviews.csv"
         return
     fi
@@ -77,7 +78,6 @@ done
 
 if [[ -n $image ]]; then
     check_image
-    make_venv
 else
     make_venv container
     install_torch

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Set up what the tests need, and run them all: linters, unit tests, then the whole path through the real
-# programs. Prints what each part took. Arguments go to pytest: tests/run.sh tests/test_text.py -k real
+# Set up what the tests need, and run them all: linters, unit tests, the whole path through the real programs,
+# and the image in a real Docker Engine. Prints what each part took. Arguments go to pytest: tests/run.sh tests/test_text.py -k real
 set -euo pipefail
 
 # shellcheck source=local_test/environment.sh
@@ -32,6 +32,10 @@ lint_shell() {
     shellcheck --external-sources "${scripts[@]}" && shfmt --indent 4 --case-indent --diff "${scripts[@]}"
 }
 
+lint_others() {
+    hadolint Dockerfile && actionlint
+}
+
 times=()
 part "set-up" set_up
 if (($#)); then
@@ -39,7 +43,8 @@ if (($#)); then
 fi
 part "ruff and mypy" lint_python
 part "shellcheck and shfmt" lint_shell
-part "actionlint" actionlint
-part "unit tests" pytest --quiet --ignore tests/whole_path
+part "hadolint and actionlint" lint_others
+part "unit tests" pytest --quiet --ignore tests/whole_path --ignore tests/image
 part "whole path" pytest --quiet tests/whole_path
+part "image" tests/image/run.sh --quiet --durations 10
 printf '%s\n' "" "${times[@]}"

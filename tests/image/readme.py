@@ -1,14 +1,15 @@
-"""The blocks of code in README-sagemaker.md, to be run."""
+"""The blocks of code in README.md's part on SageMaker, to be run."""
 
 import re
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[2] / "README-sagemaker.md"
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def blocks() -> list[tuple[str, str]]:
     """Every block, in order, as (language, code)."""
-    return re.findall(r"^```(\w+)\n(.*?)^```$", README.read_text("utf-8"), re.M | re.S)
+    part = README.read_text("utf-8").partition("## On Amazon SageMaker")[2]
+    return re.findall(r"^```(\w+)\n(.*?)^```$", part, re.M | re.S)
 
 
 def block(language: str, holding: str) -> str:

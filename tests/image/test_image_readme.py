@@ -1,4 +1,4 @@
-"""Every block of README-sagemaker.md is run: in local mode where the SDK has one, against moto elsewhere."""
+"""Every block of the README's SageMaker part is run: in local mode where the SDK has one, else against moto."""
 
 import json
 import subprocess

@@ -1,0 +1,94 @@
+"""The scripts of local_test with the image's name, as a user who is not root runs them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from image.conftest import ROOT, Review, free_port, write_reviews
+
+USER = 1000
+QUICK = ["--epochs", "1", "--hidden_dim", "8", "--embedding_dim", "8", "--batch_size", "16"]
+
+
+@pytest.fixture(scope="module")
+def clone(image: str, reviews: list[Review]) -> Iterator[Path]:
+    """What the scripts need of the repository, and a folder of reviews, owned by the user."""
+    assert image
+    # Not pytest's own folder, which only root can enter.
+    folder = Path(tempfile.mkdtemp())
+    shutil.copytree(
+        ROOT / "local_test", folder / "local_test", ignore=shutil.ignore_patterns("data", "model", "output")
+    )
+    write_reviews(folder / "reviews" / "mine.csv", reviews)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, USER, USER)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def command(clone: Path, script: str, *arguments: str, port: int = 0) -> "subprocess.Popen[str]":
+    """Start a script as the user, whom the engine's socket lets in by its group."""
+    return subprocess.Popen(
+        [clone / "local_test" / script, *arguments],
+        user=USER,
+        group=0,
+        extra_groups=[],
+        env=os.environ | {"HOME": str(clone), "SAGEMAKER_BIND_TO_PORT": str(port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def log(clone: Path, image: str) -> str:
+    """What a training in the image printed."""
+    data = ["--data", str(clone / "reviews")]
+    with command(clone, "train_local.sh", image, *data, *QUICK) as process:
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
+
+
+def test_training_tells_what_to_run_next(log: str, image: str) -> None:
+    assert log.rstrip().endswith(f"serve_local.sh {image}")
+
+
+def test_files_are_the_callers_afterwards(log: str, clone: Path) -> None:
+    assert log
+    test_dir = clone / "local_test" / "test_dir"
+    left = [path for name in ("model", "output") for path in (test_dir / name, *(test_dir / name).rglob("*"))]
+    assert test_dir / "model" / "model.json" in left
+    assert {path.stat().st_uid for path in left} == {USER}
+
+
+def test_unknown_image_is_told(clone: Path) -> None:
+    with command(clone, "train_local.sh", "no-such-image") as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.startswith("error: there is no image no-such-image")
+
+
+def test_served_model_answers_predict_until_ctrl_c(log: str, clone: Path, image: str) -> None:
+    assert log
+    port = free_port()
+    with command(clone, "serve_local.sh", image, port=port) as server:
+        deadline = time.monotonic() + 60
+        answer = ""
+        while "probability" not in answer:
+            assert time.monotonic() < deadline, answer
+            time.sleep(0.5)
+            with command(
+                clone, "predict.sh", str(clone / "local_test" / "payload.json"), port=port
+            ) as asking:
+                answer, _ = asking.communicate(timeout=60)
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=30)
+    assert server.returncode == 0
