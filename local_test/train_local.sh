@@ -83,7 +83,8 @@ else
     install_torch
 fi
 prepare_channel
-rm -rf "$test_dir/model" "$test_dir/output"
+# An earlier model stays until a new one replaces it: a mistake should not cost it.
+rm -rf "$test_dir/output"
 mkdir -p "$test_dir/model" "$test_dir/output"
 
 if [[ -n $image ]]; then

@@ -1,4 +1,4 @@
-"""Every block of the README's SageMaker part is run: in local mode where the SDK has one, else against moto."""
+"""Every block of the README that is about SageMaker is run: locally where an SDK can, else against moto."""
 
 import json
 import subprocess

@@ -77,11 +77,15 @@ def test_files_of_ones_own_in_the_channel_are_not_removed(clone: Path, data: Pat
     shutil.rmtree(channel)
 
 
-def test_mistake_in_a_hyperparameter_is_told(clone: Path, data: Path) -> None:
+def test_mistake_in_a_hyperparameter_is_told_and_costs_no_model(
+    clone: Path, data: Path, trained: subprocess.CompletedProcess[str]
+) -> None:
+    assert trained.returncode == 0
     result = train(clone, "--data", data, "--epochs", "0", cwd=data)
     assert result.returncode == 1
     assert "hyperparameter epochs: '0' is not an integer from 1 to 1000" in result.stderr
     assert "Traceback" not in result.stderr
+    assert (clone / "local_test" / "test_dir" / "model" / "model.json").is_file()
 
 
 def test_served_model_answers_predict_until_ctrl_c(clone: Path, data: Path, tmp_path: Path) -> None:
