@@ -115,7 +115,9 @@ def test_what_is_wrong_with_hyperparameters_is_left_to_the_program(base: Path, c
 
 
 def start(*command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, str(ENTRYPOINT), *command], stdout=subprocess.PIPE, text=True)
+    program = [sys.executable, str(ENTRYPOINT), *command]
+    # It would make a terminal the command's own.
+    return subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
 
 def test_without_a_command_it_tells_how_it_is_used() -> None:
