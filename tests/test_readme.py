@@ -34,7 +34,7 @@ def test_numbers_are_those_of_the_benchmarks() -> None:
         f"{baseline['validation']['accuracy']:.1%}",
         f"± {quality['standard_error']:.1%}",
         f"{default['seconds'] / 60:.0f} minutes",
-        f"{default['peak_memory_mib']} MiB",
+        f"{result('memory')['peak_memory_mib']} MiB",
     ):
         assert f"{figure} |" in README, figure
 

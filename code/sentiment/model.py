@@ -1,5 +1,7 @@
 """The network: an embedding, one LSTM layer, one linear layer; the sigmoid is at the edge."""
 
+import os
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,6 +9,11 @@ from torch import Tensor, nn
 
 from sentiment.batches import NO_WORD, Batch, Sequences, evaluation_batches
 from sentiment.settings import NetworkSettings
+
+# oneDNN, which runs the LSTM on CPUs, keeps what it compiled for each of the last 1,024 shapes: with batches
+# of every width half a gigabyte, for no time that could be measured. It reads this at its first use.
+# https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
 # Padded tokens in one evaluation batch: large enough for full speed, small enough that the LSTM's
 # output (tokens x hidden_dim x 4 bytes) stays far below the memory of a training step.

@@ -12,7 +12,8 @@ from sentiment.text import words
 
 pytestmark = pytest.mark.whole_path
 
-# All of a default job that takes memory: the reviews, steps over the longest batch, an evaluation.
+# All of a default job that takes memory: the reviews, steps over the longest batch and over every width, an
+# evaluation.
 JOB = """
 import resource
 import sys
@@ -36,6 +37,8 @@ loop = TrainingLoop(network, data.training, defaults)
 longest = np.argsort(data.training.sequences.lengths)[-defaults.batch_size:]
 for _ in range(3):
     loop.step(longest)
+for index in np.unique(data.training.sequences.lengths, return_index=True)[1]:
+    loop.step(np.array([index]))  # one batch of every width
 best = {name: weight.clone() for name, weight in network.state_dict().items()}
 evaluate(network, data.held_out["validation"].sequences)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

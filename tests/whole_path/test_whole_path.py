@@ -68,6 +68,20 @@ def test_training_leaves_model_metrics_and_predictions(
     assert not (base / "output" / "failure").exists()
 
 
+def test_model_gives_in_serving_what_it_gave_in_training(
+    base: Path, trained: subprocess.CompletedProcess[str], few_reviews: list[tuple[str, str]]
+) -> None:
+    assert trained.returncode == 0
+    with (base / "output" / "data" / "predictions.csv").open(newline="") as stream:
+        recorded = {float(row["probability"]) for row in csv.DictReader(stream)}
+    served = {
+        p.probability for p in Predictor.load(base / "model").predict([text for text, _ in few_reviews])
+    }
+    assert recorded
+    for probability in recorded:
+        assert min(abs(probability - other) for other in served) < 2e-6
+
+
 @pytest.mark.parametrize(
     ("argument", "cause"),
     [
