@@ -33,13 +33,19 @@ def clone(image: str, reviews: list[Review]) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def engine_group() -> int:
+    """The group that the engine's socket lets in."""
+    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    return Path(address.removeprefix("unix://")).stat().st_gid
+
+
 def command(clone: Path, script: str, *arguments: str, port: int = 0) -> "subprocess.Popen[str]":
-    """Start a script as the user, whom the engine's socket lets in by its group."""
+    """Start a script as the user, who is in the group of the engine's socket."""
     return subprocess.Popen(
         [clone / "local_test" / script, *arguments],
         user=USER,
-        group=0,
-        extra_groups=[],
+        group=USER,
+        extra_groups=[engine_group()],
         env=os.environ | {"HOME": str(clone), "SAGEMAKER_BIND_TO_PORT": str(port)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
