@@ -78,6 +78,7 @@ def test_empty_file_has_no_reviews(csv_path: Path) -> None:
         ("1,\n", "line 1: the text is empty"),
         ("words,stars\nfine,1\n", "line 1: expected a header"),
         ("fine\n", "line 1: expected a header"),
+        ("\n1,fine\n", "line 1: expected a header"),
         ('1,"fine"d\n', "line 1: "),
         ('1,"never closed\n', "line 1: unexpected end of data"),
     ],

@@ -87,7 +87,7 @@ def _columns(path: Path, row: list[str]) -> tuple[int, int, int, bool]:
     label = [i for i, name in enumerate(names) if name in LABEL_NAMES]
     if text and label:
         return text[0], label[0], len(row), True
-    if names[0] in LABELS and len(row) == 2:
+    if len(row) == 2 and names[0] in LABELS:
         return 1, 0, 2, False
     raise DataError(
         f"{path}, line 1: expected a header that names {' or '.join(TEXT_NAMES)} and "

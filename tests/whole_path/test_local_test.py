@@ -63,7 +63,7 @@ def test_training_again_is_safe(clone: Path, data: Path, trained: subprocess.Com
     assert trained.returncode == 0
     result = train(clone, "--data", data, *TRAIN, cwd=data)
     assert result.returncode == 0
-    assert sorted(os.listdir(data)) == ["mine.csv"]  # noqa: PTH208
+    assert [path.name for path in data.iterdir()] == ["mine.csv"]
 
 
 def test_files_of_ones_own_in_the_channel_are_not_removed(clone: Path, data: Path) -> None:

@@ -197,6 +197,7 @@ def is_running(pid: int) -> bool:
 
 def test_stopped_server_leaves_nothing_behind(other_server: Server) -> None:
     other_server.ask(b"fine", {"Content-Type": "text/plain"})
+    # A folder that the server made and printed, not one made here.
     match = re.search(r"/tmp/serve-\w+", other_server.log)  # noqa: S108
     assert match is not None
     pid = int(re.search(r"\[PID\] ?(\d+)", other_server.log)[1])  # type: ignore[index]
