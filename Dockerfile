@@ -12,20 +12,6 @@
 ARG BASE_IMAGE=nvidia/cuda:12.6.3-base-ubuntu24.04
 
 
-# Java, made small: the modules that Multi Model Server, its log4j and its netty use, and an archive of the classes
-# that every start loads.
-FROM ${BASE_IMAGE} AS java
-
-# Debian and Ubuntu keep only the newest version of a package, so that a pinned one soon cannot be had.
-# hadolint ignore=DL3008
-RUN apt-get update \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends openjdk-17-jdk-headless \
-    && rm -rf /var/lib/apt/lists/*
-RUN jlink --output /opt/java --compress=2 --strip-java-debug-attributes --no-header-files --no-man-pages \
-        --add-modules java.base,java.desktop,java.logging,java.management,java.naming,java.xml,jdk.unsupported \
-    && /opt/java/bin/java -Xshare:dump
-
-
 # The Python packages. The compiler is for sagemaker-training, which comes as source.
 FROM ${BASE_IMAGE} AS packages
 
@@ -66,12 +52,34 @@ RUN packages=$(echo /opt/venv/lib/python3.*/site-packages) \
         -exec mv -t "/layers$packages" {} +
 
 
+# Java, made small: the modules that Multi Model Server, its log4j and its netty use, and an archive of the classes
+# that every start loads.
+FROM ${BASE_IMAGE} AS java
+
+# Debian and Ubuntu keep only the newest version of a package, so that a pinned one soon cannot be had.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends openjdk-17-jdk-headless \
+    && rm -rf /var/lib/apt/lists/*
+RUN jlink --output /opt/java --compress=2 --strip-java-debug-attributes --no-header-files --no-man-pages \
+        --add-modules java.base,java.desktop,java.logging,java.management,java.naming,java.xml,jdk.unsupported \
+    && /opt/java/bin/java -Xshare:dump
+
+# In place of one of the server's own classes, which errs where requests are batched.
+COPY --from=packages /opt/venv/lib/python3.*/site-packages/mms/frontend/model-server.jar /tmp/
+COPY container/java /tmp/java
+RUN javac -Xlint:all -Werror -cp /tmp/model-server.jar -d /opt/classes \
+        /tmp/java/com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.java
+
+
 # The program: readable for everyone, whatever the checkout's permissions, and compiled, because nothing is written
 # at run time.
 FROM packages AS program
 COPY pyproject.toml LICENSE* NOTICE* /opt/program/
 COPY code /opt/program/code
 COPY container/cuda_compat.py container/entrypoint container/log4j2.xml container/serve /opt/program/container/
+COPY container/model_server /opt/program/container/model_server
+COPY container/serving /opt/program/container/serving
 RUN chmod -R a+rX /opt/program && /opt/venv/bin/python -m compileall -q /opt/program
 
 
@@ -79,7 +87,7 @@ FROM ${BASE_IMAGE}
 
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates python3 \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates nginx python3 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log \
     && mkdir -p /opt/ml
 
@@ -87,6 +95,7 @@ COPY --from=java /opt/java /opt/java
 COPY --from=packages /opt/netty /usr/lib
 COPY --from=packages /layers /
 COPY --from=packages /opt/venv /opt/venv
+COPY --from=java /opt/classes /opt/program/container/classes
 COPY --from=program /opt/program /opt/program
 
 # The toolkit runs our main() in its own process. The entry point takes this away when a job names its own script.
@@ -111,4 +120,5 @@ LABEL org.opencontainers.image.title="IMDb sentiment LSTM for Amazon SageMaker" 
       org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.version="${VERSION}" \
-      com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true" \
+      com.amazonaws.sagemaker.capabilities.multi-models="true"

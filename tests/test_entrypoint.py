@@ -101,6 +101,53 @@ def test_train_makes_the_folders_for_its_results(base: Path) -> None:
     assert (base / "model").is_dir()
 
 
+def test_train_forgets_how_an_earlier_run_ended(base: Path) -> None:
+    (base / "output").mkdir()
+    for name in ("success", "failure"):
+        (base / "output" / name).touch()
+    route_train(base)
+    assert list((base / "output").iterdir()) == []
+
+
+def test_only_our_training_gets_sigterm_when_it_is_ready(base: Path) -> None:
+    assert route_train(base).takes_sigterm_late
+    assert not entrypoint.route(["bash"], ENVIRONMENT).takes_sigterm_late
+    assert not route_train(base, SAGEMAKER_TRAINING_MODULE="mine:main").takes_sigterm_late
+    name_own_script(base)
+    assert not route_train(base).takes_sigterm_late
+
+
+@pytest.mark.parametrize(
+    ("code", "success", "expected", "reason"),
+    [
+        (0, True, 0, None),
+        (0, False, 1, "train ended with exit code 0 without a reason"),
+        (1, False, 1, "train ended with exit code 1 without a reason"),
+        (-9, False, -9, "train was killed (SIGKILL), most likely because memory ran out"),
+        (-11, False, -11, "train was killed by SIGSEGV"),
+        (-15, False, -15, None),
+    ],
+)
+def test_ending_of_a_training_is_told_truthfully(
+    tmp_path: Path, code: int, success: bool, expected: int, reason: str | None
+) -> None:
+    if success:
+        (tmp_path / "success").touch()
+    assert entrypoint.judge(tmp_path, code) == expected
+    failure = tmp_path / "failure"
+    assert failure.read_text().splitlines()[0].startswith(reason) if reason else not failure.exists()
+
+
+def test_reason_that_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "failure").write_text("the disk is full")
+    assert entrypoint.judge(tmp_path, 1) == 1
+    assert (tmp_path / "failure").read_text() == "the disk is full"
+
+
+def test_ending_that_cannot_be_told_is_no_success(tmp_path: Path) -> None:
+    assert entrypoint.judge(tmp_path / "not there", 0) == 1
+
+
 @pytest.mark.parametrize("name", ["hyperparameters", "inputdataconfig", "resourceconfig"])
 def test_train_names_the_missing_file(base: Path, name: str) -> None:
     (base / "input" / "config" / f"{name}.json").unlink()
@@ -145,6 +192,29 @@ def test_passes_the_signal_on(number: signal.Signals) -> None:
         process.stdout.readline()
         process.send_signal(number)
         assert process.wait(10) == 3
+
+
+def test_sigterm_that_comes_too_early_reaches_our_training_all_the_same(base: Path) -> None:
+    program = base / "train"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import signal, sys, time\n"
+        "print('starting', flush=True)\n"
+        "time.sleep(1)\n"
+        "success = sys.argv[1] + '/output/success'\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (open(success, 'w'), sys.exit(0)))\n"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n"
+    )
+    program.chmod(0o755)
+    environment = ENVIRONMENT | {"SAGEMAKER_BASE_DIR": str(base), "PATH": f"{base}:/bin"}
+    with subprocess.Popen(
+        [sys.executable, str(ENTRYPOINT), "train", str(base)],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.readline() == "starting\n"
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 def test_does_not_hand_on_that_python_ignores_sigpipe() -> None:

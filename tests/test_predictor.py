@@ -53,7 +53,7 @@ def test_no_text_gets_none(predictor: Predictor) -> None:
 
 
 def test_probability_is_that_of_positive_whatever_the_label(predictor: Predictor) -> None:
-    for label, probability in predictor.predict(["great", "worst", "film", ""]):
+    for label, probability, _ in predictor.predict(["great", "worst", "film", ""]):
         assert (label == "positive") == (probability > 0.5)
 
 

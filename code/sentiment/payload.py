@@ -3,49 +3,68 @@
 A media type may carry parameters and be written in any case. Texts are UTF-8.
 """
 
-import csv
-import io
+import codecs
 import json
-from collections.abc import Callable, Mapping, Sequence
-from email.message import Message
-from typing import Any
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from sentiment.errors import MalformedBodyError, NotAcceptableError, UnsupportedMediaTypeError
-from sentiment.predictor import Prediction
+from sentiment.errors import MalformedBodyError, NotAcceptableError, RequestError, UnsupportedMediaTypeError
+from sentiment.limits import Limits
+from sentiment.records import Record, read_csv, read_json, read_json_lines, read_text
+
+if TYPE_CHECKING:  # it needs torch, and jobs/ does without
+    from sentiment.predictor import Prediction
 
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 CSV = "text/csv"
 TEXT = "text/plain"
 
+DEFAULT_LIMITS = Limits()
 EXPECTED = f"expected one of {JSON}, {JSON_LINES}, {CSV}, {TEXT}"
 
 _UTF8_NAMES = {"utf-8", "utf8", "us-ascii", "ascii"}
+_PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)')
+_WEIGHT = re.compile(r"[01](\.\d*)?")
 
 
-def decode(body: bytes, content_type: str) -> list[str]:
+def decode(body: bytes, content_type: str, limits: Limits = DEFAULT_LIMITS) -> list[str]:
     """The texts of a request, in order.
 
     Raises:
         UnsupportedMediaTypeError: ``content_type`` is none that is understood.
-        MalformedBodyError: the body is not what it promises.
+        MalformedBodyError: the body is not what it promises, or beyond the limits; names the line.
     """
-    media_type, parameters = _parse_media_type(content_type)
-    decoder = _DECODERS.get(media_type)
-    if decoder is None:
-        raise UnsupportedMediaTypeError(f"content type {media_type or 'missing'}; {EXPECTED}")
-    charset = parameters.get("charset", "utf-8").lower()
-    if charset not in _UTF8_NAMES:
-        raise UnsupportedMediaTypeError(f"charset {charset}; send UTF-8")
-    try:
-        return decoder(body.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise MalformedBodyError(f"the body is not UTF-8 at byte offset {error.start}") from error
+    texts = []
+    for record in _read(body, content_type, limits):
+        if isinstance(record, MalformedBodyError):
+            raise record
+        texts.append(record)
+    return texts
 
 
-def encode(predictions: Sequence[Prediction], media_type: str) -> bytes:
-    """A response body of a media type that ``choose_media_type`` returned."""
-    return _ENCODERS[media_type](predictions).encode("utf-8")
+def decode_records(body: bytes, content_type: str, limits: Limits = DEFAULT_LIMITS) -> list[Record]:
+    """One text a record, or what is wrong with it: batch transform needs an answer for every line.
+
+    A record is a line of JSON Lines, a row of CSV, an item of JSON's list, or else the whole body. Where a
+    row's closing quote is missing, its first line is a bad record, and the next line begins another.
+
+    Raises:
+        UnsupportedMediaTypeError: ``content_type`` is none that is understood.
+        MalformedBodyError: several lines together should be JSON and are not, so that nobody can tell how
+            many records they are.
+    """
+    return list(_read(body, content_type, limits))
+
+
+def encode(answers: "Sequence[Prediction | RequestError]", media_type: str) -> bytes:
+    """A response body of a media type that ``choose_media_type`` returned, one record an answer.
+
+    An error becomes ``{"error": reason}`` in both kinds of JSON, and ``error,"reason"`` in CSV.
+    """
+    # A reason might quote half a character of the caller's.
+    return _ENCODERS[media_type](answers).encode("utf-8", "backslashreplace")
 
 
 def choose_media_type(accept: str | None, content_type: str) -> str:
@@ -61,7 +80,9 @@ def choose_media_type(accept: str | None, content_type: str) -> str:
     ranges = dict(_parse_media_type(item) for item in (accept or "*/*").split(","))
     best = max((own_choice, *_ENCODERS), key=lambda candidate: _quality(candidate, ranges))
     if _quality(best, ranges) <= 0:
-        raise NotAcceptableError(f"cannot answer in {accept}; expected one of {', '.join(_ENCODERS)}")
+        raise NotAcceptableError(
+            f"cannot answer in {(accept or '')[:100]}; expected one of {', '.join(_ENCODERS)}"
+        )
     return best
 
 
@@ -69,114 +90,62 @@ def _quality(media_type: str, ranges: Mapping[str, Mapping[str, str]]) -> float:
     """The weight that the most specific of the media ranges gives to a media type."""
     for pattern in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
         if pattern in ranges:
-            try:
-                return float(ranges[pattern].get("q", "1"))
-            except ValueError:
-                return 0.0
+            weight = ranges[pattern].get("q", "1")
+            return float(weight) if _WEIGHT.fullmatch(weight) else 0.0
     return 0.0
 
 
 def _parse_media_type(header: str) -> tuple[str, dict[str, str]]:
-    message = Message()
-    message["content-type"] = header.replace("\r", " ").replace("\n", " ")
-    parameters = message.get_params(failobj=[])
-    return (
-        parameters[0][0].strip().lower() if parameters else "",
-        {name.lower(): value for name, value in parameters[1:]},
-    )
+    media_type, separator, parameters = header.partition(";")
+    return media_type.strip().lower(), {
+        name.lower(): value.strip().strip('"') for name, value in _PARAMETER.findall(separator + parameters)
+    }
 
 
-def _text(value: Any, where: str) -> str:
-    """A text, alone or as an object's "text" or "inputs"."""
-    if isinstance(value, dict):
-        value = value.get("text", value.get("inputs"))
-    if not isinstance(value, str):
-        raise MalformedBodyError(f'{where}: expected a string, or an object with "text" or "inputs"')
-    return value
+def _read(body: bytes, content_type: str, limits: Limits) -> Iterator[Record]:
+    media_type, parameters = _parse_media_type(content_type)
+    reader = _READERS.get(media_type)
+    if reader is None:
+        raise UnsupportedMediaTypeError(f"content type {media_type[:100] or 'missing'}; {EXPECTED}")
+    charset = parameters.get("charset", "utf-8").lower()
+    if charset not in _UTF8_NAMES:
+        raise UnsupportedMediaTypeError(f"charset {charset[:100]}; send UTF-8")
+    return reader(body.removeprefix(codecs.BOM_UTF8), limits)
 
 
-def _parse_json(text: str, where: str = "") -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        position = where or f"line {error.lineno}, "
-        raise MalformedBodyError(f"{position}column {error.colno}: not JSON ({error.msg})") from error
-    except (ValueError, RecursionError) as error:
-        raise MalformedBodyError(f"{where}not JSON ({error})") from error
+def _record(answer: "Prediction | RequestError") -> dict[str, Any]:
+    if isinstance(answer, RequestError):
+        return {"error": str(answer)}
+    return {"label": answer.label, "probability": round(answer.probability, 6)}
 
 
-def _decode_json(body: str) -> list[str]:
-    content = _parse_json(body)
-    name = "body"
-    if isinstance(content, dict):
-        name = next((key for key in ("inputs", "instances") if key in content), "")
-        if not name:
-            raise MalformedBodyError('expected an object with "inputs" or "instances", a string or a list')
-        content = content[name]
-    if isinstance(content, list):
-        return [_text(item, f"{name}[{i}]") for i, item in enumerate(content)]
-    return [_text(content, name)]
+def _encode_json(answers: "Sequence[Prediction | RequestError]") -> str:
+    return json.dumps([_record(answer) for answer in answers])
 
 
-def _decode_json_lines(body: str) -> list[str]:
-    lines = body.removesuffix("\n").split("\n")
-    return [
-        _text(_parse_json(line, f"line {number}, "), f"line {number}")
-        for number, line in enumerate(lines, start=1)
-    ]
-
-
-def _decode_csv(body: str) -> list[str]:
-    line = body.removesuffix("\n").removesuffix("\r")
-    # The SageMaker SDK's CSVSerializer sends a string as it is, unquoted.
-    if line and not line.startswith('"') and "\n" not in line:
-        return [line]
-    texts = []
-    rows = csv.reader(io.StringIO(body, newline=""), strict=True)
-    try:
-        for number, row in enumerate(rows, start=1):
-            if len(row) != 1:
-                raise MalformedBodyError(
-                    f"row {number}: {len(row)} columns, expected 1; put each review in double quotes"
-                )
-            texts.append(row[0])
-    except csv.Error as error:
-        raise MalformedBodyError(f"row {len(texts) + 1}: {error}; double the quotes in a text") from error
-    if not texts:
-        raise MalformedBodyError("the body is empty, expected one review a row")
-    return texts
-
-
-def _decode_text(body: str) -> list[str]:
-    if not body:
-        raise MalformedBodyError("the body is empty, expected one review")
-    return [body]
-
-
-def _record(prediction: Prediction) -> dict[str, Any]:
-    return {"label": prediction.label, "probability": round(prediction.probability, 6)}
-
-
-def _encode_json(predictions: Sequence[Prediction]) -> str:
-    return json.dumps([_record(prediction) for prediction in predictions])
-
-
-def _encode_json_lines(predictions: Sequence[Prediction]) -> str:
+def _encode_json_lines(answers: "Sequence[Prediction | RequestError]") -> str:
     # No line end behind the last one: batch transform adds it when it assembles the output.
-    return "\n".join(json.dumps(_record(prediction)) for prediction in predictions)
+    return "\n".join(json.dumps(_record(answer)) for answer in answers)
 
 
-def _encode_csv(predictions: Sequence[Prediction]) -> str:
-    return "\n".join(f"{label},{probability:.6f}" for label, probability in predictions)
+def _encode_csv(answers: "Sequence[Prediction | RequestError]") -> str:
+    return "\n".join(map(_csv_row, answers))
 
 
-_DECODERS: dict[str, Callable[[str], list[str]]] = {
-    JSON: _decode_json,
-    JSON_LINES: _decode_json_lines,
-    CSV: _decode_csv,
-    TEXT: _decode_text,
+def _csv_row(answer: "Prediction | RequestError") -> str:
+    if isinstance(answer, RequestError):
+        reason = " ".join(str(answer).split()).replace('"', '""')
+        return f'error,"{reason}"'
+    return f"{answer.label},{answer.probability:.6f}"
+
+
+_READERS: dict[str, Callable[[bytes, Limits], Iterator[Record]]] = {
+    JSON: read_json,
+    JSON_LINES: read_json_lines,
+    CSV: read_csv,
+    TEXT: read_text,
 }
-_ENCODERS: dict[str, Callable[[Sequence[Prediction]], str]] = {
+_ENCODERS: "dict[str, Callable[[Sequence[Prediction | RequestError]], str]]" = {
     JSON: _encode_json,
     JSON_LINES: _encode_json_lines,
     CSV: _encode_csv,

@@ -11,14 +11,23 @@ from sentiment.artifact import Artifact, load_artifact
 from sentiment.batches import Sequences, truncated
 from sentiment.evaluation import sigmoid
 from sentiment.model import SentimentLSTM, evaluate
+from sentiment.precision import DTYPES, Hardware
 from sentiment.text import words
+from sentiment.vocabulary import INFREQUENT_WORD
 
 
 class Prediction(NamedTuple):
-    """The answer to one text; the probability is that of "positive", whatever the label."""
+    """The answer to one text.
+
+    Attributes:
+        label: "positive" or "negative".
+        probability: that of "positive", whatever the label.
+        unknown_share: the share of the text's words that the lookup table does not hold; 0 without words.
+    """
 
     label: str
     probability: float
+    unknown_share: float = 0.0
 
 
 class Predictor:
@@ -27,9 +36,11 @@ class Predictor:
     Args:
         artifact: what was trained.
         device: where the network runs.
+        precision: its arithmetic: fp32, or auto for the fastest that the hardware has.
     """
 
-    def __init__(self, artifact: Artifact, device: str = "cpu") -> None:
+    def __init__(self, artifact: Artifact, device: str = "cpu", precision: str = "fp32") -> None:
+        self._dtype = DTYPES.get(Hardware.of(torch.device(device)).resolve(precision))
         self._text = artifact.text
         self._stop_words = frozenset(artifact.text.stop_words)
         self._vocabulary = artifact.vocabulary
@@ -39,19 +50,23 @@ class Predictor:
         self._network.to(device).eval()
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> Self:
+    def load(cls, folder: Path, device: str = "cpu", precision: str = "fp32") -> Self:
         """A predictor from a model directory.
 
         Raises:
             ArtifactError: a file of it is missing or damaged.
         """
-        return cls(load_artifact(folder), device)
+        return cls(load_artifact(folder), device, precision)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in order; a text without a known word gets one too."""
         ids = [self._ids(text) for text in texts]
-        probabilities = sigmoid(evaluate(self._network, Sequences.of(ids)))
-        return [Prediction("positive" if p > 0.5 else "negative", float(p)) for p in probabilities]
+        probabilities = sigmoid(evaluate(self._network, Sequences.of(ids), dtype=self._dtype))
+        shares = [own.count(INFREQUENT_WORD) / max(1, len(own)) for own in ids]
+        return [
+            Prediction("positive" if p > 0.5 else "negative", float(p), share)
+            for p, share in zip(probabilities, shares, strict=True)
+        ]
 
     def _ids(self, text: str) -> list[int]:
         ids = np.array(self._vocabulary.ids(words(text, self._stop_words)), np.int32)

@@ -1,0 +1,56 @@
+"""One JSON object a line on stdout, from every program of the container."""
+
+import os
+import re
+import sys
+import threading
+import time
+from typing import IO, Any
+
+from sentiment import json_log
+
+# nginx: 2026/11/24 10:00:00 [error] 7#7: *1 connect() failed
+_NGINX = re.compile(r"[\d/]+ [\d:]+ \[(\w+)\] \d+#\d+: (.*)")
+_LEVEL = re.compile(r'\{"time": ?"[^"]*", ?"level": ?"(\w+)"')
+_NGINX_LEVELS = {"warn": "warning", "notice": "info", "info": "info", "debug": "debug"}
+# log4j lost a part in the packing of the model server's jar, and says so at every start.
+_HARMLESS = "sun.reflect.Reflection.getCallerClass is not supported"
+
+
+class Log:
+    """Writes lines, whole ones, of ``level`` and above; ``source`` names the program that speaks."""
+
+    def __init__(self, level: str = "info") -> None:
+        self._least = json_log.LEVELS.index(level)
+
+    def write(self, level: str, message: str, source: str = "serve", **fields: Any) -> None:
+        """One line."""
+        if self._is_wanted(level):
+            self._emit(json_log.line(level, message, source, time.time(), **fields))
+
+    def relay(self, stream: IO[str], source: str, level: str) -> threading.Thread:
+        """Pass on what a program prints, and close the stream: lines of JSON as they are, others wrapped."""
+        thread = threading.Thread(target=self._relay, args=(stream, source, level), daemon=True)
+        thread.start()
+        return thread
+
+    def _relay(self, stream: IO[str], source: str, level: str) -> None:
+        with stream:
+            for line in stream:
+                text = line.rstrip()
+                if text.startswith("{"):
+                    found = _LEVEL.match(text)
+                    if found is None or self._is_wanted(found[1]):
+                        self._emit(text)
+                elif match := _NGINX.fullmatch(text):
+                    self.write(_NGINX_LEVELS.get(match[1], "error"), match[2], source)
+                elif text and _HARMLESS not in text:
+                    self.write(level, text, source)
+
+    def _is_wanted(self, level: str) -> bool:
+        return level not in json_log.LEVELS or json_log.LEVELS.index(level) >= self._least
+
+    @staticmethod
+    def _emit(line: str) -> None:
+        # In one piece, so that the lines of several threads do not mix.
+        os.write(sys.stdout.fileno(), (line + "\n").encode("utf-8"))

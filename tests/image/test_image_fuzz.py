@@ -1,0 +1,29 @@
+"""Whatever comes in over HTTP, the server answers, stays well, and keeps it to itself."""
+
+import os
+from pathlib import Path
+
+from image import fuzz
+from image.campaign import fuzz_container
+from image.containers import serving
+
+COUNT = 2_000
+# The memory of a small instance, so that Java's heap is soon as large as it gets.
+SMALL = ("--memory", "2g")
+
+
+def test_survives_whatever_comes_in(image: str, trained: Path) -> None:
+    """``FUZZ_SEED`` makes it other requests."""
+    seed = int(os.environ.get("FUZZ_SEED", "1"))
+    with serving(image, trained / "model", options=SMALL) as container:
+        result = fuzz_container(container, COUNT, seed)
+    assert not result.report.faults, result.report.explain()
+    assert result.report.sent.total() == COUNT
+    assert result.pings > 0
+
+
+def test_every_record_gets_its_line_in_batch_transform(image: str, trained: Path) -> None:
+    with serving(image, trained / "model", options=("--env", "SAGEMAKER_BATCH=true")) as container:
+        report = fuzz.run(container.address(), 400, seed=1, batch=True)
+    assert not report.faults, report.explain()
+    assert report.answers["body", 200] > report.answers["body", 400]

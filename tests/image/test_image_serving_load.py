@@ -1,0 +1,158 @@
+"""Many requests at a time: batched, bounded, sized for the container, and logged."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from image import faults
+from image.conftest import Review
+from image.containers import Answer, Container, serving
+from sentiment.predictor import Predictor
+
+
+def records(container: Container) -> list[dict[str, Any]]:
+    """The log, line by line: every line is a JSON object."""
+    return [json.loads(line) for line in container.log().splitlines()]
+
+
+def requests_in(container: Container) -> list[dict[str, Any]]:
+    """The lines of requests in the log."""
+    return [record for record in records(container) if record["source"] == "request"]
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    return faults.mount(tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    image: str, trained: Path, reviews: list[Review]
+) -> Iterator[tuple[Container, list[str], list[Answer]]]:
+    """A container that has answered 3,000 requests from 32 clients; with the texts and the answers."""
+    texts = [text for text, _ in reviews] * 10
+    with serving(image, trained / "model") as container, ThreadPoolExecutor(32) as clients:
+        yield container, texts, list(clients.map(container.predict, texts))
+
+
+def test_no_request_fails_under_load(loaded: tuple[Container, list[str], list[Answer]]) -> None:
+    _, _, answers = loaded
+    assert {answer.status for answer in answers} == {200}
+
+
+def test_each_request_gets_its_own_answer(
+    loaded: tuple[Container, list[str], list[Answer]], trained: Path
+) -> None:
+    _, texts, answers = loaded
+    expected = [p.probability for p in Predictor.load(trained / "model").predict(texts[:300])]
+    for start in range(0, 3000, 300):
+        found = [json.loads(answer.body)[0]["probability"] for answer in answers[start : start + 300]]
+        assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_waiting_requests_are_batched(image: str, trained: Path, faulty: tuple[str, ...]) -> None:
+    options = (*faulty, "--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1")
+    with serving(image, trained / "model", options=options) as container, ThreadPoolExecutor(25) as clients:
+        first = clients.submit(container.predict, f"{faults.SLEEP}4")
+        time.sleep(1)
+        list(clients.map(container.predict, ["good"] * 24))
+        assert first.result().status == 200
+        sizes = [request["batch_size"] for request in requests_in(container) if "batch_size" in request]
+    assert sorted(sizes) == [1, *[8] * 8, *[16] * 16]
+
+
+def test_a_request_has_a_line_with_its_figures(loaded: tuple[Container, list[str], list[Answer]]) -> None:
+    container = loaded[0]
+    container.predict("The film")
+    line = requests_in(container)[-1]
+    assert line["status"] == 200
+    assert (line["texts"], line["characters"], line["batch_size"]) == (1, 8, 1)
+    assert 0 <= line["unknown_share"] <= 1
+    assert 0 <= line["queue_seconds"] <= line["latency"]
+
+
+def test_no_text_is_in_the_log(loaded: tuple[Container, list[str], list[Answer]]) -> None:
+    container, texts, _ = loaded
+    log = container.log()
+    assert not [text for text in texts[:300] if text[:40] in log]
+
+
+def test_a_healthy_ping_is_not_logged(loaded: tuple[Container, list[str], list[Answer]]) -> None:
+    container = loaded[0]
+    assert container.ping() == 200
+    pings = [request for request in requests_in(container) if request["path"] == "/ping"]
+    assert not [ping for ping in pings if ping["status"] == 200]
+
+
+def test_a_request_that_fails_does_not_harm_its_neighbours(
+    image: str, trained: Path, faulty: tuple[str, ...]
+) -> None:
+    options = (*faulty, "--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1", "--env", "SERVE_BATCH_DELAY_MS=500")
+    expect = ['"path":"/invocations","status":500', "prediction failed"]
+    texts = ["good", "bad", faults.RAISE, "so-so"]
+    with (
+        serving(image, trained / "model", options=options, expect=expect) as container,
+        ThreadPoolExecutor(4) as clients,
+    ):
+        statuses = [answer.status for answer in clients.map(container.predict, texts)]
+        assert {request["batch_size"] for request in requests_in(container) if "batch_size" in request} == {4}
+    assert statuses == [200, 200, 500, 200]
+
+
+def test_more_than_may_wait_is_refused_at_once(image: str, trained: Path, faulty: tuple[str, ...]) -> None:
+    options = (*faulty, "--env", "SERVE_MAX_REQUESTS=3", "--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1")
+    expect = ['"path":"/invocations","status":503']
+    with (
+        serving(image, trained / "model", options=options, expect=expect) as container,
+        ThreadPoolExecutor(3) as clients,
+    ):
+        waiting = [clients.submit(container.predict, f"{faults.SLEEP}5") for _ in range(3)]
+        time.sleep(1)
+        start = time.monotonic()
+        refused = container.predict("good")
+        assert time.monotonic() - start < 2
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+        assert json.loads(refused.body)["error"]
+        assert container.ping() == 200
+        assert [request.result().status for request in waiting] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("options", "workers", "threads"),
+    [
+        (("--cpus", "1"), 1, 1),
+        (("--cpuset-cpus", "0"), 1, 1),
+        (("--cpus", "2"), 2, 1),
+        (("--cpus", "2", "--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1"), 1, 2),
+        (("--cpus", "2", "--memory", "1g"), 1, 2),
+    ],
+)
+def test_workers_and_threads_come_from_the_containers_limits(
+    image: str, trained: Path, options: tuple[str, ...], workers: int, threads: int
+) -> None:
+    with serving(image, trained / "model", options=options) as container:
+        settings = records(container)[0]
+        assert (settings["workers"], settings["threads"]) == (workers, threads)
+        end = time.monotonic() + 60
+        while len(container.workers()) != workers and time.monotonic() < end:
+            time.sleep(0.2)
+        assert len(container.workers()) == workers
+        environment = container.execute("cat", f"/proc/{container.workers()[0]}/environ").split("\0")
+        assert f"OMP_NUM_THREADS={threads}" in environment
+
+
+def test_javas_memory_follows_the_containers(image: str, trained: Path) -> None:
+    with serving(image, trained / "model", options=("--memory", "1g")) as container:
+        assert "-Xmx128m" in container.process("com.amazonaws.ml.mms.ModelServer").command.split()
+
+
+def test_a_wrong_setting_ends_it_and_is_named(image: str, trained: Path) -> None:
+    options = ("--volume", f"{trained / 'model'}:/opt/ml/model:ro", "--env", "SERVE_BATCH_SIZE=many")
+    message = "SERVE_BATCH_SIZE=many: expected a whole number from 1 to 1024"
+    with Container(image, "serve", options=options, expect=[message]) as container:
+        assert container.wait(20) == 1
