@@ -9,44 +9,104 @@ Hyperparameters come from ``input/config/hyperparameters.json`` below ``SAGEMAKE
 
 import logging
 import os
+import signal
 import sys
 import time
-import traceback
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from sagemaker_training.errors import ClientError
 
-from sentiment import datasets, results
+from sentiment import datasets, launch, report, results
 from sentiment.artifact import Artifact, save
+from sentiment.checkpoints import Checkpoint, Checkpoints
 from sentiment.datasets import Datasets
-from sentiment.errors import SentimentError
-from sentiment.evaluation import evaluate_logits
+from sentiment.evaluation import Metrics, evaluate_logits
+from sentiment.failures import explain
 from sentiment.hyperparameters import Hyperparameters, help_text, parse_command_line
-from sentiment.model import SentimentLSTM, evaluate
+from sentiment.model import SentimentLSTM
 from sentiment.opt_ml import OptMl
+from sentiment.precision import Hardware
+from sentiment.ranks import ALONE, Ranks
 from sentiment.settings import NetworkSettings
-from sentiment.training import Epoch, check_precision, fit, set_up_torch
+from sentiment.stop import Stop, Stopped
+from sentiment.training import TrainingLoop, evaluate_together, fit, set_up_torch
 from sentiment.version import version
 
 logger = logging.getLogger("sentiment.train")
 
+NOTHING_TO_SAVE = "stopped before the first step: there is nothing to save"
 
-def run(opt_ml: OptMl, arguments: Sequence[str]) -> None:
-    """One training job, from hyperparameters and channels to artifact and metrics.
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is known of a job once its data is read."""
+
+    opt_ml: OptMl
+    hyperparameters: Hyperparameters
+    settings: NetworkSettings
+    data: Datasets
+    loop: TrainingLoop
+    ranks: Ranks
+
+
+def run(opt_ml: OptMl, arguments: Sequence[str], stop: Stop) -> None:
+    """Train in this process, or start the processes that train, here and on every other host.
 
     Raises:
-        SentimentError: a hyperparameter or the data cannot be used, or the training cannot go on.
+        Stopped: the job was told to stop before there was anything to save.
+        SentimentError: a hyperparameter, the data or a checkpoint cannot be used, or the training cannot go
+            on.
         OSError: a result cannot be written.
     """
-    start = time.perf_counter()
     hyperparameters = Hyperparameters.parse(opt_ml.hyperparameters(), parse_command_line(arguments))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    check_precision(hyperparameters.precision, device)
+    if launch.is_worker():
+        train(opt_ml, hyperparameters, Ranks.join(), stop)
+        return
+    hosts = opt_ml.hosts()
+    processes = launch.processes_per_host(hyperparameters.processes_per_host)
+    if processes * len(hosts.names) == 1:
+        train(opt_ml, hyperparameters, ALONE, stop)
+    else:
+        logger.info("hosts: %d; processes on each: %d", len(hosts.names), processes)
+        launch.run(arguments, hosts, processes, stop)
+
+
+def train(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> None:
+    """One process's part of a job, from channels to artifact and metrics."""
+    start = time.perf_counter()
+    job = prepare(opt_ml, hyperparameters, ranks, stop)
+    loop, held_out = job.loop, job.data.held_out
+    checkpoints = Checkpoints(opt_ml.checkpoints, hyperparameters.checkpoint_minutes)
+    if content := ranks.broadcast(checkpoints.newest() if ranks.rank == 0 else None):
+        loop.restore(Checkpoint.from_bytes(content))
+        if loop.history:
+            write_model(job)  # the folder may be a new one
+    finished = fit(loop, held_out["validation"], stop, checkpoints, lambda: write_model(job))
+    logits = {"validation": loop.best_logits} if loop.history else {}
+    if finished and "test" in held_out:
+        logits |= measure_test(job, stop)
+    if logits:
+        write_results(job, logits)
+    ranks.leave()
+    if logits and ranks.rank == 0:
+        report.write(opt_ml, time.perf_counter() - start)
+    if finished:
+        logger.info("done in %.0f s; the model is in %s", time.perf_counter() - start, opt_ml.model)
+    else:
+        logger.info("%s", where_it_stopped(job, checkpoints))
+
+
+def prepare(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> Job:
+    """Read the channels, and make the network."""
+    hardware = Hardware.of(ranks.device)
+    hyperparameters = replace(hyperparameters, precision=hardware.resolve(hyperparameters.precision))
     set_up_torch(hyperparameters.seed)
-    logger.info("version %s; on %s; %s", version(), device, hyperparameters)
-    data = datasets.load(opt_ml.channels(), hyperparameters)
+    logger.info("version %s; on %s; %s", version(), hardware.name, hyperparameters)
+    data = datasets.load(opt_ml.channels(), hyperparameters, opt_ml.sharded_channels(), ranks, stop)
     settings = NetworkSettings(
         vocab_size=len(data.vocabulary),
         embedding_dim=hyperparameters.embedding_dim,
@@ -54,41 +114,76 @@ def run(opt_ml: OptMl, arguments: Sequence[str]) -> None:
         pooling=hyperparameters.pooling,
     )
     network = SentimentLSTM(settings, hyperparameters.dropout, hyperparameters.embedding_dropout)
-    network.to(device)
-    history = fit(network, data.training, data.held_out["validation"], hyperparameters)
-    write_results(opt_ml, hyperparameters, settings, data, network, history)
-    logger.info("done in %.0f s; the model is in %s", time.perf_counter() - start, opt_ml.model)
+    network.to(ranks.device)
+    made_with = hyperparameters.that_decide() | data.fingerprint()
+    loop = TrainingLoop(network, data.training, hyperparameters, made_with, ranks)
+    return Job(opt_ml, hyperparameters, settings, data, loop, ranks)
 
 
-def write_results(
-    opt_ml: OptMl,
-    hyperparameters: Hyperparameters,
-    settings: NetworkSettings,
-    data: Datasets,
-    network: SentimentLSTM,
-    history: list[Epoch],
-) -> None:
-    """Measure the trained network on what was held out, and write everything that the job leaves."""
-    logits = {name: evaluate(network, part.sequences) for name, part in data.held_out.items()}
-    metrics = {name: evaluate_logits(logits[name], part.labels) for name, part in data.held_out.items()}
-    for name, figures in metrics.items():
-        logger.info("%s", results.describe(name, figures))
-    summary = results.summary(history, metrics)
+def measure_test(job: Job, stop: Stop) -> dict[str, NDArray[np.float32]]:
+    """The best weights' logits on the channel ``test``; none if the job is told to stop meanwhile."""
+    network = job.loop.network
+    network.load_state_dict(job.loop.best_weights)
+    try:
+        return {"test": evaluate_together(network, job.data.held_out["test"].sequences, job.ranks, stop)}
+    except Stopped:
+        logger.info("stopped: the channel test is not measured")
+        return {}
+
+
+def write_model(job: Job, measured: Mapping[str, Metrics] | None = None) -> dict[str, Any]:
+    """Write the artifact of the best weights so far, from rank 0 only; returns its figures.
+
+    Args:
+        job: the job.
+        measured: figures of held-out sets, by name; those of the best validation where there are none.
+    """
+    metrics = measured or {
+        "validation": evaluate_logits(job.loop.best_logits, job.data.held_out["validation"].labels)
+    }
+    summary = results.summary(job.loop.history, metrics)
     training = {
-        "hyperparameters": asdict(hyperparameters),
-        "reviews": {"training": len(data.training.labels)},
+        "hyperparameters": asdict(job.hyperparameters),
+        "reviews": {"training": len(job.data.training.labels)},
         **summary,
     }
-    weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
-    save(Artifact(weights, data.vocabulary, settings, data.text, training), opt_ml.model)
-    results.write_metrics(opt_ml.output_data, summary)
-    results.write_predictions(
-        opt_ml.output_data, opt_ml.base / "input" / "data", data.held_out, logits, data.sources
+    if job.ranks.rank == 0:
+        weights = {name: tensor.numpy() for name, tensor in job.loop.best_weights.items()}
+        artifact = Artifact(weights, job.data.vocabulary, job.settings, job.data.text, training)
+        save(artifact, job.opt_ml.model)
+    return summary
+
+
+def write_results(job: Job, logits: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write everything that the job leaves, from the best weights' logits on what was held out."""
+    held_out = {name: job.data.held_out[name] for name in logits}
+    metrics = {name: evaluate_logits(logits[name], part.labels) for name, part in held_out.items()}
+    for name, figures in metrics.items():
+        logger.info("%s", results.describe(name, figures))
+    summary = write_model(job, metrics)
+    if job.ranks.rank == 0:
+        output = job.opt_ml.output_data
+        results.write_metrics(output, summary)
+        data = job.opt_ml.base / "input" / "data"
+        results.write_predictions(output, data, held_out, logits, job.data.sources)
+
+
+def where_it_stopped(job: Job, checkpoints: Checkpoints) -> str:
+    """One line for whoever stopped the job."""
+    epochs, batches = job.loop.position
+    if not epochs and not batches:
+        return NOTHING_TO_SAVE
+    where = f"stopped in epoch {epochs + 1} after {batches} of {job.loop.batches_an_epoch} batches"
+    model = (
+        f"the best model so far is in {job.opt_ml.model}" if epochs else "no model, since no epoch is over"
     )
+    if checkpoints.folder is None:
+        return f"{where}; {model}; no checkpoint, since there is no {job.opt_ml.checkpoints}"
+    return f"{where}; {model}; the same job would go on from {checkpoints.folder}"
 
 
 def main() -> None:
-    """Run the job; however it fails, leave the reason in ``output/failure``.
+    """Run the job; however it fails, leave the reason in ``output/failure``. To be stopped is no failure.
 
     Raises:
         ClientError: for every bad ending. It is the one exception that the toolkit reports without a
@@ -100,32 +195,33 @@ def main() -> None:
         return
     _log_to_stdout()
     opt_ml = OptMl.from_environment()
+    stop = Stop()
+    stop.listen(launch.STOP_SIGNAL if launch.is_worker() else signal.SIGTERM)
     try:
-        run(opt_ml, arguments)
+        if launch.is_worker():
+            launch.end_with_parent()
+        else:
+            opt_ml.failure.unlink(missing_ok=True)  # of an earlier job in the same folder
+        run(opt_ml, arguments, stop)
+    except Stopped:
+        logger.info(NOTHING_TO_SAVE)
     except BaseException as error:
-        message = _cause(error)
+        if launch.is_worker():
+            launch.report(error)
+            sys.exit(1)
+        message = explain(error)
         _write_failure(opt_ml, message)
         raise ClientError(message) from error
+    finally:
+        stop.ignore()
 
 
 def _log_to_stdout() -> None:
-    """Our own lines as they are, without the toolkit's prefix."""
+    """Our own lines as they are, without the toolkit's prefix; of several processes only the first one's."""
     package = logging.getLogger("sentiment")
     package.handlers = [logging.StreamHandler(sys.stdout)]
-    package.setLevel(logging.INFO)
+    package.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
     package.propagate = False
-
-
-def _cause(error: BaseException) -> str:
-    """What to tell about a failure, the cause first; a traceback is logged only for a bug of ours."""
-    if isinstance(error, SentimentError):
-        return str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted; no model was saved"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    traceback.print_exception(error)
-    return f"{type(error).__name__}: {error}"
 
 
 def _write_failure(opt_ml: OptMl, message: str) -> None:

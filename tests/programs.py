@@ -2,12 +2,16 @@
 
 import contextlib
 import http.client
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,13 +29,15 @@ def environment(base: Path, **more: str) -> dict[str, str]:
     }
 
 
-def start_train(base: Path, *arguments: str) -> subprocess.Popen[str]:
+def start_train(
+    base: Path, *arguments: str, stdout: Any = subprocess.PIPE, stderr: Any = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """Start the ``train`` program."""
     return subprocess.Popen(
         [Path(sys.executable).with_name("train"), *arguments],
         env=environment(base, SAGEMAKER_TRAINING_MODULE="train:main"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
         text=True,
     )
 
@@ -43,6 +49,12 @@ def run_train(base: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a process has started."""
+    found = [path.read_text().split() for path in Path(f"/proc/{process.pid}/task").glob("*/children")]
+    return [int(child) for pids in found for child in pids]
+
+
 def free_port() -> int:
     """A free port below 32767, the highest that the model server takes."""
     for port in range(20_000 + os.getpid() % 5_000, 32_000):
@@ -52,24 +64,50 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
-class Server:
-    """The serving program over one folder; ``log`` is what it printed so far."""
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs, and does not only wait for somebody to ask for its exit code."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
-    def __init__(self, base: Path, log: Path, **more: str) -> None:
+
+# As if nginx were not installed.
+_WITHOUT_NGINX = """
+import runpy, sys
+from serving import nginx
+nginx.find = lambda: None
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+class Server:
+    """The serving program over one folder, on a port of its own.
+
+    Args:
+        base: in the layout of /opt/ml.
+        log: the file that gets what it prints.
+        with_nginx: whether it may find nginx.
+        more: further variables of its environment.
+    """
+
+    def __init__(self, base: Path, log: Path, *, with_nginx: bool = True, **more: str) -> None:
         self.port = free_port()
         self._log = log
+        program = [str(ROOT / "container" / "serve")]
+        variables = environment(base, SAGEMAKER_BIND_TO_PORT=str(self.port), **more)
+        if not with_nginx:
+            program = ["-c", _WITHOUT_NGINX, *program]
+            variables["PYTHONPATH"] += f":{ROOT / 'container'}"
         with log.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, ROOT / "container" / "serve"],
-                env=environment(base, SAGEMAKER_BIND_TO_PORT=str(self.port), **more),
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                [sys.executable, *program], env=variables, stdout=output, stderr=subprocess.STDOUT
             )
 
     @property
-    def log(self) -> str:
-        """Everything printed so far."""
-        return self._log.read_text()
+    def log(self) -> list[dict[str, Any]]:
+        """Everything printed so far: nothing but JSON."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
 
     def stop(self) -> int:
         """Send SIGTERM; returns the exit code."""
@@ -77,8 +115,8 @@ class Server:
         return self.process.wait(30)
 
     def ask(self, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
-        """POST to /invocations once the server listens; status, content type and body of the answer."""
-        self._wait_until_it_listens()
+        """POST to /invocations once the server is healthy; status, content type and body of the answer."""
+        self.wait_until_it_is_healthy()
         return self.request("POST", "/invocations", body, headers)
 
     def request(
@@ -91,11 +129,12 @@ class Server:
             response = connection.getresponse()
             return response.status, response.getheader("content-type", ""), response.read()
 
-    def _wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + 60
+    def wait_until_it_is_healthy(self) -> None:
+        """Wait until a ping is answered with 200."""
+        deadline = time.monotonic() + 120
         while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+            with contextlib.suppress(ConnectionError):
+                if self.request("GET", "/ping")[0] == 200:
                     return
             assert self.process.poll() is None, self.log
             assert time.monotonic() < deadline, self.log

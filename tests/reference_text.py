@@ -13,11 +13,20 @@ def reference_words(review: str, leave_out: Collection[str] = frozenset()) -> li
     """One review to its words."""
     # Lone surrogates, which no UTF-8 text can hold, count as "?".
     review = review[:20_000].encode("utf-8", "replace").decode("utf-8")
+    if review.count("<") + review.count("&") > 300 or review.count("<!") > 10:
+        return _plain_words(review, leave_out)
+    # Behind the last ">" nothing can be a tag.
+    head, end, tail = review.rpartition(">")
+    review = head + end + re.sub(r"<(?=[A-Za-z/!?])", "< ", tail)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             text = BeautifulSoup(review, "html.parser").get_text(separator=" ")
     except ParserRejectedMarkup:
         text = review
+    return _plain_words(text, leave_out)
+
+
+def _plain_words(text: str, leave_out: Collection[str]) -> list[str]:
     text = re.sub(r"[^a-z0-9]+", " ", text.lower())
     return [word for word in word_tokenize(text, preserve_line=True) if word not in leave_out]

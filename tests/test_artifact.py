@@ -179,3 +179,11 @@ def test_weights_that_are_no_safetensors_are_refused(folder: Path) -> None:
     rewrite(folder)
     with pytest.raises(ArtifactError, match=r"model\.safetensors: is no safetensors file"):
         load_artifact(folder)
+
+
+def test_what_a_killed_job_left_half_done_is_removed(tmp_path: Path) -> None:
+    for name in (".model-abc", ".old-model-abc"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").touch()
+    save(make(), tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

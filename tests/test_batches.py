@@ -17,6 +17,12 @@ def test_sequences_are_found_again() -> None:
     assert [THREE[i].tolist() for i in range(len(THREE))] == [[5, 6], [], [7, 8, 9]]
 
 
+def test_taken_sequences_come_in_the_order_of_the_indices() -> None:
+    taken = THREE.take(np.array([2, 1, 0, 2]))
+    assert [taken[i].tolist() for i in range(len(taken))] == [[7, 8, 9], [], [5, 6], [7, 8, 9]]
+    assert THREE.take(np.array([], np.int64)).offsets.tolist() == [0]
+
+
 def test_padding_is_at_the_end_and_no_word() -> None:
     assert pad(THREE, np.array([0, 2])).ids.tolist() == [[5, 6, 0], [7, 8, 9]]
 

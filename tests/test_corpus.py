@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from sentiment.corpus import WordTable, encode, is_held_out, read, read_and_split
+from sentiment.corpus import Share, WordTable, encode, is_held_out, read, read_and_split
 from sentiment.reviews import Review
 from sentiment.sources import Source
 from sentiment.vocabulary import Vocabulary
@@ -62,7 +62,8 @@ def test_every_review_is_on_one_side() -> None:
 def test_identical_texts_are_on_one_side_whatever_their_movie() -> None:
     reviews = [review(f"text{i % 10}", f"tt{i}") for i in range(1_000)]
     training, validation = read_and_split(reviews, str.split, WordTable(), 0.5, 1)
-    assert not set(training.digests) & set(validation.digests)
+    assert set(training.digests) & set(validation.digests)
+    assert not set(training.digests) & set(validation.without(training.digests).digests)
 
 
 def test_shards_agree_without_talking() -> None:
@@ -70,6 +71,17 @@ def test_shards_agree_without_talking() -> None:
     _, whole = read_and_split(texts, str.split, WordTable(), 0.2, 1)
     parts = [read_and_split(texts[i::2], str.split, WordTable(), 0.2, 1)[1] for i in range(2)]
     assert sorted(whole.digests) == sorted(np.concatenate([part.digests for part in parts]))
+
+
+def test_shares_are_the_whole_and_know_their_places() -> None:
+    reviews = [review(f"text{i}") for i in range(10)]
+    whole = read(reviews, str.split, WordTable())
+    parts = [read(reviews, str.split, WordTable(), Share(part, 3, 100)) for part in range(3)]
+    assert whole.positions.tolist() == list(range(10))
+    assert parts[1].positions.tolist() == [101, 104, 107]
+    positions = np.concatenate([part.positions for part in parts])
+    digests = np.concatenate([part.digests for part in parts])
+    assert digests[np.argsort(positions)].tolist() == whole.digests.tolist()
 
 
 def peak_bytes(count: int, words: int) -> int:

@@ -9,6 +9,7 @@ from conftest import write_csv
 from sentiment.datasets import load
 from sentiment.errors import DataError
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.stop import Stop, Stopped
 
 REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(200)]
 SMALL = Hyperparameters(batch_size=8, stop_words="none")
@@ -88,3 +89,24 @@ def test_nothing_held_out_is_refused(tmp_path: Path) -> None:
     hyperparameters = Hyperparameters(batch_size=8, validation_fraction=0.001)
     with pytest.raises(DataError, match="no review was held out"):
         load(channels(tmp_path, training=reviews), hyperparameters)
+
+
+def test_what_went_to_other_hosts_may_be_missing_but_not_everywhere(tmp_path: Path) -> None:
+    found = {**channels(tmp_path, training=REVIEWS), "test": tmp_path / "missing"}
+    with pytest.raises(DataError, match="channel test: no labelled reviews on any host"):
+        load(found, SMALL, {"test"})
+
+
+def test_fingerprint_tells_data_apart(tmp_path: Path) -> None:
+    first = load(channels(tmp_path / "1", training=REVIEWS), SMALL).fingerprint()
+    assert load(channels(tmp_path / "2", training=REVIEWS), SMALL).fingerprint() == first
+    other = load(channels(tmp_path / "3", training=[*REVIEWS, ("film1 bad", "0")]), SMALL).fingerprint()
+    assert other["training data"] != first["training data"]
+    assert other["training data"].startswith(f"of {int(first['training data'].split()[1]) + 1} reviews")
+
+
+def test_stop_ends_the_reading(tmp_path: Path) -> None:
+    stop = Stop()
+    stop.requested = True
+    with pytest.raises(Stopped):
+        load(channels(tmp_path, training=REVIEWS), SMALL, stop=stop)

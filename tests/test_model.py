@@ -52,6 +52,65 @@ def test_pooling_is_what_it_says(network: SentimentLSTM) -> None:
     torch.testing.assert_close(network._pool(outputs, lengths)[0], expected)
 
 
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        *([1], [63], [64], [65], [127], [128], [129], [200]),
+        [64, 64],
+        [65, 64, 63, 1],
+        [128, 128, 127, 65, 64, 63, 2, 1],
+        [129] * 40,
+        [100] + [1] * 40,
+        [192, 191, 190, 129, 128, 1, 1, 1],
+    ],
+    ids=str,
+)
+def test_chunks_give_the_same(network: SentimentLSTM, lengths: list[int]) -> None:
+    ids = [GENERATOR.integers(2, 50, length).tolist() for length in lengths]
+    batch = to_tensors(pad(Sequences.of(ids), np.arange(len(ids))), torch.device("cpu"))
+    with torch.inference_mode():
+        torch.testing.assert_close(network.forward_in_chunks(*batch), network(*batch), atol=1e-5, rtol=0)
+
+
+def test_chunks_read_words_of_any_id_alike(network: SentimentLSTM) -> None:
+    """Words with the id of the padding too."""
+    batch = torch.zeros(2, 70, dtype=torch.int64), torch.tensor([70, 3])
+    with torch.inference_mode():
+        torch.testing.assert_close(network.forward_in_chunks(*batch), network(*batch), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("lengths", [[0], [0, 0, 0], [0, 64, 0, 65]], ids=str)
+def test_sequence_without_a_word_is_one_of_no_word(network: SentimentLSTM, lengths: list[int]) -> None:
+    ids = [GENERATOR.integers(2, 50, length).tolist() for length in lengths]
+    no_word = torch.zeros(1, 1, dtype=torch.int64), torch.tensor([1])
+    with torch.inference_mode():
+        expected = network(*no_word).item()
+    found = evaluate(network, Sequences.of(ids))
+    np.testing.assert_allclose(found[np.array(lengths) == 0], expected, atol=1e-5)
+
+
+def test_no_sequence_has_no_logit(network: SentimentLSTM) -> None:
+    assert evaluate(network, Sequences.of([])).shape == (0,)
+
+
+def test_chunks_do_not_read_what_has_ended(network: SentimentLSTM) -> None:
+    rows: list[int] = []
+    network.lstm.register_forward_pre_hook(lambda _module, inputs: rows.append(inputs[0].shape[1]))
+    batch = to_tensors(
+        pad(Sequences.of([[2] * 130, [2] * 70, [2] * 64, [2]]), np.arange(4)), torch.device("cpu")
+    )
+    with torch.inference_mode():
+        network.forward_in_chunks(*batch)
+    assert rows == [4, 2, 1]
+
+
+def test_chunks_have_no_dropout(network: SentimentLSTM) -> None:
+    network.train()
+    batch = to_tensors(pad(SEQUENCES, np.array([6])), torch.device("cpu"))
+    with torch.inference_mode():
+        assert torch.equal(network.forward_in_chunks(*batch), network.forward_in_chunks(*batch))
+
+
 def test_evaluate_keeps_the_order_of_the_sequences(network: SentimentLSTM) -> None:
     expected = [logits(network, [i])[0] for i in range(8)]
     np.testing.assert_allclose(evaluate(network, SEQUENCES, max_tokens=70), expected, atol=1e-5)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.errors import DataError, HyperparameterError
+from sentiment.errors import DataError, HostError, HyperparameterError
 from sentiment.opt_ml import OptMl
 
 
@@ -66,3 +66,32 @@ def test_failure_file_holds_what_the_platform_shows(tmp_path: Path) -> None:
     content = (tmp_path / "output" / "failure").read_text()
     assert len(content) == 1024
     assert content.startswith("cause first")
+
+
+def test_sharded_channel_may_have_gone_to_other_hosts(tmp_path: Path) -> None:
+    config(tmp_path, "inputdataconfig.json", '{"training": {"S3DistributionType": "ShardedByS3Key"}}')
+    assert OptMl(tmp_path).channels() == {"training": tmp_path / "input" / "data" / "training"}
+    assert OptMl(tmp_path).sharded_channels() == {"training"}
+
+
+def test_replicated_channel_is_not_sharded(tmp_path: Path) -> None:
+    config(tmp_path, "inputdataconfig.json", '{"a": {"S3DistributionType": "FullyReplicated"}, "b": {}}')
+    assert OptMl(tmp_path).sharded_channels() == set()
+
+
+def test_hosts_are_those_of_the_platform(tmp_path: Path) -> None:
+    content = '{"current_host": "b", "hosts": ["a", "b"], "network_interface_name": "eth0"}'
+    config(tmp_path, "resourceconfig.json", content)
+    hosts = OptMl(tmp_path).hosts()
+    assert (hosts.names, hosts.position, hosts.interface) == (["a", "b"], 1, "eth0")
+
+
+def test_without_a_word_of_hosts_there_is_one(tmp_path: Path) -> None:
+    assert len(OptMl(tmp_path).hosts().names) == 1
+
+
+@pytest.mark.parametrize("content", ["{", '{"current_host": "c", "hosts": ["a", "b"]}', '{"hosts": "a"}'])
+def test_hosts_that_make_no_sense_are_refused(tmp_path: Path, content: str) -> None:
+    config(tmp_path, "resourceconfig.json", content)
+    with pytest.raises(HostError, match=r"resourceconfig\.json"):
+        OptMl(tmp_path).hosts()

@@ -8,9 +8,9 @@ import numpy as np
 
 from sentiment.batches import Examples, Sequences
 from sentiment.evaluation import evaluate_logits
+from sentiment.history import Epoch
 from sentiment.results import describe, summary, write_metrics, write_predictions
 from sentiment.sources import Source, Sources
-from sentiment.training import Epoch
 
 LABELS = np.array([1, 0], np.int8)
 LOGITS = np.array([2.0, 1.0], np.float32)
@@ -38,13 +38,13 @@ def test_predictions_tell_where_the_review_is(tmp_path: Path) -> None:
     sources = Sources()
     sources.append(Source("/data/training/r.csv", 2))
     sources.append(Source("/data/training/r.csv", 5))
-    examples = {"validation": Examples(Sequences.of([[2], [3]]), LABELS)}
+    examples = {"validation": Examples(Sequences.of([[2], [3, 4]]), LABELS)}
     write_predictions(
         tmp_path / "new", Path("/data"), examples, {"validation": LOGITS}, {"validation": sources}
     )
     with (tmp_path / "new" / "predictions.csv").open(newline="") as stream:
         assert list(csv.reader(stream)) == [
-            ["set", "file", "line", "label", "probability"],
-            ["validation", "training/r.csv", "2", "1", "0.880797"],
-            ["validation", "training/r.csv", "5", "0", "0.731059"],
+            ["set", "file", "line", "label", "probability", "words"],
+            ["validation", "training/r.csv", "2", "1", "0.880797", "1"],
+            ["validation", "training/r.csv", "5", "0", "0.731059", "2"],
         ]

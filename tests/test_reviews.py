@@ -99,3 +99,8 @@ def test_manifest_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "labels.manifest").write_text('{"source": "fine", "label": 1}\n')
     with pytest.raises(DataError, match="augmented manifest"):
         texts("training", tmp_path)
+
+
+def test_channel_may_be_empty_where_its_files_went_to_other_hosts(tmp_path: Path) -> None:
+    assert list(read_channel("training", tmp_path, may_be_empty=True)) == []
+    assert list(read_channel("training", tmp_path / "missing", may_be_empty=True)) == []

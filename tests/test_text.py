@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from nltk.tokenize.destructive import NLTKWordTokenizer
 
 from reference_text import reference_words
-from sentiment.text import MAX_CHARACTERS, STOP_WORDS, stop_words, words
+from sentiment.limits import MAX_CHARACTERS
+from sentiment.settings import STOP_WORDS
+from sentiment.text import stop_words, words
 
 MARKUP = [
     "<br />", "<br>", "<br/>", "</br>", "<BR />", "<hr>", "</hr>", "<i>", "</i>", "</I>", "<b>", "</b>",
@@ -92,9 +94,29 @@ def test_unknown_setting_is_refused() -> None:
         stop_words("some")
 
 
-@pytest.mark.parametrize("piece", ["<a ", "<!--", "&#", "<br></br>", "<i>", "<![CDATA[", "</a", "<a b='"])
-def test_hostile_input_is_bounded(piece: str) -> None:
-    # 28 s without the bound on the characters; a generous limit, because it must hold on any machine.
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("it <3 you <i am lost", ["it", "3", "you", "i", "am", "lost"]),
+        ("<p>good</p> <!-- film &amp; more", ["good", "film", "more"]),
+        ("<a " * 300 + ">film", ["film"]),
+        ("<a>" * 301 + "film", ["a"] * 301 + ["film"]),
+        ("<!-- a -->" * 10 + "film", ["film"]),
+        ("<!-- a -->" * 11 + "film", ["a"] * 11 + ["film"]),
+    ],
+)
+def test_what_cannot_be_markup_is_plain_text(text: str, expected: list[str]) -> None:
+    assert words(text) == expected == reference_words(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a ", "<a/", "<!--", "&#", "<br></br>", "<i>", "<![CDATA[", "</a", "<a b='", "><!["]
+)
+@pytest.mark.parametrize("times", [100_000, 300])
+@pytest.mark.parametrize("filler", ["", "a ", "]", "-", ">"])
+def test_hostile_input_is_bounded(piece: str, times: int, filler: str) -> None:
+    # 7 s without the bound on the markup, 28 s without that on the characters; a generous limit, because it
+    # must hold on any machine.
     start = time.process_time()
-    words(piece * 100_000)
-    assert time.process_time() - start < 15
+    words((piece * times + filler * MAX_CHARACTERS)[:MAX_CHARACTERS])
+    assert time.process_time() - start < 2

@@ -2,17 +2,25 @@
 
 import json
 import os
+import shutil
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from sagemaker_training.errors import ClientError
 
 import train
 from conftest import make_base
+from sentiment import datasets, training
 from sentiment.artifact import load_artifact
+from sentiment.checkpoints import Checkpoint, Checkpoints
+from sentiment.errors import TrainingError
+from sentiment.feed import Prepared
+from sentiment.optimization import Optimization
 from sentiment.predictor import Predictor
 
 REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(64)]
@@ -22,8 +30,9 @@ Run = Callable[..., Path]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
     """Runs ``main`` over a folder in the layout of /opt/ml, and returns the folder."""
+    before = signal.getsignal(signal.SIGTERM)
 
     def start(*arguments: str, hyperparameters: dict[str, Any] | None = None, **channels: Any) -> Path:
         values = QUICK | (hyperparameters or {})
@@ -33,7 +42,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         train.main()
         return folder
 
-    return start
+    yield start
+    signal.signal(signal.SIGTERM, before)
 
 
 def failure(tmp_path: Path) -> str:
@@ -47,6 +57,22 @@ def test_job_leaves_model_metrics_and_predictions(run: Run) -> None:
     assert metrics["test"]["reviews"] == 10
     assert len(metrics["epochs"]) == 2
     assert (folder / "output" / "data" / "predictions.csv").is_file()
+    assert not (folder / "output" / "failure").exists()
+
+
+def test_job_leaves_a_report(run: Run) -> None:
+    page = (run() / "output" / "data" / "report.html").read_text("utf-8")
+    assert "Training report" in page
+    assert "film" not in page  # no text of any review
+
+
+def test_report_that_fails_costs_no_job(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(train.report, "_write", fail)  # type: ignore[attr-defined]
+    folder = run()
+    assert Predictor.load(folder / "model").predict(["good"])
     assert not (folder / "output" / "failure").exists()
 
 
@@ -125,6 +151,167 @@ def test_unwritable_model_folder_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "ml" / "model").write_text("a file where the folder should be")
     with pytest.raises(ClientError, match="ml/model: File exists"):
         run()
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "remedy"),
+    [
+        (
+            OSError(28, "No space left on device", "/opt/ml/model"),
+            "/opt/ml/model: No space",
+            "a larger volume",
+        ),
+        (PermissionError(13, "Permission denied", "/opt/ml/model"), "/opt/ml/model: Perm", "read and write"),
+        (MemoryError("40 GiB"), "out of memory: MemoryError: 40 GiB", "a smaller batch_size"),
+        (TrainingError("the loss is nan\nlower it"), "the loss is nan", "lower it"),
+    ],
+)
+def test_failure_file_has_the_cause_first_and_then_what_to_do(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: str, remedy: str
+) -> None:
+    def end(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(train, "fit", end)
+    with pytest.raises(ClientError):
+        run()
+    first, second = failure(tmp_path).splitlines()
+    assert first.startswith(cause)
+    assert remedy in second
+
+
+def test_failure_of_an_earlier_job_in_the_same_folder_is_forgotten(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(ClientError):
+        run("--epochs=0")
+    shutil.rmtree(tmp_path / "ml" / "input")
+    assert not (run() / "output" / "failure").exists()
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, module: object, name: str, call: int = 1) -> None:
+    """Send SIGTERM when a function is called for so many times."""
+    function, calls = getattr(module, name), iter(range(1, call))
+
+    def stopping(*arguments: Any, **named: Any) -> Any:
+        if next(calls, None) is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return function(*arguments, **named)
+
+    monkeypatch.setattr(module, name, stopping)
+
+
+def test_job_stopped_while_it_reads_leaves_nothing_and_is_no_failure(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_at(monkeypatch, datasets, "words", 9)
+    folder = run()
+    assert "stopped before the first step: there is nothing to save" in capsys.readouterr().out
+    assert not (folder / "model").exists()
+    assert not (folder / "output" / "failure").exists()
+
+
+def test_job_stopped_in_the_first_epoch_leaves_a_checkpoint_and_no_model(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    stop_at(monkeypatch, Optimization, "step", 2)
+    folder = run()
+    assert (
+        "stopped in epoch 1 after 2 of 8 batches; no model, since no epoch is over; "
+        in capsys.readouterr().out
+    )
+    assert len(list((folder / "checkpoints").iterdir())) == 1
+    assert not (folder / "model").exists()
+
+
+def test_job_stopped_later_leaves_the_best_model_and_the_metrics(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_at(monkeypatch, Optimization, "step", 11)
+    folder = run(training=REVIEWS, test=REVIEWS)
+    assert f"stopped in epoch 2 after 3 of 8 batches; the best model so far is in {folder / 'model'}; " in (
+        capsys.readouterr().out
+    )
+    assert Predictor.load(folder / "model").predict(["good"])
+    metrics = json.loads((folder / "output" / "data" / "metrics.json").read_text())
+    assert len(metrics["epochs"]) == 1
+    assert "test" not in metrics
+
+
+def test_job_stopped_at_its_end_leaves_what_was_measured(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_at(monkeypatch, training, "evaluate", 3)
+    folder = run(training=REVIEWS, test=REVIEWS)
+    assert "stopped: the channel test is not measured" in capsys.readouterr().out
+    metrics = json.loads((folder / "output" / "data" / "metrics.json").read_text())
+    assert len(metrics["epochs"]) == 2
+    assert "test" not in metrics
+
+
+def test_loss_that_is_no_number_costs_neither_model_nor_checkpoint(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    step = Optimization.step
+
+    def diverge(
+        optimization: Optimization, batch: Prepared, number: int, weight: float = 1.0
+    ) -> torch.Tensor:
+        return step(optimization, batch, number, torch.nan if number == 11 else weight)
+
+    monkeypatch.setattr(Optimization, "step", diverge)
+    with pytest.raises(ClientError):
+        run()
+    first, second = failure(tmp_path).splitlines()
+    assert first == "the training loss is nan in epoch 2"
+    assert second.startswith("try a lower learning_rate")
+    assert load_artifact(tmp_path / "ml" / "model").training["best_epoch"] == 1
+    content = Checkpoints(tmp_path / "ml" / "checkpoints", 1).newest()
+    assert content
+    assert Checkpoint.from_bytes(content).position == (1, 0)
+
+
+def test_stopped_job_goes_on_where_it_was(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = (run() / "model" / "model.safetensors").read_bytes()
+    shutil.rmtree(tmp_path / "ml")
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        stop_at(patch, Optimization, "step", 11)
+        run()
+    assert len(json.loads((tmp_path / "ml" / "output" / "data" / "metrics.json").read_text())["epochs"]) == 1
+    train.main()
+    assert (tmp_path / "ml" / "model" / "model.safetensors").read_bytes() == whole
+
+
+def test_job_that_goes_on_has_the_best_model_from_the_beginning(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        stop_at(patch, Optimization, "step", 11)
+        run()
+    shutil.rmtree(tmp_path / "ml" / "model")
+    monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("that is enough"))
+    with pytest.raises(ClientError):
+        train.main()
+    assert load_artifact(tmp_path / "ml" / "model").training["best_epoch"] == 1
+
+
+def test_checkpoint_of_another_job_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    run()
+    shutil.rmtree(tmp_path / "ml" / "input")
+    with pytest.raises(ClientError):
+        run("--learning_rate=0.01", training=[*REVIEWS, ("a new one", "1")])
+    cause = failure(tmp_path).splitlines()[0]
+    assert "made with learning_rate 0.002 (now 0.01), training data of 58 reviews" in cause
+
+
+def test_time_between_checkpoints_is_no_difference(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    run()
+    shutil.rmtree(tmp_path / "ml" / "input")
+    run("--checkpoint_minutes=1")
 
 
 def test_failure_that_cannot_be_written_is_no_success(

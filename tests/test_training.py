@@ -1,21 +1,29 @@
 """The training loop, on words that give the label away."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from sentiment import training
 from sentiment.batches import Examples, Sequences
-from sentiment.errors import TrainingError
+from sentiment.checkpoints import Checkpoint, Checkpoints, Position
+from sentiment.errors import CheckpointError, TrainingError
 from sentiment.evaluation import log_loss
+from sentiment.feed import Prepared
+from sentiment.history import Epoch, best_epoch
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model import SentimentLSTM, evaluate
+from sentiment.ranks import ALONE, Ranks
 from sentiment.settings import NetworkSettings
-from sentiment.training import Epoch, best_epoch, check_precision, fit, learning_rate_share, set_up_torch
+from sentiment.stop import Stop
+from sentiment.training import TrainingLoop, fit, set_up_torch
 
-HYPERPARAMETERS = Hyperparameters(epochs=4, batch_size=16, learning_rate=0.02, patience=4)
+HYPERPARAMETERS = Hyperparameters(epochs=4, batch_size=16, learning_rate=0.02, patience=4, precision="fp32")
 
 
 def examples(count: int, seed: int, noise: float = 0.0) -> Examples:
@@ -29,13 +37,21 @@ def examples(count: int, seed: int, noise: float = 0.0) -> Examples:
 
 
 TRAINING, VALIDATION = examples(320, 0), examples(64, 1)
+NO_CHECKPOINTS = Checkpoints(Path("there is no such folder"), 1)
 Trained = tuple[SentimentLSTM, list[Epoch]]
 
 
-def train(hyperparameters: Hyperparameters = HYPERPARAMETERS, validation: Examples = VALIDATION) -> Trained:
+def new_loop(hyperparameters: Hyperparameters = HYPERPARAMETERS, ranks: Ranks = ALONE) -> TrainingLoop:
     set_up_torch(hyperparameters.seed)
     network = SentimentLSTM(NetworkSettings(30, 8, 8, "max"), 0.1, 0.1)
-    return network, fit(network, TRAINING, validation, hyperparameters)
+    return TrainingLoop(network, TRAINING, hyperparameters, {"seed": hyperparameters.seed}, ranks)
+
+
+def train(hyperparameters: Hyperparameters = HYPERPARAMETERS, validation: Examples = VALIDATION) -> Trained:
+    loop = new_loop(hyperparameters)
+    assert fit(loop, validation, Stop(), NO_CHECKPOINTS, lambda: None)
+    loop.network.load_state_dict(loop.best_weights)
+    return loop.network, loop.history
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +103,11 @@ def test_small_figures_are_plain_decimals() -> None:
     assert "train_loss=0.0000;" in str(Epoch(1, 1e-9, 0.5, 0.5, 1e9))
 
 
-def test_learning_rate_rises_and_falls() -> None:
-    shares = [learning_rate_share(step, 1_000) for step in range(1_000)]
-    assert shares.index(max(shares)) == 29
-    assert max(shares) == pytest.approx(1, abs=0.05)
-    assert min(shares) > 0
-    assert shares[-1] < 0.01
-
-
-def test_single_step_has_a_learning_rate() -> None:
-    assert learning_rate_share(0, 1) == 1
+def test_validation_loss_that_is_no_number_ends_the_training_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    nan = np.full(len(VALIDATION.labels), np.nan, np.float32)
+    monkeypatch.setattr(training, "evaluate", lambda *_: nan)
+    with pytest.raises(TrainingError, match="the validation loss is nan in epoch 1\n"):
+        train()
 
 
 def test_loss_that_is_no_number_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,21 +115,8 @@ def test_loss_that_is_no_number_ends_the_training(monkeypatch: pytest.MonkeyPatc
         return torch.full((len(lengths),), torch.nan, requires_grad=True)
 
     monkeypatch.setattr(SentimentLSTM, "forward", forward)
-    with pytest.raises(TrainingError, match="the training loss is nan in epoch 1; try a lower learning_rate"):
+    with pytest.raises(TrainingError, match="the training loss is nan in epoch 1\ntry a lower learning_rate"):
         train()
-
-
-def test_bf16_learns_too_or_is_refused_where_the_cpu_has_none() -> None:
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        check_precision("bf16", "cpu")
-        assert train(replace(HYPERPARAMETERS, precision="bf16"))[1][-1].validation_accuracy > 0.9
-    else:
-        with pytest.raises(TrainingError, match="use precision fp32 here"):
-            check_precision("bf16", "cpu")
-
-
-def test_fp32_is_never_refused() -> None:
-    check_precision("fp32", "cpu")
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
@@ -128,3 +126,112 @@ def test_progress_is_shown_to_people_only(
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
     train(replace(HYPERPARAMETERS, epochs=1))
     assert ("epoch 1/1" in capsys.readouterr().err) == is_terminal
+
+
+def run(loop: TrainingLoop, steps: int) -> Stop:
+    """Train for so many steps, and then be told to stop."""
+    stop = Stop()
+    step, done = loop.optimization.step, iter(range(1, steps))
+
+    def counting(batch: Prepared, number: int, weight: float = 1.0) -> torch.Tensor:
+        stop.requested = next(done, None) is None
+        return step(batch, number, weight)
+
+    loop.optimization.step = counting  # type: ignore[method-assign]
+    fit(loop, VALIDATION, stop, NO_CHECKPOINTS, lambda: None)
+    return stop
+
+
+def test_stop_comes_between_two_steps() -> None:
+    loop = new_loop()
+    run(loop, 27)
+    assert loop.position == Position(1, 7)
+
+
+def test_stop_after_the_last_step_leaves_an_epoch_that_is_not_over() -> None:
+    loop = new_loop()
+    run(loop, 20)
+    assert loop.position == Position(0, 20)
+
+
+@pytest.mark.parametrize("steps", [1, 19, 20, 21, 53])
+def test_interrupted_training_goes_on_as_if_nothing_had_happened(steps: int, trained: Trained) -> None:
+    first = new_loop()
+    run(first, steps)
+    content = first.checkpoint().to_bytes()
+    second = new_loop()
+    second.restore(Checkpoint.from_bytes(content))
+    assert fit(second, VALIDATION, Stop(), NO_CHECKPOINTS, lambda: None)
+    for name, tensor in trained[0].state_dict().items():
+        assert torch.equal(tensor, second.best_weights[name])
+    assert [epoch[:4] for epoch in second.history] == [epoch[:4] for epoch in trained[1]]
+
+
+def test_finished_training_does_not_go_on(trained: Trained) -> None:
+    first, second = new_loop(), new_loop()
+    assert fit(first, VALIDATION, Stop(), NO_CHECKPOINTS, lambda: None)
+    second.restore(first.checkpoint())
+    second.optimization.step = None  # type: ignore[assignment, method-assign]
+    assert fit(second, VALIDATION, Stop(), NO_CHECKPOINTS, lambda: None)
+    assert np.array_equal(second.best_logits, first.best_logits)
+    assert len(second.history) == len(trained[1])
+
+
+def test_checkpoint_of_another_training_is_refused() -> None:
+    checkpoint = new_loop().checkpoint()
+    with pytest.raises(CheckpointError, match=r"made with seed 1 \(now 2\)"):
+        new_loop(replace(HYPERPARAMETERS, seed=2)).restore(checkpoint)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name.rpartition("-")[0] for path in folder.iterdir())
+
+
+def test_checkpoint_is_written_after_each_epoch(tmp_path: Path) -> None:
+    assert fit(new_loop(), VALIDATION, Stop(), Checkpoints(tmp_path, 10), lambda: None)
+    assert names(tmp_path)[-2:] == ["checkpoint-00003-00000000", "checkpoint-00004-00000000"]
+
+
+def test_checkpoint_is_written_when_it_is_due(tmp_path: Path) -> None:
+    loop = new_loop()
+    stop = Stop()
+    checkpoints = Checkpoints(tmp_path, 0)
+    write = checkpoints.write
+
+    def stop_then(checkpoint: Checkpoint, best_epoch: int) -> None:
+        stop.requested = checkpoint.position == (0, 2)
+        write(checkpoint, best_epoch)
+
+    checkpoints.write = stop_then  # type: ignore[method-assign]
+    assert not fit(loop, VALIDATION, stop, checkpoints, lambda: None)
+    assert names(tmp_path) == ["checkpoint-00000-00000002", "checkpoint-00000-00000003"]
+
+
+def test_only_the_first_rank_writes_and_says_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    positions: list[Position] = []
+    write = TrainingLoop.write
+
+    def recording(loop: TrainingLoop, checkpoints: Checkpoints) -> None:
+        positions.append(loop.position)
+        write(loop, checkpoints)
+
+    monkeypatch.setattr(TrainingLoop, "write", recording)
+    second = new_loop(ranks=Ranks(rank=1))
+    assert fit(second, VALIDATION, Stop(), Checkpoints(tmp_path, 0), lambda: None)
+    assert positions == [(1, 0), (2, 0), (3, 0), (4, 0)]
+    assert names(tmp_path) == []
+
+
+def test_stop_before_the_first_step_writes_nothing(tmp_path: Path) -> None:
+    stop = Stop()
+    stop.requested = True
+    assert not fit(new_loop(), VALIDATION, stop, Checkpoints(tmp_path, 10), lambda: None)
+    assert names(tmp_path) == []
+
+
+def test_best_model_is_saved_as_soon_as_it_is_there() -> None:
+    loop = new_loop(replace(HYPERPARAMETERS, epochs=20, patience=2))
+    saved: list[int] = []
+    save: Callable[[], None] = lambda: saved.append(len(loop.history))  # noqa: E731
+    assert fit(loop, examples(64, 1, noise=1.0), Stop(), NO_CHECKPOINTS, save)
+    assert saved == [1]

@@ -22,6 +22,7 @@ from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
 from sentiment.errors import ArtifactError
+from sentiment.files import naming
 from sentiment.settings import NetworkSettings, TextSettings
 from sentiment.version import version
 from sentiment.vocabulary import Vocabulary
@@ -31,6 +32,8 @@ FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.safetensors"
 VOCABULARY_FILE = "vocabulary.json"
 SETTINGS_FILE = "model.json"
+
+_NEW, _OLD = ".model-", ".old-model-"
 
 Weights = Mapping[str, NDArray[np.float32]]
 T = TypeVar("T", NetworkSettings, TextSettings)
@@ -62,8 +65,28 @@ def save(artifact: Artifact, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     # Beside the folder and not in it, unless the folder is a mount of its own, as on SageMaker: nothing
     # can be renamed onto a mount.
-    is_mount = os.path.ismount(folder)
-    temporary = Path(tempfile.mkdtemp(prefix=".model-", dir=folder if is_mount else folder.parent))
+    is_mount = _is_mount(folder)
+    place = folder if is_mount else folder.parent
+    for prefix in (_NEW, _OLD):
+        for left_over in place.glob(f"{prefix}*"):  # by a job that was killed
+            shutil.rmtree(left_over)
+    with naming(folder):
+        _save(artifact, folder, Path(tempfile.mkdtemp(prefix=_NEW, dir=place)), is_mount)
+
+
+def _is_mount(folder: Path) -> bool:
+    """Also where the mount is of the file system that its parent is on, which Python does not see."""
+    if os.path.ismount(folder):
+        return True
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return False
+    # The fifth column, with spaces in octal: https://www.kernel.org/doc/Documentation/filesystems/proc.txt
+    return str(folder.resolve()).replace(" ", "\\040") in [line.split(" ")[4] for line in mounts]
+
+
+def _save(artifact: Artifact, folder: Path, temporary: Path, is_mount: bool) -> None:
     try:
         temporary.chmod(0o755)
         _write(artifact, temporary)
@@ -93,7 +116,7 @@ def _write(artifact: Artifact, folder: Path) -> None:
 def _replace_folder(new: Path, folder: Path) -> None:
     """Rename ``new`` to ``folder``; a non-empty old one makes way first."""
     if any(folder.iterdir()):
-        old = Path(tempfile.mkdtemp(prefix=".old-model-", dir=folder.parent))
+        old = Path(tempfile.mkdtemp(prefix=_OLD, dir=folder.parent))
         folder.rename(old)
         new.rename(folder)
         shutil.rmtree(old)

@@ -43,6 +43,15 @@ class Sequences:
     def __getitem__(self, index: int) -> NDArray[np.int32]:
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
 
+    def take(self, indices: NDArray[np.int64]) -> "Sequences":
+        """The chosen sequences, in the order of the indices."""
+        offsets = np.zeros(len(indices) + 1, np.int64)
+        np.cumsum(self.lengths[indices], out=offsets[1:])
+        ids = np.empty(int(offsets[-1]), np.int32)
+        for i, index in enumerate(indices):
+            ids[offsets[i] : offsets[i + 1]] = self[index]
+        return Sequences(ids, offsets)
+
     @property
     def lengths(self) -> NDArray[np.int64]:
         """[sequences], the number of tokens of each."""

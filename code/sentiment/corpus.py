@@ -6,8 +6,9 @@ the last review has been read. ``encode`` then replaces those ids, in place, by 
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,23 @@ from sentiment.sources import Sources
 from sentiment.vocabulary import Vocabulary
 
 Tokenizer = Callable[[str], list[str]]
+
+
+class Share(NamedTuple):
+    """Which reviews of a channel a process takes: every ``parts``-th, from number ``part`` on.
+
+    Attributes:
+        part: counted from 0.
+        parts: how many shares there are of what this host has.
+        first: the position, among the reviews of all hosts, of this host's first one.
+    """
+
+    part: int = 0
+    parts: int = 1
+    first: int = 0
+
+
+WHOLE = Share()
 
 
 class WordTable:
@@ -49,12 +67,14 @@ class Corpus:
         sequences: the words of each review.
         labels: [reviews], 1 for positive, 0 for negative.
         digests: [reviews], a hash of each text; equal texts have equal ones.
+        positions: [reviews], each one's place in the channel; they rise, with gaps where others have shares.
         sources: [reviews], where each comes from.
     """
 
     sequences: Sequences
     labels: NDArray[np.int8]
     digests: NDArray[np.uint64]
+    positions: NDArray[np.int64]
     sources: Sources
 
     def __len__(self) -> int:
@@ -66,8 +86,16 @@ class Corpus:
         ids = self.sequences.ids[np.repeat(keep, lengths)]
         offsets = np.concatenate([[0], np.cumsum(lengths[keep])])
         return Corpus(
-            Sequences(ids, offsets), self.labels[keep], self.digests[keep], self.sources.select(keep)
+            Sequences(ids, offsets),
+            self.labels[keep],
+            self.digests[keep],
+            self.positions[keep],
+            self.sources.select(keep),
         )
+
+    def without(self, digests: NDArray[np.uint64]) -> "Corpus":
+        """The reviews whose text is none of these, in the same order."""
+        return self.select(~np.isin(self.digests, digests))
 
 
 class _Tokens:
@@ -100,9 +128,11 @@ class _Builder:
     offsets: "array[int]" = field(default_factory=lambda: array("q", [0]))
     labels: "array[int]" = field(default_factory=lambda: array("b"))
     digests: "array[int]" = field(default_factory=lambda: array("Q"))
+    positions: "array[int]" = field(default_factory=lambda: array("q"))
     sources: Sources = field(default_factory=Sources)
 
-    def add(self, review: Review, ids: list[int]) -> None:
+    def add(self, position: int, review: Review, ids: list[int]) -> None:
+        self.positions.append(position)
         self.ids.extend(ids)
         self.offsets.append(self.ids.count)
         self.labels.append(review.label)
@@ -115,6 +145,7 @@ class _Builder:
             Sequences(self.ids.array, np.asarray(self.offsets)),
             np.asarray(self.labels),
             np.asarray(self.digests),
+            np.asarray(self.positions),
             self.sources,
         )
 
@@ -133,28 +164,38 @@ def is_held_out(review: Review, fraction: float, seed: int) -> bool:
     return _digest(f"{seed}:{review.movie or review.text}") < fraction * 2**64
 
 
-def read(reviews: Iterable[Review], tokenize: Tokenizer, table: WordTable) -> Corpus:
+def read(reviews: Iterable[Review], tokenize: Tokenizer, table: WordTable, share: Share = WHOLE) -> Corpus:
     """A corpus with provisional ids."""
     builder = _Builder()
-    for review in reviews:
-        builder.add(review, table.ids(tokenize(review.text)))
+    for position, review in _shared(reviews, share):
+        builder.add(position, review, table.ids(tokenize(review.text)))
     return builder.build()
 
 
 def read_and_split(
-    reviews: Iterable[Review], tokenize: Tokenizer, table: WordTable, fraction: float, seed: int
+    reviews: Iterable[Review],
+    tokenize: Tokenizer,
+    table: WordTable,
+    fraction: float,
+    seed: int,
+    share: Share = WHOLE,
 ) -> tuple[Corpus, Corpus]:
     """A training and a validation corpus with provisional ids.
 
-    A text that was written about two movies may be hashed to both sides; the validation part then does
-    without it.
+    A text that was written about two movies may be hashed to both sides. The validation part has to do
+    ``without`` it, wherever the other one was read.
     """
     training, validation = _Builder(), _Builder()
-    for review in reviews:
+    for position, review in _shared(reviews, share):
         side = validation if is_held_out(review, fraction, seed) else training
-        side.add(review, table.ids(tokenize(review.text)))
-    kept, held_out = training.build(), validation.build()
-    return kept, held_out.select(~np.isin(held_out.digests, kept.digests))
+        side.add(position, review, table.ids(tokenize(review.text)))
+    return training.build(), validation.build()
+
+
+def _shared(reviews: Iterable[Review], share: Share) -> Iterator[tuple[int, Review]]:
+    for position, review in enumerate(reviews):
+        if position % share.parts == share.part:
+            yield share.first + position, review
 
 
 def encode(

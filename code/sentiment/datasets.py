@@ -1,21 +1,28 @@
 """From channels to what the training loop takes: vocabulary, training, validation and test examples."""
 
+import hashlib
+import json
 import logging
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sentiment import corpus
-from sentiment.batches import Examples
-from sentiment.corpus import Corpus, WordTable
+from sentiment.batches import Examples, Sequences
+from sentiment.corpus import Corpus, Share, Tokenizer, WordTable
 from sentiment.errors import DataError
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.reviews import read_channel
+from sentiment.ranks import ALONE, Ranks
+from sentiment.reviews import Review, read_channel
 from sentiment.settings import TextSettings
-from sentiment.sources import Sources
+from sentiment.sources import Source, Sources
+from sentiment.stop import Stop
 from sentiment.text import stop_words, words
 from sentiment.vocabulary import Vocabulary
 
@@ -43,44 +50,127 @@ class Datasets:
     held_out: dict[str, Examples]
     sources: dict[str, Sources]
 
+    def fingerprint(self) -> dict[str, str]:
+        """What of the data decides which weights come out, by name: a count, and a hash of the content."""
+        words = hashlib.sha256("\n".join(self.vocabulary.words).encode())
+        return {
+            "training data": _fingerprint(self.training),
+            "validation data": _fingerprint(self.held_out["validation"]),
+            "vocabulary": f"of {len(self.vocabulary)} ids, SHA-256 {words.hexdigest()[:16]}",
+        }
 
-def load(channels: Mapping[str, Path], hyperparameters: Hyperparameters) -> Datasets:
-    """Read all channels.
+
+def _fingerprint(examples: Examples) -> str:
+    digest = hashlib.sha256()
+    for array in (examples.sequences.ids, examples.sequences.offsets, examples.labels):
+        digest.update(array.tobytes())
+    return f"of {len(examples.labels)} reviews, SHA-256 {digest.hexdigest()[:16]}"
+
+
+def load(
+    channels: Mapping[str, Path],
+    hyperparameters: Hyperparameters,
+    sharded: Set[str] = frozenset(),
+    ranks: Ranks = ALONE,
+    stop: Stop | None = None,
+) -> Datasets:
+    """Read all channels: each process its share, after which all have everything as ids.
+
+    Args:
+        channels: their folders, by name.
+        hyperparameters: of the job.
+        sharded: the channels of which every host has other files.
+        ranks: the processes of the job.
+        stop: ends the reading.
 
     Raises:
         DataError: a channel is missing, empty, of one class only or too small; or one of its files or
             lines cannot be used.
+        Stopped: any of the processes was told to stop.
     """
     training_channel = _training_channel(channels)
     leave_out = stop_words(hyperparameters.stop_words)
-    tokenize = partial(words, leave_out=leave_out)
     table = WordTable()
-    reviews = read_channel(training_channel, channels[training_channel])
-    held_out = {}
-    if "validation" in channels:
-        training = corpus.read(reviews, tokenize, table)
-        held_out["validation"] = corpus.read(
-            read_channel("validation", channels["validation"]), tokenize, table
-        )
-    else:
-        training, held_out["validation"] = corpus.read_and_split(
-            reviews, tokenize, table, hyperparameters.validation_fraction, hyperparameters.seed
-        )
-    if "test" in channels:
-        held_out["test"] = corpus.read(read_channel("test", channels["test"]), tokenize, table)
-    _check(training_channel, training, held_out["validation"], hyperparameters)
+    reader = _Reader(channels, partial(words, leave_out=leave_out), table, sharded, ranks)
+    training, held_out = ranks.unless_stopped(
+        stop or Stop(), lambda: _read(reader, training_channel, hyperparameters)
+    )
+    if "validation" not in channels:
+        held_out["validation"] = held_out["validation"].without(ranks.concatenate(training.digests))
 
-    vocabulary = Vocabulary.most_frequent(table.words, table.count(training), hyperparameters.vocab_size)
-    logger.info("vocabulary: %d ids, for %d distinct words in all", len(vocabulary), len(table.words))
+    vocabulary = _vocabulary(table, training, hyperparameters.vocab_size, ranks)
     text = TextSettings(sorted(leave_out), hyperparameters.max_length, hyperparameters.truncate)
-    to_examples = partial(_examples, table=table, vocabulary=vocabulary, text=text)
-    return Datasets(
+    to_examples = partial(_examples, table=table, vocabulary=vocabulary, text=text, ranks=ranks)
+    data = Datasets(
         text,
         vocabulary,
         to_examples("training", training),
         {name: to_examples(name, part) for name, part in held_out.items()},
-        {name: part.sources for name, part in held_out.items()},
+        {name: _all_sources(part, ranks) for name, part in held_out.items()},
     )
+    _check(training_channel, data, hyperparameters)
+    return data
+
+
+class _Reader(NamedTuple):
+    """How a channel is read."""
+
+    channels: Mapping[str, Path]
+    tokenize: Tokenizer
+    table: WordTable
+    sharded: Set[str]
+    ranks: Ranks
+
+    def reviews(self, channel: str) -> Iterator[Review]:
+        return read_channel(channel, self.channels[channel], channel in self.sharded)
+
+    def share(self, channel: str) -> Share:
+        """What of a channel this process reads, and where that is among what all read."""
+        if channel not in self.sharded:
+            return Share(self.ranks.rank, self.ranks.size)
+        # No host has so many reviews that its positions would reach the next one's.
+        return Share(self.ranks.local_rank, self.ranks.local_size, self.ranks.host << 40)
+
+    def read(self, channel: str) -> Corpus:
+        return corpus.read(self.reviews(channel), self.tokenize, self.table, self.share(channel))
+
+
+def _read(
+    reader: _Reader, training_channel: str, hyperparameters: Hyperparameters
+) -> tuple[Corpus, dict[str, Corpus]]:
+    """One process's share of the training part, and of each part that is held out."""
+    if "validation" in reader.channels:
+        training, validation = reader.read(training_channel), reader.read("validation")
+    else:
+        training, validation = corpus.read_and_split(
+            reader.reviews(training_channel),
+            reader.tokenize,
+            reader.table,
+            hyperparameters.validation_fraction,
+            hyperparameters.seed,
+            reader.share(training_channel),
+        )
+    held_out = {"validation": validation}
+    if "test" in reader.channels:
+        held_out["test"] = reader.read("test")
+    return training, held_out
+
+
+def _vocabulary(table: WordTable, training: Corpus, vocab_size: int, ranks: Ranks) -> Vocabulary:
+    """The most frequent words of everybody's training reviews."""
+    distinct, counts = table.words, table.count(training)
+    if ranks.size == 1:
+        vocabulary = Vocabulary.most_frequent(distinct, counts, vocab_size)
+    else:
+        total: Counter[str] = Counter()
+        for found in ranks.collect(json.dumps([distinct, counts.tolist()]).encode()):
+            total.update(dict(zip(*json.loads(found), strict=True)))
+        distinct, counts = list(total), np.fromiter(total.values(), np.int64)
+        vocabulary = Vocabulary.most_frequent(distinct, counts, vocab_size)
+        content = ranks.broadcast(json.dumps(vocabulary.words).encode())
+        vocabulary = Vocabulary(json.loads(content or b"[]"))
+    logger.info("vocabulary: %d ids, for %d distinct words in all", len(vocabulary), len(distinct))
+    return vocabulary
 
 
 def _training_channel(channels: Mapping[str, Path]) -> str:
@@ -93,32 +183,59 @@ def _training_channel(channels: Mapping[str, Path]) -> str:
     return found[0]
 
 
-def _check(channel: str, training: Corpus, validation: Corpus, hyperparameters: Hyperparameters) -> None:
-    if len(training) < hyperparameters.batch_size:
+def _check(channel: str, data: Datasets, hyperparameters: Hyperparameters) -> None:
+    count = len(data.training.labels)
+    if count < hyperparameters.batch_size:
         raise DataError(
-            f"channel {channel}: {len(training)} reviews to train on are fewer than a batch of "
+            f"channel {channel}: {count} reviews to train on are fewer than a batch of "
             f"{hyperparameters.batch_size}; give more reviews, or a smaller batch_size"
         )
-    classes = np.unique(training.labels)
+    classes = np.unique(data.training.labels)
     if len(classes) < 2:
         only = "positive" if classes[0] else "negative"
         raise DataError(f"channel {channel}: all reviews are {only}; expected both classes")
-    if len(validation) == 0:
+    if len(data.held_out["validation"].labels) == 0:
         raise DataError(
             f"channel {channel}: no review was held out for validation; give more reviews, a larger "
             "validation_fraction, or a validation channel"
         )
+    if "test" in data.held_out and len(data.held_out["test"].labels) == 0:
+        raise DataError("channel test: no labelled reviews on any host; give some, or leave the channel out")
 
 
 def _examples(
-    name: str, part: Corpus, table: WordTable, vocabulary: Vocabulary, text: TextSettings
+    name: str, part: Corpus, table: WordTable, vocabulary: Vocabulary, text: TextSettings, ranks: Ranks
 ) -> Examples:
+    """Everybody's reviews of one part, in the order of the channel."""
     sequences = corpus.encode(part, table, vocabulary, text.max_length, text.truncate)
+    labels = part.labels
+    if ranks.size > 1:
+        lengths, ids = ranks.concatenate(sequences.lengths), ranks.concatenate(sequences.ids)
+        order = _order(part, ranks)
+        sequences = Sequences(ids, np.concatenate([[0], np.cumsum(lengths)])).take(order)
+        labels = ranks.concatenate(labels)[order]
     logger.info(
         "%s: %d reviews, %d of them positive, %d words that count",
         name,
-        len(part),
-        int(part.labels.sum()),
+        len(labels),
+        int(labels.sum()),
         len(sequences.ids),
     )
-    return Examples(sequences, part.labels)
+    return Examples(sequences, labels)
+
+
+def _all_sources(part: Corpus, ranks: Ranks) -> Sources:
+    """Everybody's sources of one part, in the order of the channel; complete on rank 0 only."""
+    if ranks.size == 1:
+        return part.sources
+    order = _order(part, ranks)
+    mine = json.dumps([part.sources[i] for i in range(len(part))]).encode()
+    entries = [entry for content in ranks.collect(mine) for entry in json.loads(content)]
+    sources = Sources()
+    for index in order[: len(entries)].tolist():
+        sources.append(Source(*entries[index]))
+    return sources
+
+
+def _order(part: Corpus, ranks: Ranks) -> NDArray[np.int64]:
+    return np.argsort(ranks.concatenate(part.positions), kind="stable")

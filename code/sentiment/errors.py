@@ -4,6 +4,8 @@ SentimentError
  +- HyperparameterError   a hyperparameter has an unknown name, a wrong type or a value out of range
  +- DataError             a channel, a file or a line in it cannot be used
  +- TrainingError         the training itself cannot go on
+ +- CheckpointError       a checkpoint is of another job
+ +- HostError             a process or a host of several is lost, or cannot be reached
  +- ArtifactError         a model directory is missing, damaged or of another format
  +- RequestError          a request cannot be answered; carries the HTTP status
      +- MalformedBodyError         400
@@ -26,6 +28,14 @@ class DataError(SentimentError):
 
 class TrainingError(SentimentError):
     """The training cannot go on, for example because the loss is no longer a number."""
+
+
+class CheckpointError(SentimentError):
+    """A checkpoint is of another job, or of another format. The message names the differences."""
+
+
+class HostError(SentimentError):
+    """One of the processes or hosts that train together is lost, or cannot be reached. Names it."""
 
 
 class ArtifactError(SentimentError):

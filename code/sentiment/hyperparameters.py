@@ -3,14 +3,13 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any, Self
 
 from sentiment.errors import HyperparameterError
-from sentiment.settings import POOLING, TRUNCATE
-from sentiment.text import STOP_WORDS
+from sentiment.settings import POOLING, STOP_WORDS, TRUNCATE
 
-PRECISION = ("fp32", "bf16")
+PRECISION = ("auto", "fp32", "fp16", "bf16")
 
 
 def _number(default: float, low: float, high: float, text: str) -> Any:
@@ -44,7 +43,9 @@ class Hyperparameters:
         0.1, 0.001, 0.9, "share held out when there is no validation channel"
     )
     patience: int = _number(2, 1, 1_000, "epochs without a better validation loss before stopping")
-    precision: str = _choice("fp32", PRECISION, "arithmetic of the network in training")
+    precision: str = _choice("auto", PRECISION, "arithmetic of the network in training")
+    checkpoint_minutes: float = _number(10.0, 0.001, 1_440.0, "time from one checkpoint to the next")
+    processes_per_host: int = _number(0, 0, 64, "training processes on each host; 0: one a GPU, or one")
     seed: int = _number(1, 0, 2**32 - 1, "of the split, the weights, the batches and the dropout")
 
     @classmethod
@@ -65,6 +66,11 @@ class Hyperparameters:
         if faults:
             raise HyperparameterError("\n".join(f"hyperparameter {fault}" for fault in faults))
         return cls(**parsed)
+
+    def that_decide(self) -> dict[str, Any]:
+        """The values that decide which weights come out, by name."""
+        others = ("checkpoint_minutes", "processes_per_host")
+        return {name: value for name, value in asdict(self).items() if name not in others}
 
 
 def _parse_source(source: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:

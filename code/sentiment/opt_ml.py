@@ -7,12 +7,31 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from sentiment.errors import DataError, HyperparameterError
+from sentiment.errors import DataError, HostError, HyperparameterError
 
 # What the platform shows of a failure file.
 _FAILURE_CHARACTERS = 1024
+
+
+class Hosts(NamedTuple):
+    """The hosts of a job.
+
+    Attributes:
+        current: the name of this one.
+        names: of all of them, in an order that all agree on.
+        interface: the network interface by which they talk; None where nothing is said of it.
+    """
+
+    current: str
+    names: list[str]
+    interface: str | None
+
+    @property
+    def position(self) -> int:
+        """The place of the current host among all, counted from 0."""
+        return self.names.index(self.current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +49,11 @@ class OptMl:
     def model(self) -> Path:
         """Where the artifact goes, and where serving finds it."""
         return self.base / "model"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints go, if the job has them: only then the platform makes this folder."""
+        return self.base / "checkpoints"
 
     @property
     def output_data(self) -> Path:
@@ -61,22 +85,52 @@ class OptMl:
             config = _json_object(path)
         except ValueError as error:
             raise DataError(f"{path}: {error}") from error
+        sharded = self.sharded_channels()
         for name, settings in config.items():
             _check_input_mode(name, settings if isinstance(settings, dict) else {})
-            if not (data / name).is_dir():
+            if not (data / name).is_dir() and name not in sharded:
                 raise DataError(f"channel {name}: {data / name} is not there, though {path} lists it")
-        found = sorted(entry.name for entry in data.iterdir() if entry.is_dir()) if data.is_dir() else []
-        return {name: data / name for name in found}
+        found = [entry.name for entry in data.iterdir() if entry.is_dir()] if data.is_dir() else []
+        return {name: data / name for name in sorted({*found, *config})}
+
+    def sharded_channels(self) -> set[str]:
+        """The channels of which every host got other files, some hosts perhaps none."""
+        path = self.base / "input" / "config" / "inputdataconfig.json"
+        return {
+            name
+            for name, settings in _json_object(path).items()
+            if isinstance(settings, dict) and settings.get("S3DistributionType") == "ShardedByS3Key"
+        }
+
+    def hosts(self) -> Hosts:
+        """The hosts of the job; this machine alone where the platform wrote nothing of them.
+
+        Raises:
+            HostError: the file does not tell who this host is.
+        """
+        path = self.base / "input" / "config" / "resourceconfig.json"
+        try:
+            config = _json_object(path)
+        except ValueError as error:
+            raise HostError(f"{path}: {error}") from error
+        current, names = config.get("current_host", "localhost"), config.get("hosts", ["localhost"])
+        if not isinstance(names, list) or current not in names:
+            raise HostError(f"{path}: current_host is {current!r}, expected one of hosts, which is {names!r}")
+        return Hosts(current, names, config.get("network_interface_name"))
+
+    @property
+    def failure(self) -> Path:
+        """Where the platform looks for the reason of a failure."""
+        return self.base / "output" / "failure"
 
     def write_failure(self, message: str) -> None:
-        """Leave the reason of a failure where the platform looks for it: its first 1,024 characters.
+        """Leave the reason of a failure for the platform: its first 1,024 characters.
 
         Raises:
             OSError: the file cannot be written.
         """
-        path = self.base / "output" / "failure"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(message[:_FAILURE_CHARACTERS], "utf-8", errors="replace")
+        self.failure.parent.mkdir(parents=True, exist_ok=True)
+        self.failure.write_text(message[:_FAILURE_CHARACTERS], "utf-8", errors="replace")
 
 
 def _json_object(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a training job leaves beside the artifact: ``metrics.json`` and ``predictions.csv``."""
 
 import csv
+import io
 import json
 import math
 import os
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from sentiment.batches import Examples
 from sentiment.evaluation import Metrics, sigmoid
+from sentiment.files import replacing
+from sentiment.history import Epoch, best_epoch
 from sentiment.sources import Sources
-from sentiment.training import Epoch, best_epoch
 
 
 def summary(history: list[Epoch], metrics: Mapping[str, Metrics]) -> dict[str, Any]:
@@ -50,7 +52,8 @@ def write_metrics(folder: Path, content: Mapping[str, Any]) -> None:
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    with replacing(folder / "metrics.json") as stream:
+        stream.write(json.dumps(content, indent=2).encode() + b"\n")
 
 
 def write_predictions(
@@ -73,11 +76,14 @@ def write_predictions(
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as stream:
+    with replacing(folder / "predictions.csv") as raw:
+        stream = io.TextIOWrapper(raw, "utf-8", newline="")
         writer = csv.writer(stream)
-        writer.writerow(["set", "file", "line", "label", "probability"])
+        writer.writerow(["set", "file", "line", "label", "probability", "words"])
         for name, part in examples.items():
+            words = part.sequences.lengths
             for i, probability in enumerate(sigmoid(logits[name])):
                 file, line = sources[name][i]
-                label = int(part.labels[i])
-                writer.writerow([name, os.path.relpath(file, base), line, label, f"{probability:.6f}"])
+                place = [name, os.path.relpath(file, base), line]
+                writer.writerow([*place, int(part.labels[i]), f"{probability:.6f}", words[i]])
+        stream.detach()  # what the text layer still holds goes to the file, which stays open

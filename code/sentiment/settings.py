@@ -5,6 +5,7 @@ Both are recorded in the artifact, so that serving does what training did.
 
 from dataclasses import dataclass
 
+STOP_WORDS = ("all", "keep-negations", "none")
 TRUNCATE = ("head", "tail", "head-tail")
 POOLING = ("last", "mean", "max")
 

@@ -1,6 +1,7 @@
 """One review to its words.
 
-The definition: remove HTML with BeautifulSoup, lower the case, turn every run of characters outside
+The definition: remove HTML with BeautifulSoup (a text with more of it than any review, and what looks like
+it behind the last ">", is plain), lower the case, turn every run of characters outside
 ``[a-z0-9]`` into a space, tokenize with nltk, remove stop words. It is written out in
 ``tests/reference_text.py``; this module gives the same words without most of the work:
 
@@ -19,13 +20,17 @@ from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWar
 from bs4.exceptions import ParserRejectedMarkup
 from nltk.tokenize.destructive import MacIntyreContractions
 
+from sentiment.limits import MAX_CHARACTERS
+from sentiment.settings import STOP_WORDS
+
 # Reviews are what they are; nobody can act on these.
 warnings.filterwarnings("ignore", category=MarkupResemblesLocatorWarning)
 warnings.filterwarnings("ignore", category=XMLParsedAsHTMLWarning)
 
-# html.parser needs time quadratic in the length of hostile input. IMDb's longest review has 13,704
-# characters.
-MAX_CHARACTERS = 20_000
+# What a text may hold of "<" and "&", and of "<!", to count as HTML. html.parser needs up to seconds for a
+# text that is full of them; of 75,000 reviews of IMDb, the ones with most have 128 and 1.
+MAX_MARKUP = 300
+MAX_DECLARATIONS = 10
 
 # A void element's end tag is left to the parser: BeautifulSoup ignores "</br>" behind "<br>", so that
 # it does not separate.
@@ -33,6 +38,7 @@ _FORMATTING_TAG = re.compile(r"</?(?:i|b|u|p|em|strong)>|<(?:br|hr) ?/?>", re.AS
 # Where html.parser may see anything but literal text: the start of a tag, of a declaration, or of a
 # character reference.
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&[A-Za-z#]")
+_MARKUP_START = re.compile(r"<(?=[A-Za-z/!?])")
 
 _TO_SPACE = bytes(code if chr(code).isascii() and chr(code).isalnum() else ord(" ") for code in range(256))
 
@@ -46,8 +52,6 @@ def _contractions() -> dict[str, tuple[str, str]]:
 
 _CONTRACTIONS = _contractions()
 _ENGLISH_STOP_WORDS = (files(__package__) / "stop_words.txt").read_text("ascii").split()
-
-STOP_WORDS = ("all", "keep-negations", "none")
 
 
 def _is_negation(word: str) -> bool:
@@ -75,9 +79,14 @@ def stop_words(setting: str) -> frozenset[str]:
 
 def _without_html(review: str) -> str:
     """The text of a review; what separates words may be any character outside ``[a-z0-9]``."""
+    if review.count("<") + review.count("&") > MAX_MARKUP or review.count("<!") > MAX_DECLARATIONS:
+        return review
     plain = _FORMATTING_TAG.sub(" ", review) if "<" in review else review
     if not _MARKUP.search(plain):
         return plain
+    # The parser looks for a tag's end from every start again.
+    head, end, tail = review.rpartition(">")
+    review = head + end + _MARKUP_START.sub("< ", tail)
     try:
         # BeautifulSoup cannot take the lone surrogates that JSON can carry.
         parsable = review.encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,6 @@
 """``docker run IMAGE train``, as SageMaker starts it: with its own program and with a user's script."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +58,13 @@ def test_leaves_metrics(trained: Path) -> None:
     assert metrics
 
 
+def test_leaves_a_report_with_every_picture(trained: Path) -> None:
+    """The image has only a part of matplotlib."""
+    page = (trained / "output" / "data" / "report.html").read_text("utf-8")
+    pictures = list((trained / "output" / "data" / "report").glob("*.png"))
+    assert page.count("<img ") == len(pictures) > 0
+
+
 def test_leaves_no_failure_file_after_a_success(trained: Path) -> None:
     assert not (trained / "output" / "failure").exists()
 
@@ -92,8 +98,9 @@ def test_a_folder_for_results_that_cannot_be_written_is_no_success(image: str, o
     folder = opt_ml(epochs="many")
     (folder / "code").mkdir()
     mount = ["--volume", f"{folder}:/opt/ml:ro"]
-    expect = ["epochs", "failure file cannot be written"]
-    with Container(image, "train", options=mount, expect=expect) as container:
+    with Container(
+        image, "train", options=mount, expect=["^error: /opt/ml/output/.*: Read-only"]
+    ) as container:
         assert container.wait() == 1
 
 
@@ -103,17 +110,6 @@ def test_works_with_a_read_only_file_system(image: str, opt_ml: OptMl) -> None:
     with Container(image, "train", mount=folder, options=options) as container:
         assert container.wait() == 0
     assert (folder / "model" / "model.safetensors").exists()
-
-
-def test_stops_when_told_to(image: str, opt_ml: OptMl) -> None:
-    """SageMaker gives 120 seconds; as process 1 the toolkit alone would let all of them pass."""
-    folder = opt_ml(epochs="1000", patience="1000")
-    with Container(image, "train", mount=folder) as container:
-        container.wait_for("epoch=1;")
-        start = time.monotonic()
-        code = container.stop(120)
-    assert code != 137
-    assert time.monotonic() - start < 60
 
 
 def test_runs_a_users_own_script(image: str, own_script: OptMl) -> None:

@@ -23,22 +23,23 @@ import numpy as np
 
 import train  # what the job imports takes memory, too
 from sentiment import datasets
+from sentiment.feed import Feed
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model import SentimentLSTM, evaluate
 from sentiment.settings import NetworkSettings
 from sentiment.training import TrainingLoop
 
-defaults = Hyperparameters()
+defaults = Hyperparameters(precision="fp32")
 data = datasets.load({"training": Path(sys.argv[1])}, defaults)
 d = defaults
 settings = NetworkSettings(len(data.vocabulary), d.embedding_dim, d.hidden_dim, d.pooling)
 network = SentimentLSTM(settings, defaults.dropout, defaults.embedding_dropout)
 loop = TrainingLoop(network, data.training, defaults)
 longest = np.argsort(data.training.sequences.lengths)[-defaults.batch_size:]
-for _ in range(3):
-    loop.step(longest)
-for index in np.unique(data.training.sequences.lengths, return_index=True)[1]:
-    loop.step(np.array([index]))  # one batch of every width
+every_width = np.unique(data.training.sequences.lengths, return_index=True)[1]
+batches = [longest] * 3 + [np.array([index]) for index in every_width]
+for number, batch in enumerate(Feed(data.training, batches, loop.device)):
+    loop.optimization.step(batch, number)
 best = {name: weight.clone() for name, weight in network.state_dict().items()}
 evaluate(network, data.held_out["validation"].sequences)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -1,0 +1,93 @@
+"""One optimizer step after the other: AdamW, its schedule, and the precision of the arithmetic."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sentiment.feed import Prepared
+from sentiment.hyperparameters import Hyperparameters
+from sentiment.precision import DTYPES
+
+# Share of all steps in which the learning rate rises, before it falls to zero.
+_WARM_UP = 0.03
+
+
+def learning_rate_share(step: int, steps: int) -> float:
+    """The share of the highest learning rate at a step, counted from 0: a short rise, a long fall.
+
+    The slanted triangle of Howard and Ruder, ACL 2018, section 3.2, with a shorter rise.
+    """
+    rise = max(1, int(steps * _WARM_UP))
+    return min(1.0, (step + 1) / rise) * max(0.0, 1 - step / steps)
+
+
+class Optimization:
+    """The optimizer of a network.
+
+    Args:
+        network: takes ids and lengths, gives logits.
+        hyperparameters: learning rate, weight decay, gradient clip, and a precision that is not ``auto``.
+        steps: how many there will be in all.
+    """
+
+    def __init__(self, network: nn.Module, hyperparameters: Hyperparameters, steps: int) -> None:
+        self.network = network
+        self.hyperparameters = hyperparameters
+        self.steps = steps
+        self.device = next(network.parameters()).device
+        self.dtype = DTYPES.get(hyperparameters.precision)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(),
+            lr=hyperparameters.learning_rate,
+            weight_decay=hyperparameters.weight_decay,
+            fused=True,  # the others spend longer on the embedding than the LSTM takes
+        )
+        # The small gradients of fp16 would be zero: Micikevicius et al., ICLR 2018, section 3.2.
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    def step(self, batch: Prepared, number: int, weight: float = 1.0) -> Tensor:
+        """One step.
+
+        Args:
+            batch: what to learn from.
+            number: of the step, counted from 0.
+            weight: factor of the loss.
+
+        Returns:
+            [] the batch's mean loss before the step, in nats, times the weight. On a GPU it is not there yet.
+        """
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            logits = self.network(batch.ids, batch.lengths)
+        loss = functional.binary_cross_entropy_with_logits(logits.float(), batch.labels) * weight
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.hyperparameters.gradient_clip)
+        share = learning_rate_share(number, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.hyperparameters.learning_rate * share
+        self.scaler.step(self.optimizer)  # not where a gradient overflowed
+        self.scaler.update()
+        return loss.detach()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state that tensors hold, by name."""
+        state: dict[int, dict[str, Tensor]] = self.optimizer.state_dict()["state"]
+        return {f"{i}.{name}": tensor for i, of in state.items() for name, tensor in of.items()}
+
+    def values(self) -> dict[str, Any]:
+        """The rest of the state, as JSON can hold it."""
+        return self.scaler.state_dict()
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Take over a state."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self.scaler.load_state_dict(dict(values))

@@ -1,0 +1,104 @@
+"""One optimizer step after the other."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sentiment.batches import Examples, Sequences
+from sentiment.errors import TrainingError
+from sentiment.feed import Feed, Prepared
+from sentiment.hyperparameters import Hyperparameters
+from sentiment.model import SentimentLSTM
+from sentiment.optimization import Optimization, learning_rate_share
+from sentiment.precision import Hardware
+from sentiment.settings import NetworkSettings
+
+HYPERPARAMETERS = Hyperparameters(learning_rate=0.02, precision="fp32")
+EXAMPLES = Examples(Sequences.of([[2, 4], [3], [2], [3, 5, 6]]), np.array([1, 0, 1, 0], np.int8))
+
+
+def batch() -> Prepared:
+    return next(iter(Feed(EXAMPLES, [np.arange(4)], torch.device("cpu"))))
+
+
+def new(precision: str = "fp32") -> Optimization:
+    torch.manual_seed(1)
+    network = SentimentLSTM(NetworkSettings(7, 4, 4, "max"))
+    return Optimization(network, replace(HYPERPARAMETERS, precision=precision), 100)
+
+
+def losses(optimization: Optimization, begin: int, end: int) -> list[float]:
+    return [optimization.step(batch(), number).item() for number in range(begin, end)]
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    shares = [learning_rate_share(step, 1_000) for step in range(1_000)]
+    assert shares.index(max(shares)) == 29
+    assert max(shares) == pytest.approx(1, abs=0.05)
+    assert min(shares) > 0
+    assert shares[-1] < 0.01
+
+
+def test_single_step_has_a_learning_rate() -> None:
+    assert learning_rate_share(0, 1) == 1
+
+
+def test_learning_rate_is_that_of_the_step() -> None:
+    optimization = new()
+    losses(optimization, 40, 41)
+    assert optimization.optimizer.param_groups[0]["lr"] == 0.02 * learning_rate_share(40, 100)
+
+
+@pytest.fixture(autouse=True)
+def fp16_on_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fp16 is for GPUs; its scaling of the loss can be run anywhere, by torch's own LSTM."""
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_it_learns(precision: str) -> None:
+    found = losses(new(precision), 0, 100)
+    assert found[0] > 0.6
+    assert found[-1] < 0.2
+
+
+def test_it_learns_in_bf16_too_or_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        assert losses(new("bf16"), 0, 100)[-1] < 0.2
+    else:
+        with pytest.raises(TrainingError, match="precision bf16 cannot be had"):
+            Hardware.of(torch.device("cpu")).resolve("bf16")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_restored_state_goes_on_bit_for_bit(precision: str) -> None:
+    first = new(precision)
+    losses(first, 0, 10)
+    second = new(precision)
+    second.network.load_state_dict(first.network.state_dict())
+    second.restore({name: tensor.clone() for name, tensor in first.tensors().items()}, first.values())
+    assert losses(first, 10, 20) == losses(second, 10, 20)
+
+
+def test_overflow_of_fp16_changes_nothing_but_the_scale() -> None:
+    optimization = new("fp16")
+    losses(optimization, 0, 1)
+    before = {name: tensor.clone() for name, tensor in optimization.network.state_dict().items()}
+    scale = optimization.values()["scale"]
+    bias = optimization.network.get_parameter("linear.bias")
+    bias.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
+    losses(optimization, 1, 2)
+    assert optimization.values()["scale"] == scale / 2
+    assert all(torch.equal(before[name], now) for name, now in optimization.network.state_dict().items())
+
+
+def test_gradient_is_clipped() -> None:
+    optimization = new("fp16")
+    losses(optimization, 0, 1)
+    norms = [
+        parameter.grad.norm() for parameter in optimization.network.parameters() if parameter.grad is not None
+    ]
+    assert torch.stack(norms).norm() <= HYPERPARAMETERS.gradient_clip * 1.01
