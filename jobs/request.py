@@ -1,0 +1,57 @@
+"""A call of an AWS service: checked against botocore's model of the service, then shown or sent."""
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, NamedTuple
+
+import botocore.session
+import click
+from botocore import xform_name
+from botocore.model import ServiceModel
+from botocore.validate import validate_parameters
+
+from jobs.account import Account
+
+
+class Request(NamedTuple):
+    """One call; ``operation`` is spelled as in AWS's documentation: CreateTrainingJob."""
+
+    service: str
+    operation: str
+    parameters: dict[str, Any]
+
+
+@cache
+def _model(service: str) -> ServiceModel:
+    return botocore.session.get_session().get_service_model(service)
+
+
+def check(request: Request) -> None:
+    """Refuse what the service would not understand: unknown or missing parameters, wrong types.
+
+    Raises:
+        botocore.exceptions.ParamValidationError: naming every fault.
+    """
+    shape = _model(request.service).operation_model(request.operation).input_shape
+    if shape is not None:
+        validate_parameters(request.parameters, shape)
+
+
+def show(requests: Iterable[Request]) -> None:
+    """Print requests as JSON, once they are checked, and send none."""
+    requests = list(requests)
+    for request in requests:
+        check(request)
+    click.echo(json.dumps([request._asdict() for request in requests], indent=2))
+
+
+def send(account: Account, request: Request) -> dict[str, Any]:
+    """Send one; returns the answer. boto3 checks it as ``check`` does.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refuses it.
+    """
+    call = getattr(account.client(request.service), xform_name(request.operation))
+    answer: dict[str, Any] = call(**request.parameters)
+    return answer

@@ -1,0 +1,1 @@
+"""Tests of ``jobs/``, against moto in the place of AWS."""

@@ -1,0 +1,245 @@
+"""An account that moto plays, and the command line over it."""
+
+import csv
+import functools
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import botocore.session
+import pytest
+from botocore.stub import Stubber
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+import jobs.__main__
+from jobs import account, image
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"
+BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+REVIEWS = [(f"film{i} good", "1") if i % 2 else (f"film{i} bad", "0") for i in range(8)]
+
+Run = Callable[..., Result]
+
+# Sessions share what they have read of botocore's models: SageMaker's takes half a second.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+
+class Call(NamedTuple):
+    """An operation of AWS that was called."""
+
+    service: str
+    operation: str
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+    """What the command line has called so far, from botocore's events."""
+    seen: list[Call] = []
+
+    class Recorded(boto3.Session):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.events.register("before-call", self.record)
+
+        def record(self, model: Any, **_: Any) -> None:
+            seen.append(Call(model.service_model.service_name, model.name))
+
+    monkeypatch.setattr(account.boto3, "Session", Recorded)  # type: ignore[attr-defined]
+    return seen
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account with the image and a role."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": REGION,
+        "AWS_CONFIG_FILE": "/nowhere",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        name, _, tag = image.DEFAULT.partition(":")
+        ecr = boto3.client("ecr", REGION)
+        ecr.create_repository(repositoryName=name)
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"size": 1}, "layers": []}
+        ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag=tag)
+        boto3.client("iam", REGION).create_role(
+            RoleName="sagemaker", AssumeRolePolicyDocument=json.dumps(TRUST)
+        )
+        yield
+
+
+@pytest.fixture
+def run(aws: None) -> Run:
+    """Runs a command in this process: ``run("train", "epochs=3")``."""
+
+    def invoke(*arguments: str | Path, code: int = 0, answers: str | None = None) -> Result:
+        result = CliRunner().invoke(jobs.__main__.main, [str(each) for each in arguments], input=answers)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    """A folder of a few reviews."""
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    with (folder / "reviews.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("text", "label"), *REVIEWS])
+    return folder
+
+
+@pytest.fixture
+def unlabelled(tmp_path: Path) -> Path:
+    """A folder of a few reviews to predict."""
+    folder = tmp_path / "unlabelled"
+    folder.mkdir()
+    (folder / "part.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text, _ in REVIEWS))
+    return folder
+
+
+@pytest.fixture
+def uploaded(run: Run, reviews: Path) -> None:
+    """Reviews in the bucket."""
+    run("upload", reviews)
+
+
+@pytest.fixture
+def trained(run: Run, uploaded: None) -> str:
+    """A training job that has ended well."""
+    run("train", "--name", "sentiment-1")
+    return "sentiment-1"
+
+
+def shown(result: Result, operation: str) -> dict[str, Any]:
+    """The parameters of one request that a dry run printed."""
+    (found,) = [each for each in json.loads(result.stdout) if each["operation"] == operation]
+    parameters: dict[str, Any] = found["parameters"]
+    return parameters
+
+
+@pytest.fixture
+def sagemaker(monkeypatch: pytest.MonkeyPatch, aws: None) -> Iterator[Stubber]:
+    """SageMaker made up, for what moto lacks: answers are queued, and requests checked against the model."""
+    client = boto3.client("sagemaker", REGION)
+    find_client = account.Account.client
+
+    def find(self: account.Account, service: str) -> Any:
+        return client if service == "sagemaker" else find_client(self, service)
+
+    monkeypatch.setattr(account.Account, "client", find)
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def training_job(status: str, **more: Any) -> dict[str, Any]:
+    """A training job as SageMaker describes it."""
+    return {
+        "TrainingJobName": "sentiment-1",
+        "TrainingJobArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/sentiment-1",
+        "ModelArtifacts": {"S3ModelArtifacts": "s3://mine/model.tar.gz"},
+        "TrainingJobStatus": status,
+        "SecondaryStatus": status,
+        "AlgorithmSpecification": {"TrainingInputMode": "File", "TrainingImage": "image"},
+        "StoppingCondition": {},
+        "CreationTime": datetime(2026, 11, 1, tzinfo=UTC),
+        "RoleArn": ROLE,
+        **more,
+    }
+
+
+def tuning_job(status: str, **more: Any) -> dict[str, Any]:
+    """A tuning job as SageMaker describes it."""
+    config = {"Strategy": "Bayesian", "ResourceLimits": {"MaxParallelTrainingJobs": 1}}
+    return {
+        "HyperParameterTuningJobName": "sentiment-1",
+        "HyperParameterTuningJobArn": "a",
+        "HyperParameterTuningJobConfig": config,
+        "HyperParameterTuningJobStatus": status,
+        "CreationTime": 0,
+        "TrainingJobStatusCounters": {},
+        "ObjectiveStatusCounters": {},
+        **more,
+    }
+
+
+def best_job(**settings: str) -> dict[str, Any]:
+    """The training job that a tuning job found best."""
+    best = {"TrainingJobName": "sentiment-t-003", "TrainingJobArn": "a", "TrainingJobStatus": "Completed"}
+    return {"BestTrainingJob": {**best, "CreationTime": 0, "TunedHyperParameters": settings}}
+
+
+def transform_job(status: str) -> dict[str, Any]:
+    """A transform job as SageMaker describes it."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://mine/unlabelled"}
+    return {
+        "TransformJobName": "sentiment-1",
+        "TransformJobArn": "a",
+        "TransformJobStatus": status,
+        "ModelName": "sentiment-1",
+        "CreationTime": 0,
+        "TransformInput": {"DataSource": {"S3DataSource": source}},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    }
+
+
+def endpoint(status: str) -> dict[str, Any]:
+    """An endpoint as SageMaker describes it."""
+    return {
+        "EndpointName": "sentiment-1",
+        "EndpointArn": "e" * 20,
+        "EndpointConfigName": "sentiment-1",
+        "EndpointStatus": status,
+        "CreationTime": 0,
+        "LastModifiedTime": 0,
+    }
+
+
+def describe(sagemaker: Stubber, **descriptions: dict[str, Any]) -> None:
+    """Queue what SageMaker tells of each kind when a name is looked for; it knows none that is not named."""
+    for kind in ("training_job", "hyper_parameter_tuning_job", "transform_job", "endpoint"):
+        if kind in descriptions:
+            sagemaker.add_response(f"describe_{kind}", descriptions[kind])
+        else:
+            sagemaker.add_client_error(f"describe_{kind}", "ValidationException")
+
+
+@pytest.fixture
+def whole_journey(run: Run, calls: list[Call], reviews: Path, unlabelled: Path) -> list[Call]:
+    """What every command in turn has called."""
+    run("upload", reviews)
+    run("train", "epochs=3", "--name", "sentiment-1", "--register", "sentiment")
+    log = boto3.client("logs", REGION)
+    log.create_log_group(logGroupName="/aws/sagemaker/TrainingJobs")
+    log.create_log_stream(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName="sentiment-1/algo-1-1")
+    calls_of_commands = list(calls)
+    calls.clear()
+    run("status", "sentiment-1")
+    run("logs", "sentiment-1")
+    run("tune", "epochs=3", "--name", "sentiment-t")
+    scaling = ["--mode", "asynchronous", "--min-instances", "0", "--max-instances", "2"]
+    run("deploy", "sentiment-1", "--name", "sentiment-e", "--yes", *scaling)
+    run("status")
+    run("upload", unlabelled, "--channel", "unlabelled")
+    run("transform", "sentiment-1", "--name", "sentiment-p")
+    run("delete", "sentiment-e", "--yes")
+    return calls_of_commands + calls

@@ -1,0 +1,46 @@
+"""Requests are checked against the service model without a connection."""
+
+import json
+
+import pytest
+from botocore.exceptions import ParamValidationError
+
+from jobs.account import Account
+from jobs.request import Request, check, send, show
+
+PUT = Request("s3", "PutObject", {"Bucket": "mine", "Key": "a"})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fault"),
+    [
+        ({"TrainingJobName": "a"}, 'Missing required parameter in input: "RoleArn"'),
+        ({"TrainingJobName": 7}, "Invalid type for parameter TrainingJobName"),
+        ({"TrainingJobname": "a"}, 'Unknown parameter in input: "TrainingJobname"'),
+    ],
+)
+def test_invalid_one_is_refused(parameters: dict[str, object], fault: str) -> None:
+    with pytest.raises(ParamValidationError, match=fault):
+        check(Request("sagemaker", "CreateTrainingJob", parameters))
+
+
+def test_invalid_one_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are credentials, and nothing that answers."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(ParamValidationError):
+        send(Account("us-east-1"), Request("sagemaker", "CreateTrainingJob", {}))
+
+
+def test_shown_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    show([PUT])
+    assert json.loads(capsys.readouterr().out) == [
+        {"service": "s3", "operation": "PutObject", "parameters": {"Bucket": "mine", "Key": "a"}}
+    ]
+
+
+def test_invalid_one_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ParamValidationError):
+        show([PUT, Request("s3", "PutObject", {})])
+    assert capsys.readouterr().out == ""
