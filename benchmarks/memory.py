@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from report import REVIEWS, ROOT, save
+from benchmarks.report import REVIEWS, ROOT, save
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ class PlainLSTM(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """[batch, 500] ids and [batch] lengths to [batch] logits."""
         outputs, _ = self.lstm(self.embedding(ids))
-        last = outputs[torch.arange(len(ids)), lengths - 1]
+        last = outputs[torch.arange(len(ids), device=ids.device), lengths - 1]
         logits: Tensor = self.linear(last).squeeze(1)
         return logits
 
@@ -42,21 +42,32 @@ class PlainTraining:
     """A training loop of one step at a time."""
 
     def __init__(
-        self, network: PlainLSTM, sequences: list[np.ndarray], labels: np.ndarray, precision: str
+        self,
+        network: PlainLSTM,
+        sequences: list[np.ndarray],
+        labels: np.ndarray,
+        precision: str,
+        device: torch.device,
     ) -> None:
-        self.network = network
+        self.device = device
+        self.network = network.to(device)
         self.ids, self.lengths = pad_all(sequences)
         self.labels = torch.from_numpy(labels.astype(np.float32))
         self.optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-        self.bf16 = precision == "bf16"
+        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
     def step(self) -> int:
         """One optimizer step over a random batch; returns its number of reviews."""
         chosen = torch.randperm(len(self.labels))[:BATCH_SIZE]
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            logits = self.network(self.ids[chosen], self.lengths[chosen])
-        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), self.labels[chosen])
+        ids, lengths = self.ids[chosen].to(self.device), self.lengths[chosen].to(self.device)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            logits = self.network(ids, lengths)
+        labels = self.labels[chosen].to(self.device)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        loss.item()
         return len(chosen)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from report import REVIEWS, ROOT, save
+from benchmarks.report import REVIEWS, ROOT, save
 
 ROUNDS = 3
 
@@ -37,7 +37,7 @@ def main() -> None:
     rates: dict[str, list[float]] = {"shipped": [], "definition": []}
     for _ in range(ROUNDS):
         for side, found in rates.items():
-            command = [sys.executable, __file__, side]
+            command = [sys.executable, "-m", "benchmarks.preprocessing", side]
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             found.append(float(output))
     ratios = [shipped / plain for shipped, plain in zip(*rates.values(), strict=True)]

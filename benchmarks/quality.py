@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from report import REVIEWS, ROOT, save
+from benchmarks.report import REVIEWS, ROOT, save
 from sentiment.corpus import is_held_out
 from sentiment.evaluation import roc_auc
 from sentiment.hyperparameters import Hyperparameters

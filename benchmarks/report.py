@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,7 +26,7 @@ def _processor() -> str:
 def save(name: str, figures: dict[str, Any]) -> None:
     """Print the figures, and keep them in ``results/NAME.json``."""
     content = {
-        "command": f"benchmarks/run.sh {name}",
+        "command": shlex.join(["benchmarks/run.sh", name, *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
         "processor": _processor(),
         "python": platform.python_version(),

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Measure what the README states: benchmarks/run.sh preprocessing | training | memory | settings | quality [FOLDER]
+# Measure what the README states; those named last need Docker and an image from build_and_push.sh.
 set -euo pipefail
 
 # shellcheck source=local_test/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../local_test/environment.sh"
 
-[[ -f $root/benchmarks/${1:-}.py ]] || fail "usage: benchmarks/run.sh preprocessing | training | memory | settings | quality [FOLDER]"
+usage="usage: benchmarks/run.sh preprocessing | training | memory | settings | quality [FOLDER] | serving | soak | serverless | fuzz
+serving, soak, serverless and fuzz tell their options by --help"
+
+name=${1:-}
+[[ -f $root/benchmarks/$name.py || -f $root/benchmarks/$name/__main__.py ]] || fail "$usage"
 make_venv container tests
 install_torch
 fetch_reviews "$root/.cache/reviews.csv"
-name=$1
-shift
-PYTHONPATH=$root/code exec "$venv/bin/python" "$root/benchmarks/$name.py" "$@"
+PYTHONPATH=$root/code:$root:$root/tests exec "$venv/bin/python" -m "benchmarks.$name" "${@:2}"

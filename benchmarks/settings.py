@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from report import REVIEWS, ROOT, save
+from benchmarks.report import REVIEWS, ROOT, save
 
 BASE = {"hidden_dim": 40, "epochs": 5}
 SETTINGS: list[dict[str, Any]] = [

@@ -5,7 +5,7 @@ of embedding and LSTM, the same number of threads, and denormal numbers flushed 
 tensor operation. Each side runs in a process of its own, they take turns, and the figure is the median of
 the rounds' ratios of reviews per second. The first step of each process is not counted.
 
-bf16 is measured where the CPU has AVX-512, and reported as null elsewhere.
+On a GPU where there is one. A precision that the hardware does not have is reported as null.
 """
 
 import statistics
@@ -18,19 +18,25 @@ from pathlib import Path
 
 import torch
 
-from plain_training import PlainLSTM, PlainTraining
-from report import REVIEWS, save
+from benchmarks.plain_training import PlainLSTM, PlainTraining
+from benchmarks.report import REVIEWS, save
 from sentiment import datasets
 from sentiment.batches import Examples, Sequences
+from sentiment.checkpoints import Checkpoints
+from sentiment.errors import TrainingError
+from sentiment.feed import Feed
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model import SentimentLSTM
+from sentiment.precision import Hardware
+from sentiment.ranks import ALONE
 from sentiment.settings import NetworkSettings
+from sentiment.stop import Stop
 from sentiment.training import TrainingLoop, set_up_torch
 
 ROUNDS = 3
 REVIEW_COUNT = 6_400
 PLAIN_STEPS = 4
-HYPERPARAMETERS = Hyperparameters(stop_words="all", truncate="head", epochs=1)
+HYPERPARAMETERS = Hyperparameters(stop_words="all", truncate="head", epochs=1, precision="fp32")
 
 
 def load() -> tuple[int, Examples]:
@@ -49,7 +55,7 @@ def measure_plain(precision: str) -> float:
     vocab_size, examples = load()
     network = PlainLSTM(vocab_size, HYPERPARAMETERS.embedding_dim, HYPERPARAMETERS.hidden_dim)
     sequences = [examples.sequences[i] for i in range(REVIEW_COUNT)]
-    loop = PlainTraining(network, sequences, examples.labels, precision)
+    loop = PlainTraining(network, sequences, examples.labels, precision, ALONE.device)
     loop.step()
     start = time.perf_counter()
     reviews = sum(loop.step() for _ in range(PLAIN_STEPS))
@@ -64,10 +70,12 @@ def measure_shipped(precision: str) -> float:
         vocab_size, hyperparameters.embedding_dim, hyperparameters.hidden_dim, hyperparameters.pooling
     )
     network = SentimentLSTM(settings, hyperparameters.dropout, hyperparameters.embedding_dropout)
+    network.to(ALONE.device)
     loop = TrainingLoop(network, examples, replace(hyperparameters, epochs=2))
-    loop.step(next(iter(loop.batches())))
+    for batch in Feed(examples, loop.batches()[:1], loop.device):
+        loop.optimization.step(batch, 0)
     start = time.perf_counter()
-    loop.run_epoch(1)
+    loop.run_epoch(Stop(), Checkpoints(Path("none"), 1))
     return REVIEW_COUNT / (time.perf_counter() - start)
 
 
@@ -76,7 +84,7 @@ def compare(precision: str) -> dict[str, object]:
     rates: dict[str, list[float]] = {"shipped": [], "plain": []}
     for _ in range(ROUNDS):
         for side, found in rates.items():
-            command = [sys.executable, __file__, side, precision]
+            command = [sys.executable, "-m", "benchmarks.training", side, precision]
             output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             found.append(float(output.splitlines()[-1]))
     ratios = [shipped / plain for shipped, plain in zip(*rates.values(), strict=True)]
@@ -86,16 +94,23 @@ def compare(precision: str) -> dict[str, object]:
     }
 
 
+def has(precision: str) -> bool:
+    """Whether the hardware has a precision."""
+    try:
+        return Hardware.of(ALONE.device).resolve(precision) == precision
+    except TrainingError:
+        return False
+
+
 def main() -> None:
-    """Compare in every precision that the CPU has, and report."""
-    has_bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    """Compare in every precision that the hardware has, and report."""
     save(
         "training",
         {
+            "device": Hardware.of(ALONE.device).name,
             "threads": torch.get_num_threads(),
             "seed": HYPERPARAMETERS.seed,
-            "fp32": compare("fp32"),
-            "bf16": compare("bf16") if has_bf16 else None,
+            **{name: compare(name) if has(name) else None for name in ("fp32", "bf16", "fp16")},
         },
     )
 

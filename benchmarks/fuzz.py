@@ -1,0 +1,67 @@
+"""How the image takes 100,000 requests, most of which are not as they should be.
+
+What is sent and what is looked at is in tests/image/fuzz.py and tests/image/campaign.py; the model is the
+small one of tests/artifact_format_1. Ends with 1 if anything was wrong.
+"""
+
+import argparse
+import sys
+from collections import Counter
+
+from benchmarks.report import ROOT, save
+from image import fuzz
+from image.campaign import GROWTH, Result, fuzz_container
+from image.containers import serving
+
+MODEL = ROOT / "tests" / "artifact_format_1"
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="benchmarks/run.sh fuzz")
+    parser.add_argument("--image", default="sagemaker-sentiment-lstm", help="as build_and_push.sh made it")
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same requests")
+    parser.add_argument("--memory", default="2g", help="of the container")
+    return parser.parse_args()
+
+
+def figures(result: Result) -> dict[str, object]:
+    """What is written down of a result."""
+    answers: dict[str, Counter[str]] = {}
+    for (kind, status), number in sorted(result.report.answers.items()):
+        answers.setdefault(kind, Counter())[str(status)] += number
+    return {
+        "requests": result.report.sent.total(),
+        "seconds": round(result.seconds),
+        "sent": dict(sorted(result.report.sent.items())),
+        "answers": {kind: dict(counts) for kind, counts in answers.items()},
+        "pings": result.pings,
+        "memory_mib": {
+            name: {"before": before, "after": after, "allowed_growth": GROWTH.get(name, 0)}
+            for name, (before, after) in sorted(result.memory.items())
+        },
+        "faults": {what: number for what, (number, _) in result.report.faults.items()},
+    }
+
+
+def main() -> int:
+    """Fuzz, and report."""
+    arguments = parse_arguments()
+    with serving(arguments.image, MODEL, options=("--memory", arguments.memory)) as container:
+        result = fuzz_container(container, arguments.requests, arguments.seed)
+        save(
+            "fuzz",
+            {
+                "seed": arguments.seed,
+                "memory": arguments.memory,
+                "processes": fuzz.PROCESSES,
+                **figures(result),
+            },
+        )
+    print(result.report.explain(), file=sys.stderr)
+    return bool(result.report.faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

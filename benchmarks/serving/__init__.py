@@ -1,0 +1,1 @@
+"""How the image serves under load, beside the same model behind other servers."""
