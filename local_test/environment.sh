@@ -77,12 +77,12 @@ once() {
 # make_venv [NAME...]: .venv with the packages of the named folders' lock files.
 make_venv() {
     local name
-    if [[ ! -x $venv/bin/python ]]; then
+    # Made in its place, since its scripts hold the folder's name; the mark says that it was made to its end.
+    if [[ ! -x $venv/bin/python || ! -e $venv/venv.stamp ]]; then
         check_machine
         say "making .venv (once; with all packages about 1.5 GB and two minutes)"
-        rm -rf "$venv" "$venv.new"
-        "$(find_python)" -m venv "$venv.new"
-        mv "$venv.new" "$venv"
+        "$(find_python)" -m venv --clear "$venv"
+        touch "$venv/venv.stamp"
     fi
     for name; do
         once "$name" "$(sha256sum <"$root/$name/requirements.txt")" "installing the packages of $name/requirements.txt" \

@@ -38,8 +38,10 @@ train_here() {
 
 train_in_image() {
     # The container runs as root, as on SageMaker; what it leaves is to be the caller's.
+    written=(/opt/ml/model /opt/ml/output)
+    [[ ! -d $test_dir/checkpoints ]] || written+=(/opt/ml/checkpoints)
     trap 'docker run --rm --volume "$test_dir:/opt/ml" "$image" \
-        chown -R "$(id -u):$(id -g)" /opt/ml/model /opt/ml/output' EXIT
+        chown -R "$(id -u):$(id -g)" "${written[@]}"' EXIT
     docker run --rm "${docker_options[@]}" --volume "$test_dir:/opt/ml" \
         --volume "$(readlink -f "$channel"):/opt/ml/input/data/training:ro" "$image" train "$@"
 }
@@ -97,4 +99,5 @@ say "
 model:        $test_dir/model
 metrics:      $test_dir/output/data/metrics.json
 predictions:  $test_dir/output/data/predictions.csv
+report:       $test_dir/output/data/report.html
 next:         $root/local_test/serve_local.sh${image:+ $image}"

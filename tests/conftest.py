@@ -2,13 +2,31 @@
 
 import csv
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from serving import nginx
+
 ROOT = Path(__file__).resolve().parents[1]
 REVIEWS = ROOT / ".cache" / "reviews.csv"
+
+
+def lack(message: str) -> NoReturn:
+    """Something that a test needs is not there: say what was not tested, or fail where all has to be."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def nginx_program() -> str:
+    """The real nginx."""
+    return nginx.find() or lack(
+        "nginx is not installed (tests/run.sh does that for root on Debian): not tested"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What the README states about the code and about measurements is so."""
 
 import json
+import re
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,14 @@ def test_every_hyperparameter_has_its_row(spec: "Field[Any]") -> None:
     assert f"| `{spec.name}` | {spec.default} | {allowed(spec)} | {spec.metadata['help']} |" in README
 
 
+def test_variables_of_serving_are_those_of_its_documentation() -> None:
+    documented = (ROOT / "docs" / "serving.md").read_text("utf-8")
+    rows = re.findall(r"^\| `((?:SAGEMAKER|SERVE)_\w+)` \| ([^|]*) \|", README, re.MULTILINE)
+    assert rows
+    for name, default in rows:
+        assert f"| `{name}` | {default if default.isdigit() else 'by the machine'} |" in documented, name
+
+
 def result(name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
     return content
@@ -35,8 +44,31 @@ def test_numbers_are_those_of_the_benchmarks() -> None:
         f"± {quality['standard_error']:.1%}",
         f"{default['seconds'] / 60:.0f} minutes",
         f"{result('memory')['peak_memory_mib']} MiB",
+        f"{result('serverless')['peak_memory_mib_max']} MiB",
+        f"{result('serverless')['cold_start_seconds_median']} s",
     ):
         assert f"{figure} |" in README, figure
+
+
+@pytest.mark.parametrize("server", ["toolkit", "fastapi", "torchserve"])
+def test_numbers_of_serving_are_those_of_the_benchmark(server: str) -> None:
+    beside = result("serving")["beside_ours"][server]
+    behind = beside["p50_ms_behind"]
+    assert f"| {beside['throughput_ratio']} times as many |" in README
+    assert f"| {abs(behind)} ms {'more' if behind > 0 else 'less'} |" in README
+
+
+def test_numbers_of_the_soak_are_those_of_the_benchmark() -> None:
+    steady, kills = result("soak")["steady"], result("soak")["kills"]
+    assert kills["only_those_in_flight_failed"]
+    for part in (steady, kills):
+        assert f"| {sum(part['errors'].values())} of {part['requests']} |" in README
+    assert f"| {steady['memory_mib_growth']} MiB |" in README
+    assert f"| {steady['p99_ms_growth']} ms |" in README
+    p99 = steady["p99_ms_by_minute"]
+    assert f"which is {min(p99):.0f} to {max(p99):.0f} ms there" in README
+    memory = kills["memory_mib_by_minute"]
+    assert f"{memory[-1] - memory[0]} MiB in {kills['kills']} kills" in README
 
 
 def test_machine_is_that_of_the_benchmarks() -> None:

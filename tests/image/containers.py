@@ -9,24 +9,18 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import pytest
 
-# Lines that say nothing about this image. Multi Model Server 1.1.11 logs the first three at every start: its
-# log4j lost a part in the packing of its jar, and the other two are no warnings. netty logs the fourth where
-# there is no network.
-HARMLESS = (
-    r"WARNING: sun\.reflect\.Reflection\.getCallerClass is not supported",
-    r"WARN WorkerLifeCycle attachIOStreams\(\)",
-    r"WARN MetricCollector worker pid is not available yet",
-    r"WARN MacAddressUtil Failed to find a usable hardware address",
-)
+# A ping that is asked for too early.
+HARMLESS = (r'"source":"request".*"path":"/ping","status":503',)
 SUSPICIOUS = re.compile(
     r"\b(WARN(ING)?|ERROR|CRITICAL|FATAL)\b|Warning:|Traceback"
     r"|^\s*(error|[\w.]*(Error|Exception))\b|^\s+at \w"
+    r'|"level": ?"(warning|error)"'
 )
 
 
@@ -36,6 +30,7 @@ class Answer(NamedTuple):
     status: int
     content_type: str | None
     body: bytes
+    headers: Mapping[str, str] = {}
 
 
 def docker(*arguments: str) -> str:
@@ -62,6 +57,14 @@ def unexpected(log: str, expect: Sequence[str] = ()) -> list[str]:
     return [line for line in log.splitlines() if SUSPICIOUS.search(line) and not allowed.search(line)]
 
 
+class Process(NamedTuple):
+    """A process of a container."""
+
+    pid: int
+    parent: int
+    command: str
+
+
 class Container:
     """A running container, removed at the end of its ``with`` block, when its log is checked too.
 
@@ -83,6 +86,7 @@ class Container:
     ) -> None:
         volume = () if mount is None else ("--volume", f"{mount}:/opt/ml")
         self._expect = expect
+        self._addresses: dict[int, tuple[str, int]] = {}
         self.id = docker("run", "--detach", *volume, *options, image, *command)
 
     def __enter__(self) -> Self:
@@ -110,6 +114,11 @@ class Container:
         command = ["docker", "wait", self.id]
         return int(subprocess.run(command, capture_output=True, check=True, timeout=seconds).stdout)
 
+    def start(self) -> None:
+        """Start it again; Docker publishes its ports elsewhere."""
+        docker("start", self.id)
+        self._addresses.clear()
+
     def stop(self, grace: int) -> int:
         """Stop it as SageMaker does: SIGTERM, after ``grace`` seconds SIGKILL; returns its exit code."""
         docker("stop", "--time", str(grace), self.id)
@@ -126,24 +135,66 @@ class Container:
             assert time.monotonic() < end, f"{pattern} did not appear in the log:\n{self.log()}"
             time.sleep(0.2)
 
-    def request(self, path: str, body: bytes | None = None, port: int = 8080, **headers: str) -> Answer:
+    def address(self, port: int = 8080) -> tuple[str, int]:
+        """Where a port of the container is published."""
+        if port not in self._addresses:
+            host, _, published = docker("port", self.id, f"{port}/tcp").splitlines()[0].rpartition(":")
+            self._addresses[port] = host, int(published)
+        return self._addresses[port]
+
+    def request(
+        self, path: str, body: bytes | None = None, port: int = 8080, method: str = "", **headers: str
+    ) -> Answer:
         """Ask the server in the container, through its published port; GET without a body, POST with one."""
-        address = docker("port", self.id, f"{port}/tcp").splitlines()[0]
-        host, _, published = address.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(published), timeout=60)
+        connection = http.client.HTTPConnection(*self.address(port), timeout=120)
         with contextlib.closing(connection):
             names = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request("GET" if body is None else "POST", path, body, names)
+            connection.request(method or ("GET" if body is None else "POST"), path, body, names)
             response = connection.getresponse()
-            return Answer(response.status, response.headers.get("Content-Type"), response.read())
+            content_type = response.headers.get("Content-Type")
+            return Answer(response.status, content_type, response.read(), dict(response.headers))
+
+    def predict(self, text: str) -> Answer:
+        """Ask for the prediction of one text."""
+        return self.request("/invocations", text.encode(), Content_Type="text/plain")
+
+    def ping(self, port: int = 8080) -> int:
+        """The status of a ping; 0 when nothing listens yet, or no longer."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.request("/ping", port=port).status
+        return 0
+
+    def processes(self) -> list[Process]:
+        """What runs in the container."""
+        code = (
+            "import json, psutil;"
+            "print(json.dumps([(p.pid, p.ppid(), ' '.join(p.cmdline())) for p in psutil.process_iter()]))"
+        )
+        return [Process(*process) for process in json.loads(self.execute("python", "-c", code))]
+
+    def process(self, pattern: str) -> Process:
+        """The one process whose command holds a pattern, and its parent's does not."""
+        processes = self.processes()
+        inside = {process.pid for process in processes if pattern in process.command}
+        first = [p for p in processes if p.pid in inside and p.parent not in inside]
+        assert len(first) == 1, f"{pattern}: {first}"
+        return first[0]
+
+    def workers(self) -> list[int]:
+        """The ids of the model server's workers."""
+        parent = self.process("model_service_worker")
+        return [process.pid for process in self.processes() if process.parent == parent.pid]
+
+    def signal(self, name: str, *pids: int) -> None:
+        """Send a signal to processes of the container."""
+        self.execute("bash", "-c", f"kill -{name} {' '.join(map(str, pids))}")
 
     def wait_until_it_serves(self, port: int = 8080, seconds: float = 120) -> None:
-        """Wait for the first answered prediction: a ping alone does not say that the model is loaded."""
+        """Wait for a ping that says so."""
         end = time.monotonic() + seconds
         while True:
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.request("/invocations", b"good", port, Content_Type="text/plain").status == 200:
-                    return
+            if self.ping(port) == 200:
+                return
             running = docker("inspect", "--format", "{{.State.Running}}", self.id) == "true"
             if not running or time.monotonic() > end:
                 pytest.fail(f"it does not serve:\n{self.log()}")

@@ -12,6 +12,7 @@ from image.containers import Container, docker, unexpected
         "UserWarning: deprecated",
         "Traceback (most recent call last):",
         "error: the model server ended by itself",
+        '{"time": "2026-01-01", "level": "warning", "source": "x", "message": "y"}',
         "ValueError: no",
         "\tat org.example.Main(Main.java:1)",
     ],

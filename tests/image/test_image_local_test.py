@@ -1,5 +1,6 @@
 """The scripts of local_test with the image's name, as a user who is not root runs them."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -39,9 +40,10 @@ def engine_group() -> int:
     return Path(address.removeprefix("unix://")).stat().st_gid
 
 
-def command(clone: Path, script: str, *arguments: str, port: int = 0) -> "subprocess.Popen[str]":
-    """Start a script as the user, who is in the group of the engine's socket."""
-    return subprocess.Popen(
+@contextlib.contextmanager
+def command(clone: Path, script: str, *arguments: str, port: int = 0) -> Iterator["subprocess.Popen[str]"]:
+    """Start a script as the user, who is in the group of the engine's socket; it ends with the block."""
+    with subprocess.Popen(
         [clone / "local_test" / script, *arguments],
         user=USER,
         group=USER,
@@ -50,7 +52,12 @@ def command(clone: Path, script: str, *arguments: str, port: int = 0) -> "subpro
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            # Nothing is left of it, unless the test failed.
+            process.kill()
 
 
 @pytest.fixture(scope="module")

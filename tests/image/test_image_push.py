@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import pytest
 
-from image.conftest import ROOT, OptMl, lack
+from conftest import lack
+from image.conftest import ROOT, OptMl
 from image.containers import Container, docker
 from image.readme import block
 
 SCRIPT = str(ROOT / "build_and_push.sh")
 NAME = "sagemaker-sentiment-lstm"
-TAG = "v1"
+TAG = "latest"
 DOCKERS_MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 

@@ -2,17 +2,20 @@
 
 import json
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from image.conftest import Review, free_port, make_venv, sdk_environment, write_reviews
+from image.conftest import ROOT, Review, free_port, make_venv, sdk_environment, write_reviews
 from image.containers import composed_log, remove_composed, unexpected
 from image.readme import block, blocks, replace
 
-# The one that builds and pushes is run by test_image_push.
-RUN = {"bash": 2, "python": 4}
+# The one that builds and pushes is run by test_image_push. Those of a console only show.
+RUN = {"bash": 4, "python": 2}
+
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 OWN_SOURCE = """
 from sagemaker.train import ModelTrainer
@@ -65,7 +68,7 @@ def folder(tmp_path: Path, reviews: list[Review]) -> Path:
 
 
 def test_every_block_is_run_here() -> None:
-    found = [language for language, _ in blocks()]
+    found = [language for language, _ in blocks() if language != "console"]
     assert {language: found.count(language) for language in found} == RUN
 
 
@@ -113,23 +116,46 @@ def test_sdk_2_trains_serves_and_transforms(image: str, folder: Path) -> None:
     assert (folder / "predictions" / "part.jsonl.out").read_text().count("\n") == 2
 
 
-def test_boto3_and_the_aws_command(aws: dict[str, str], folder: Path) -> None:
-    """As a user would: reviews, a training job, an endpoint; moto knows the arguments."""
+@pytest.fixture
+def account(aws: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The environment of a user who has pushed the image, and has reviews; moto plays AWS."""
+    write_reviews(tmp_path / "reviews" / "reviews.csv", [("good", "1"), ("bad", "0")])
+    (tmp_path / "unlabelled").mkdir()
+    (tmp_path / "unlabelled" / "part.jsonl").write_text('{"text": "good"}\n')
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"size": 1}, "layers": []}
+    push = """
+        export AWS_PAGER= name=sagemaker-sentiment-lstm
+        aws ecr create-repository --repository-name "$name"
+        aws ecr put-image --repository-name "$name" --image-tag latest --image-manifest "$MANIFEST"
+    """
     environment = aws | {
-        "REVIEWS": str(folder / "reviews"),
-        "BUCKET": "mine",
+        "PATH": f"{Path(sys.executable).parent}:{aws['PATH']}",
         "AWS_DEFAULT_REGION": "us-east-1",
+        "MANIFEST": json.dumps(manifest),
+        "REVIEWS": str(tmp_path / "reviews"),
+        "UNLABELLED": str(tmp_path / "unlabelled"),
     }
-    upload = "aws s3 mb s3://mine\n" + block("bash", "aws s3 sync") + "aws s3 ls s3://mine/reviews/\n"
-    done = subprocess.run(
-        ["bash", "-euc", upload], env=environment, capture_output=True, text=True, check=True
+    subprocess.run(
+        ["bash", "-uc", push], env=environment, check=True
+    )  # a repository that is there is good, too
+    return environment
+
+
+def test_commands_from_the_role_to_the_end(account: dict[str, str], tmp_path: Path) -> None:
+    """As a user would, one block after the other."""
+    code = "".join(
+        block("bash", holding) for holding in ("aws iam create-role", "jobs train", "jobs transform")
     )
-    assert "reviews.csv" in done.stdout
-    names = "uri = '123456789012.dkr.ecr.us-east-1.amazonaws.com/sentiment:v1'\nbucket = 'mine'\n"
-    role = "role = 'arn:aws:iam::123456789012:role/sagemaker'\n"
-    code = names + role + block("python", "create_training_job") + block("python", "create_endpoint(")
-    check = "\nprint(sagemaker.describe_training_job(TrainingJobName='sentiment-1')['HyperParameters'])"
-    command = [str(make_venv("aws") / "python"), "-c", code + check]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "{'epochs': '10', 'hidden_dim': '200'}" in done.stdout
+    answered = code.replace("jobs deploy", "jobs deploy --yes").replace("jobs delete", "jobs delete --yes")
+    program = f"cd {ROOT}\n" + answered.replace("review.txt", f"{tmp_path}/review.txt").replace(
+        "answer.json", f"{tmp_path}/answer.json"
+    )
+    done = subprocess.run(["bash", "-euc", program], env=account, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "answer.json").exists()
+    assert "s3://sagemaker-us-east-1-123456789012/sentiment/predictions/sentiment-" in done.stdout
+    check = "aws sagemaker describe-training-job --training-job-name sentiment-1 --query HyperParameters"
+    shown = subprocess.run(
+        ["bash", "-euc", check], env=account, capture_output=True, text=True, check=True
+    ).stdout
+    assert json.loads(shown) == {"epochs": "10", "hidden_dim": "200"}

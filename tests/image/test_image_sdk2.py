@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from image.conftest import Review, free_port, make_venv, sdk_environment, write_
 from image.containers import composed_log, remove_composed, unexpected
 from sentiment.predictor import Predictor
 
+# Of the 25,000 lines of the long batch, this one is no review.
+BAD_LINE = 12_345
 SCRIPT = str(Path(__file__).with_name("sdk") / "version2.py")
 
 
@@ -23,7 +24,11 @@ def texts(reviews: list[Review]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(
-    image: str, reviews: list[Review], texts: list[str], tmp_path_factory: pytest.TempPathFactory
+    image: str,
+    reviews: list[Review],
+    all_reviews: list[Review],
+    texts: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The folder in which the script has run; its log is in ``log``."""
     folder = tmp_path_factory.mktemp("sdk2")
@@ -31,6 +36,10 @@ def folder(
     (folder / "batch").mkdir()
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
     (folder / "batch" / "reviews.jsonl").write_text(lines)
+    (folder / "all").mkdir()
+    every = [json.dumps({"text": text}) for text, _ in all_reviews]
+    every[BAD_LINE] = '{"text": 1}'
+    (folder / "all" / "reviews.jsonl").write_text("".join(line + "\n" for line in every))
     command = [str(make_venv("sdk2") / "python"), SCRIPT, image, str(folder), str(free_port())]
     try:
         with (folder / "log").open("wb") as log:
@@ -51,11 +60,17 @@ def seen(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def outside(folder: Path, texts: list[str]) -> list[float]:
-    """What the trained model predicts for the batch outside of the image."""
-    with tarfile.open(folder / "output" / "model.tar.gz") as files:
-        files.extractall(folder / "model", filter="data")
-    predictor = Predictor.load(folder / "model", "cpu")
+def predictor(folder: Path) -> Predictor:
+    """The trained model, outside of the image."""
+    (folder / "model").mkdir()
+    # Not tarfile, whose "filter" Debian 12's Python does not have yet and Python 3.14 asks for.
+    subprocess.run(["tar", "-xf", folder / "output" / "model.tar.gz", "-C", folder / "model"], check=True)
+    return Predictor.load(folder / "model")
+
+
+@pytest.fixture(scope="module")
+def outside(predictor: Predictor, texts: list[str]) -> list[float]:
+    """What it predicts for the batch."""
     return [prediction.probability for prediction in predictor.predict(texts)]
 
 
@@ -93,6 +108,19 @@ def test_batch_transform_answers_line_by_line(
     *lines, end = seen[strategy]["lines"]
     assert end == ""
     assert [json.loads(line)["probability"] for line in lines] == pytest.approx(outside, abs=1e-5)
+
+
+def test_batch_transform_answers_every_line_of_a_long_file(
+    seen: dict[str, Any], predictor: Predictor, all_reviews: list[Review]
+) -> None:
+    *lines, end = seen["all"]["lines"]
+    assert end == ""
+    answers = [json.loads(line) for line in lines]
+    assert [i for i, answer in enumerate(answers) if "error" in answer] == [BAD_LINE]
+    some = [i for i in range(0, len(all_reviews), 50) if i != BAD_LINE]
+    expected = [prediction.probability for prediction in predictor.predict([all_reviews[i][0] for i in some])]
+    assert len(answers) == len(all_reviews)
+    assert [answers[i]["probability"] for i in some] == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_containers_logged_nothing_suspicious(folder: Path) -> None:

@@ -86,7 +86,7 @@ def test_ends_with_0_within_seconds_when_stopped(image: str, trained: Path) -> N
 def test_a_stopped_container_starts_again(image: str, trained: Path) -> None:
     with serving(image, trained / "model") as container:
         container.stop(30)
-        docker("start", container.id)
+        container.start()
         container.wait_until_it_serves()
 
 
@@ -94,7 +94,7 @@ def test_a_killed_container_starts_again(image: str, trained: Path) -> None:
     with serving(image, trained / "model") as container:
         docker("kill", container.id)
         container.wait(30)
-        docker("start", container.id)
+        container.start()
         container.wait_until_it_serves()
 
 
@@ -105,7 +105,7 @@ def test_listens_on_the_port_that_the_platform_names(image: str, trained: Path) 
 
 
 def test_without_a_model_it_ends_with_1_and_says_so(image: str) -> None:
-    with Container(image, "serve", expect=["^error: .*/opt/ml/model"]) as container:
+    with Container(image, "serve", expect=['"level": "error".*/opt/ml/model']) as container:
         assert container.wait(60) == 1
 
 

@@ -59,6 +59,12 @@ def test_training_on_data_of_ones_own_tells_what_to_run_next(
     assert (clone / "local_test" / "test_dir" / "model" / "model.json").is_file()
 
 
+def test_training_tells_where_the_report_is(clone: Path, trained: subprocess.CompletedProcess[str]) -> None:
+    (path,) = re.findall(r"^report: +(\S+)$", trained.stderr, re.MULTILINE)
+    assert path == f"{clone}/local_test/test_dir/output/data/report.html"
+    assert "Training report" in Path(path).read_text("utf-8")
+
+
 def test_training_again_is_safe(clone: Path, data: Path, trained: subprocess.CompletedProcess[str]) -> None:
     assert trained.returncode == 0
     result = train(clone, "--data", data, *TRAIN, cwd=data)

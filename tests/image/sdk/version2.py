@@ -1,7 +1,7 @@
 """Drive the image by the SageMaker Python SDK 2 in local mode; what was seen goes to seen.json.
 
 Runs in the environment of requirements/sdk2.txt: ``version2.py IMAGE FOLDER PORT``. FOLDER holds the channel
-``training``, and the file ``batch/reviews.jsonl``.
+``training``, and the files ``batch/reviews.jsonl`` and ``all/reviews.jsonl``.
 """
 
 import json
@@ -110,9 +110,9 @@ def predict(trained: Estimator) -> dict[str, Any]:
         endpoint.delete_endpoint()
 
 
-def transform(trained: Estimator, folder: Path, strategy: str) -> dict[str, Any]:
-    """Batch transform over JSON Lines."""
-    output = folder / strategy
+def transform(trained: Estimator, folder: Path, strategy: str, batch: str = "batch") -> dict[str, Any]:
+    """Batch transform over the JSON Lines of a folder."""
+    output = folder / f"{strategy}-{batch}"
     output.mkdir()
     job = trained.transformer(
         instance_count=1,
@@ -123,7 +123,7 @@ def transform(trained: Estimator, folder: Path, strategy: str) -> dict[str, Any]
         output_path=output.as_uri(),
     )
     job.transform(
-        (folder / "batch").as_uri(), content_type="application/jsonlines", split_type="Line", logs=False
+        (folder / batch).as_uri(), content_type="application/jsonlines", split_type="Line", logs=False
     )
     return {"lines": (output / "reviews.jsonl.out").read_text().split("\n")}
 
@@ -138,6 +138,7 @@ def main(image: str, folder: Path, port: int) -> None:
     seen = {"fit": seen, "own": fit_own(image, session, folder), "predict": predict(trained)}
     for strategy in ("SingleRecord", "MultiRecord"):
         seen[strategy] = transform(trained, folder, strategy)
+    seen["all"] = transform(trained, folder, "MultiRecord", "all")
     (folder / "seen.json").write_text(json.dumps(seen))
 
 
