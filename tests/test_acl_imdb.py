@@ -8,6 +8,7 @@ import pytest
 
 from sentiment.acl_imdb import read_archive, read_half
 from sentiment.errors import DataError
+from sentiment.formats import NO_LABEL
 
 FILES = {
     "train/urls_pos.txt": "http://www.imdb.com/title/tt0000007/usercomments\nhttp://x/title/tt8/\n",
@@ -94,3 +95,13 @@ def test_review_that_is_not_utf8_is_refused_with_the_byte_offset(tmp_path: Path)
     (folder / "train/pos/0_9.txt").write_bytes(b"caf\xe9")
     with pytest.raises(DataError, match=r"0_9\.txt: not UTF-8 at byte offset 3"):
         list(read_half(folder / "train"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_unlabelled_reviews_have_movies_too(tmp_path: Path, kind: str) -> None:
+    files = FILES | {"train/urls_unsup.txt": "http://www.imdb.com/title/tt0000005/usercomments\n"}
+    if kind == "folder":
+        found = list(read_half(write_layout(tmp_path, files) / "train", ("unsup",)))
+    else:
+        found = list(read_archive(write_archive(tmp_path / "a.tar.gz", files), "train", ("unsup",)))
+    assert [review[1:] for review in found] == [("who knows", NO_LABEL, "tt0000005")]

@@ -10,8 +10,10 @@ from sentiment.datasets import load
 from sentiment.errors import DataError
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.stop import Stop, Stopped
+from test_acl_imdb import write_layout
 
 REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(200)]
+SIDES = (("pos", 9), ("neg", 1))
 SMALL = Hyperparameters(batch_size=8, stop_words="none")
 
 
@@ -110,3 +112,44 @@ def test_stop_ends_the_reading(tmp_path: Path) -> None:
     stop.requested = True
     with pytest.raises(Stopped):
         load(channels(tmp_path, training=REVIEWS), SMALL, stop=stop)
+
+
+def test_unlabelled_reviews_are_read_and_give_words(tmp_path: Path) -> None:
+    unlabeled = [("nowhere else", ""), ("nowhere else at all", "")]
+    data = load(channels(tmp_path, training=REVIEWS, unlabeled=unlabeled), SMALL)
+    assert len(data.unlabeled) == 2
+    assert "nowhere" in data.vocabulary.words
+    assert len(data.training.labels) + len(data.held_out["validation"].labels) == 200
+
+
+def test_without_the_channel_there_are_none(tmp_path: Path) -> None:
+    assert len(load(channels(tmp_path, training=REVIEWS), SMALL).unlabeled) == 0
+
+
+def test_text_that_is_held_out_is_not_read_without_its_label(tmp_path: Path) -> None:
+    held_out = [("seen in test", "1"), ("seen in validation", "0")]
+    unlabeled = [*held_out, ("seen nowhere", "")]
+    found = channels(
+        tmp_path, training=REVIEWS, validation=held_out[1:], test=held_out[:1], unlabeled=unlabeled
+    )
+    data = load(found, SMALL)
+    assert len(data.unlabeled) == 1
+    assert not {"test", "validation"} & set(data.vocabulary.words)
+
+
+def test_movie_that_is_held_out_is_not_read_of_without_labels(tmp_path: Path) -> None:
+    files = {f"train/{side}/{i}_{rating}.txt": f"{side} {i}" for side, rating in SIDES for i in range(60)}
+    files |= {f"train/unsup/{i}_0.txt": f"unsup {i}" for i in range(60)}
+    urls = "".join(f"http://x/title/tt{i:07}/\n" for i in range(60))
+    files |= {f"train/urls_{name}.txt": urls for name in ("pos", "neg", "unsup")}
+    write_layout(tmp_path, files)
+    data = load({"training": tmp_path, "unlabeled": tmp_path}, SMALL)
+    held_out = len(data.held_out["validation"].labels) // 2
+    assert held_out > 0
+    assert len(data.unlabeled) == 60 - held_out
+
+
+def test_unlabelled_reviews_are_in_the_fingerprint(tmp_path: Path) -> None:
+    first = load(channels(tmp_path / "1", training=REVIEWS), SMALL).fingerprint()
+    other = load(channels(tmp_path / "2", training=REVIEWS, unlabeled=[("good", "")]), SMALL).fingerprint()
+    assert first["unlabeled data"] != other["unlabeled data"]

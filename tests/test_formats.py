@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sentiment.errors import DataError
-from sentiment.formats import Record, read_json_lines, read_table
+from sentiment.formats import NO_LABEL, Record, read_json_lines, read_table, read_text
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -138,3 +138,32 @@ def test_faulty_json_line_is_refused_with_file_and_line(tmp_path: Path, line: st
         list(read_json_lines(path))
     assert f"{path}, line 2: " in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", ["text,label\nfine,9\n", "id,review\n7,fine\n", "text\nfine\n", "1,fine\n", "fine\n"]
+)
+def test_where_no_labels_are_wanted_they_are_passed_over(csv_path: Path, content: str) -> None:
+    found = list(read_table(write(csv_path, content), ",", labelled=False))
+    assert [record[1:] for record in found] == [("fine", NO_LABEL)]
+
+
+def test_table_of_unknown_columns_is_refused_without_labels_too(csv_path: Path) -> None:
+    with pytest.raises(DataError, match="line 1: expected a header that names text or review, or rows"):
+        list(read_table(write(csv_path, "a,b\n"), ",", labelled=False))
+
+
+def test_json_lines_need_no_label_where_none_is_wanted(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl", '{"text": "fine"}\n{"text": "dull", "label": 7}\n')
+    found = list(read_json_lines(path, labelled=False))
+    assert found == [Record(1, "fine", NO_LABEL), Record(2, "dull", NO_LABEL)]
+
+
+def test_text_file_is_one_review(tmp_path: Path) -> None:
+    path = write(tmp_path / "0_0.txt", "fine,\nreally\n")
+    assert list(read_text(path)) == [Record(1, "fine,\nreally\n", NO_LABEL)]
+
+
+def test_empty_text_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the text is empty, expected a review"):
+        list(read_text(write(tmp_path / "0_0.txt", " \n")))

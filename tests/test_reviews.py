@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sentiment.errors import DataError
+from sentiment.formats import NO_LABEL
 from sentiment.reviews import Review, read_channel
 from sentiment.sources import Source
 from test_acl_imdb import FILES, write_archive, write_layout
@@ -104,3 +105,42 @@ def test_manifest_is_refused_by_name(tmp_path: Path) -> None:
 def test_channel_may_be_empty_where_its_files_went_to_other_hosts(tmp_path: Path) -> None:
     assert list(read_channel("training", tmp_path, may_be_empty=True)) == []
     assert list(read_channel("training", tmp_path / "missing", may_be_empty=True)) == []
+
+
+@pytest.mark.parametrize("root", ["", "aclImdb", "train"])
+def test_unlabeled_channel_reads_only_what_has_no_labels(
+    tmp_path: Path, root: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    if root == "train":
+        write_layout(tmp_path, FILES)
+        found = list(read_channel("unlabeled", tmp_path / "train"))
+    else:
+        write_layout(tmp_path / root, FILES)
+        found = list(read_channel("unlabeled", tmp_path))
+    assert [(review.text, review.label) for review in found] == [("who knows", NO_LABEL)]
+    assert "pos is left out, it is not unsup/" in caplog.text
+
+
+def test_unlabeled_channel_reads_the_archive(tmp_path: Path) -> None:
+    write_archive(tmp_path / "aclImdb_v1.tar.gz", FILES)
+    assert texts("unlabeled", tmp_path) == ["who knows"]
+
+
+def test_unlabeled_channel_reads_text_files_and_all_other_formats(tmp_path: Path) -> None:
+    (tmp_path / "0_0.txt").write_text("a")
+    (tmp_path / "1.csv").write_text("text\nb\n")
+    (tmp_path / "2.tsv").write_text("1\tc\n")
+    (tmp_path / "3.jsonl").write_text('{"review": "d"}\n')
+    assert texts("unlabeled", tmp_path) == ["a", "b", "c", "d"]
+
+
+def test_text_files_are_no_labelled_reviews(tmp_path: Path) -> None:
+    (tmp_path / "0_0.txt").write_text("a")
+    with pytest.raises(DataError, match=r"0_0\.txt has an unknown format"):
+        texts("training", tmp_path)
+
+
+def test_empty_unlabeled_channel_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"channel unlabeled: no reviews in .*unsup/"):
+        texts("unlabeled", tmp_path)

@@ -2,22 +2,23 @@
 
 ``train/`` and ``test/`` each hold ``pos/`` and ``neg/`` with one review a file, named ID_RATING.txt, and
 ``urls_pos.txt``, ``urls_neg.txt`` whose line N (from 0) is the address of the movie that review N is
-about. https://ai.stanford.edu/~amaas/data/sentiment/
+about; ``train/`` also ``unsup/`` and ``urls_unsup.txt``. https://ai.stanford.edu/~amaas/data/sentiment/
 """
 
 import gzip
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from sentiment.errors import DataError
-from sentiment.formats import LABELS, decode
+from sentiment.formats import LABELS, NO_LABEL, decode
 
 SENTIMENTS = ("pos", "neg")
 UNLABELLED = "unsup"
+FOLDERS = (*SENTIMENTS, UNLABELLED)
 HALVES = ("train", "test")
 
 _REVIEW_ID = re.compile(r"(\d+)_\d+\.txt")
@@ -26,7 +27,14 @@ _ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
 
 
 class ReviewFile(NamedTuple):
-    """One review that is a file of its own; ``movie`` is None where the layout does not tell it."""
+    """One review that is a file of its own.
+
+    Attributes:
+        name: of the file.
+        text: its content.
+        label: 1 for positive, 0 for negative, ``NO_LABEL`` in ``unsup/``.
+        movie: what the review is about, None where the layout does not tell it.
+    """
 
     name: str
     text: str
@@ -66,19 +74,20 @@ def _review(path: PurePosixPath, content: bytes, movies: list[str], where: str) 
     text = decode(content, where)
     if not text.strip():
         raise DataError(f"{where}: the text is empty, expected a review")
-    return ReviewFile(where, text, LABELS[path.parent.name], _movie_of(path.name, movies))
+    label = LABELS.get(path.parent.name, NO_LABEL)
+    return ReviewFile(where, text, label, _movie_of(path.name, movies))
 
 
-def read_half(folder: Path) -> Iterator[ReviewFile]:
-    """The labelled reviews of a folder that holds ``pos/`` and ``neg/``, or one of them.
+def read_half(folder: Path, wanted: Collection[str] = SENTIMENTS) -> Iterator[ReviewFile]:
+    """The reviews of the wanted ones of a half's folders, those that there are.
 
     Raises:
         DataError: naming the file that is no review.
     """
-    for sentiment in SENTIMENTS:
-        urls = folder / f"urls_{sentiment}.txt"
+    for name in wanted:
+        urls = folder / f"urls_{name}.txt"
         movies = _movies(decode(urls.read_bytes(), urls)) if urls.is_file() else []
-        reviews = folder / sentiment
+        reviews = folder / name
         for path in sorted(reviews.iterdir()) if reviews.is_dir() else []:
             if not path.name.startswith((".", "_")):
                 yield _review(PurePosixPath(path), path.read_bytes(), movies, str(path))
@@ -101,25 +110,25 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
         raise DataError(f"{archive}: the archive is damaged or cut off ({error}); upload it again") from error
 
 
-def _archive_movies(archive: Path, half: str) -> dict[str, list[str]]:
-    """The movies by sentiment; reads no further than it must."""
+def _archive_movies(archive: Path, half: str, wanted: Collection[str]) -> dict[str, list[str]]:
+    """The movies by folder; reads no further than it must."""
     found: dict[str, list[str]] = {}
-    wanted = {f"urls_{sentiment}.txt": sentiment for sentiment in SENTIMENTS}
+    folders = {f"urls_{name}.txt": name for name in wanted}
     for path, content in _members(archive):
-        if path.parent.name == half and path.name in wanted:
-            found[wanted[path.name]] = _movies(decode(content, f"{archive}:{path}"))
-            if len(found) == len(SENTIMENTS):
+        if path.parent.name == half and path.name in folders:
+            found[folders[path.name]] = _movies(decode(content, f"{archive}:{path}"))
+            if len(found) == len(folders):
                 break
     return found
 
 
-def read_archive(archive: Path, half: str) -> Iterator[ReviewFile]:
-    """The labelled reviews of one half of the official archive, "train" or "test".
+def read_archive(archive: Path, half: str, wanted: Collection[str] = SENTIMENTS) -> Iterator[ReviewFile]:
+    """The reviews of the wanted folders of one half of the official archive, "train" or "test".
 
     Raises:
         DataError: the archive is damaged, or a file in it is no review.
     """
-    movies = _archive_movies(archive, half)
+    movies = _archive_movies(archive, half, wanted)
     for path, content in _members(archive):
-        if len(path.parts) >= 3 and path.parts[-3] == half and path.parts[-2] in SENTIMENTS:
+        if len(path.parts) >= 3 and path.parts[-3] == half and path.parts[-2] in wanted:
             yield _review(path, content, movies.get(path.parts[-2], []), f"{archive}:{path}")

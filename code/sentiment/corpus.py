@@ -1,4 +1,4 @@
-"""Labelled reviews as word ids, read as a stream: no text stays in memory.
+"""Reviews as word ids, read as a stream: no text stays in memory.
 
 Words get provisional ids in the order in which they are met, since the lookup table is not known before
 the last review has been read. ``encode`` then replaces those ids, in place, by the table's.
@@ -65,8 +65,9 @@ class Corpus:
 
     Attributes:
         sequences: the words of each review.
-        labels: [reviews], 1 for positive, 0 for negative.
+        labels: [reviews], 1 for positive, 0 for negative, ``NO_LABEL`` for those without.
         digests: [reviews], a hash of each text; equal texts have equal ones.
+        movies: [reviews], a hash of what each is about, or of its text where the data does not tell.
         positions: [reviews], each one's place in the channel; they rise, with gaps where others have shares.
         sources: [reviews], where each comes from.
     """
@@ -74,6 +75,7 @@ class Corpus:
     sequences: Sequences
     labels: NDArray[np.int8]
     digests: NDArray[np.uint64]
+    movies: NDArray[np.uint64]
     positions: NDArray[np.int64]
     sources: Sources
 
@@ -89,6 +91,7 @@ class Corpus:
             Sequences(ids, offsets),
             self.labels[keep],
             self.digests[keep],
+            self.movies[keep],
             self.positions[keep],
             self.sources.select(keep),
         )
@@ -96,6 +99,10 @@ class Corpus:
     def without(self, digests: NDArray[np.uint64]) -> "Corpus":
         """The reviews whose text is none of these, in the same order."""
         return self.select(~np.isin(self.digests, digests))
+
+    def without_movies(self, movies: NDArray[np.uint64]) -> "Corpus":
+        """The reviews that are about none of these, in the same order."""
+        return self.select(~np.isin(self.movies, movies))
 
 
 class _Tokens:
@@ -128,6 +135,7 @@ class _Builder:
     offsets: "array[int]" = field(default_factory=lambda: array("q", [0]))
     labels: "array[int]" = field(default_factory=lambda: array("b"))
     digests: "array[int]" = field(default_factory=lambda: array("Q"))
+    movies: "array[int]" = field(default_factory=lambda: array("Q"))
     positions: "array[int]" = field(default_factory=lambda: array("q"))
     sources: Sources = field(default_factory=Sources)
 
@@ -137,6 +145,7 @@ class _Builder:
         self.offsets.append(self.ids.count)
         self.labels.append(review.label)
         self.digests.append(_digest(review.text))
+        self.movies.append(_digest(review.movie or review.text))
         self.sources.append(review.source)
 
     def build(self) -> Corpus:
@@ -145,6 +154,7 @@ class _Builder:
             Sequences(self.ids.array, np.asarray(self.offsets)),
             np.asarray(self.labels),
             np.asarray(self.digests),
+            np.asarray(self.movies),
             np.asarray(self.positions),
             self.sources,
         )

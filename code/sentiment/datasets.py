@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from sentiment.corpus import Corpus, Share, Tokenizer, WordTable
 from sentiment.errors import DataError
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ranks import ALONE, Ranks
-from sentiment.reviews import Review, read_channel
+from sentiment.reviews import UNLABELED, Review, read_channel
 from sentiment.settings import TextSettings
 from sentiment.sources import Source, Sources
 from sentiment.stop import Stop
@@ -40,6 +40,7 @@ class Datasets:
         text: how reviews became ids.
         vocabulary: the lookup table, made of the training part's words.
         training: what the network learns from.
+        unlabeled: what else there is to read, without labels; none of it is of a movie that is held out.
         held_out: what it is measured on, ``validation`` always and ``test`` if there is such a channel.
         sources: where each held-out review comes from.
     """
@@ -47,6 +48,7 @@ class Datasets:
     text: TextSettings
     vocabulary: Vocabulary
     training: Examples
+    unlabeled: Sequences
     held_out: dict[str, Examples]
     sources: dict[str, Sources]
 
@@ -54,17 +56,18 @@ class Datasets:
         """What of the data decides which weights come out, by name: a count, and a hash of the content."""
         words = hashlib.sha256("\n".join(self.vocabulary.words).encode())
         return {
-            "training data": _fingerprint(self.training),
-            "validation data": _fingerprint(self.held_out["validation"]),
+            "training data": _fingerprint(*self.training),
+            "unlabeled data": _fingerprint(self.unlabeled),
+            "validation data": _fingerprint(*self.held_out["validation"]),
             "vocabulary": f"of {len(self.vocabulary)} ids, SHA-256 {words.hexdigest()[:16]}",
         }
 
 
-def _fingerprint(examples: Examples) -> str:
+def _fingerprint(sequences: Sequences, *others: NDArray[np.int8]) -> str:
     digest = hashlib.sha256()
-    for array in (examples.sequences.ids, examples.sequences.offsets, examples.labels):
-        digest.update(array.tobytes())
-    return f"of {len(examples.labels)} reviews, SHA-256 {digest.hexdigest()[:16]}"
+    for content in (sequences.ids.tobytes(), sequences.offsets.tobytes(), *map(bytes, others)):
+        digest.update(content)
+    return f"of {len(sequences)} reviews, SHA-256 {digest.hexdigest()[:16]}"
 
 
 def load(
@@ -92,19 +95,23 @@ def load(
     leave_out = stop_words(hyperparameters.stop_words)
     table = WordTable()
     reader = _Reader(channels, partial(words, leave_out=leave_out), table, sharded, ranks)
-    training, held_out = ranks.unless_stopped(
+    training, unlabeled, held_out = ranks.unless_stopped(
         stop or Stop(), lambda: _read(reader, training_channel, hyperparameters)
     )
     if "validation" not in channels:
         held_out["validation"] = held_out["validation"].without(ranks.concatenate(training.digests))
+    for part in held_out.values():
+        unlabeled = unlabeled.without(ranks.concatenate(part.digests))
+        unlabeled = unlabeled.without_movies(ranks.concatenate(part.movies))
 
-    vocabulary = _vocabulary(table, training, hyperparameters.vocab_size, ranks)
+    vocabulary = _vocabulary(table, [training, unlabeled], hyperparameters.vocab_size, ranks)
     text = TextSettings(sorted(leave_out), hyperparameters.max_length, hyperparameters.truncate)
     to_examples = partial(_examples, table=table, vocabulary=vocabulary, text=text, ranks=ranks)
     data = Datasets(
         text,
         vocabulary,
         to_examples("training", training),
+        to_examples(UNLABELED, unlabeled).sequences,
         {name: to_examples(name, part) for name, part in held_out.items()},
         {name: _all_sources(part, ranks) for name, part in held_out.items()},
     )
@@ -137,8 +144,8 @@ class _Reader(NamedTuple):
 
 def _read(
     reader: _Reader, training_channel: str, hyperparameters: Hyperparameters
-) -> tuple[Corpus, dict[str, Corpus]]:
-    """One process's share of the training part, and of each part that is held out."""
+) -> tuple[Corpus, Corpus, dict[str, Corpus]]:
+    """One process's share of the training part, of what has no labels, and of each part that is held out."""
     if "validation" in reader.channels:
         training, validation = reader.read(training_channel), reader.read("validation")
     else:
@@ -153,12 +160,15 @@ def _read(
     held_out = {"validation": validation}
     if "test" in reader.channels:
         held_out["test"] = reader.read("test")
-    return training, held_out
+    unlabeled = (
+        reader.read(UNLABELED) if UNLABELED in reader.channels else corpus.read((), list, reader.table)
+    )
+    return training, unlabeled, held_out
 
 
-def _vocabulary(table: WordTable, training: Corpus, vocab_size: int, ranks: Ranks) -> Vocabulary:
-    """The most frequent words of everybody's training reviews."""
-    distinct, counts = table.words, table.count(training)
+def _vocabulary(table: WordTable, parts: Sequence[Corpus], vocab_size: int, ranks: Ranks) -> Vocabulary:
+    """The most frequent words of everybody's reviews, of these parts."""
+    distinct, counts = table.words, np.sum([table.count(part) for part in parts], axis=0)
     if ranks.size == 1:
         vocabulary = Vocabulary.most_frequent(distinct, counts, vocab_size)
     else:
@@ -178,8 +188,8 @@ def _training_channel(channels: Mapping[str, Path]) -> str:
     if len(found) != 1:
         given = ", ".join(channels) or "none"
         raise DataError(f"expected one channel called training (or train); the channels are: {given}")
-    for name in channels.keys() - {*found, "validation", "test"}:
-        logger.warning("channel %s is not used; known are training, validation and test", name)
+    for name in channels.keys() - {*found, "validation", "test", UNLABELED}:
+        logger.warning("channel %s is not used; known are training, validation, test and unlabeled", name)
     return found[0]
 
 
@@ -214,13 +224,11 @@ def _examples(
         order = _order(part, ranks)
         sequences = Sequences(ids, np.concatenate([[0], np.cumsum(lengths)])).take(order)
         labels = ranks.concatenate(labels)[order]
-    logger.info(
-        "%s: %d reviews, %d of them positive, %d words that count",
-        name,
-        len(labels),
-        int(labels.sum()),
-        len(sequences.ids),
-    )
+    if name != UNLABELED:
+        found = f"{len(labels)} reviews, {(labels == 1).sum()} of them positive"
+        logger.info("%s: %s, %d words that count", name, found, len(sequences.ids))
+    elif len(labels):
+        logger.info("%s: %d reviews, %d words that count", name, len(labels), len(sequences.ids))
     return Examples(sequences, labels)
 
 

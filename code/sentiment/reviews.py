@@ -1,4 +1,4 @@
-"""Reading the labelled reviews of a channel, whatever its format."""
+"""Reading the reviews of a channel, whatever its format."""
 
 import logging
 from collections.abc import Iterator
@@ -7,23 +7,29 @@ from typing import NamedTuple
 
 from sentiment import acl_imdb
 from sentiment.errors import DataError
-from sentiment.formats import Record, read_json_lines, read_table
+from sentiment.formats import Record, read_json_lines, read_table, read_text
 from sentiment.sources import Source
 
 logger = logging.getLogger(__name__)
+
+UNLABELED = "unlabeled"  # the channel of reviews without labels
 
 ACCEPTED = (
     "the aclImdb layout (pos/ and neg/), its archive (.tar.gz), .csv, .tsv or .jsonl, "
     "the last three plain or gzipped"
 )
+ACCEPTED_UNLABELED = (
+    "the aclImdb layout (unsup/), its archive (.tar.gz), .txt files of a review each, .csv, .tsv or .jsonl, "
+    "the last three plain or gzipped"
+)
 
 
 class Review(NamedTuple):
-    """One labelled review.
+    """One review.
 
     Attributes:
         text: as it was written, HTML included.
-        label: 1 for positive, 0 for negative.
+        label: 1 for positive, 0 for negative, ``NO_LABEL`` in the channel ``unlabeled``.
         source: where it comes from.
         movie: what the review is about, None where the data does not tell.
     """
@@ -35,10 +41,11 @@ class Review(NamedTuple):
 
 
 def read_channel(name: str, folder: Path, may_be_empty: bool = False) -> Iterator[Review]:
-    """The labelled reviews of one channel, one at a time, always in the same order.
+    """The reviews of one channel, one at a time, always in the same order.
 
-    In an official layout the channel ``test`` reads only ``test/`` and every other channel only
-    ``train/``; what is left out is logged.
+    In an official layout the channel ``test`` reads only ``test/`` and every other channel only ``train/``;
+    the channel ``unlabeled`` reads only ``unsup/`` and every other channel only ``pos/`` and ``neg/``. What
+    is left out is logged.
 
     Args:
         name: of the channel.
@@ -50,55 +57,71 @@ def read_channel(name: str, folder: Path, may_be_empty: bool = False) -> Iterato
     """
     if may_be_empty and not folder.is_dir():
         return
-    half = "test" if name == "test" else "train"
+    wanted = (acl_imdb.UNLABELLED,) if name == UNLABELED else acl_imdb.SENTIMENTS
+    channel = _Channel(name, "test" if name == "test" else "train", wanted)
     count = 0
-    for review in _read_folder(name, folder, half, is_root=True):
+    for review in _read_folder(channel, folder, is_root=True):
         count += 1
         yield review
     if count == 0 and not may_be_empty:
-        raise DataError(f"channel {name}: no labelled reviews in {folder}; expected {ACCEPTED}")
+        kind, accepted = ("", ACCEPTED_UNLABELED) if name == UNLABELED else ("labelled ", ACCEPTED)
+        raise DataError(f"channel {name}: no {kind}reviews in {folder}; expected {accepted}")
 
 
-def _read_folder(channel: str, folder: Path, half: str, is_root: bool = False) -> Iterator[Review]:
+class _Channel(NamedTuple):
+    """What is read in a channel: the half of an official layout, and the folders in it."""
+
+    name: str
+    half: str
+    wanted: tuple[str, ...]
+
+
+def _read_folder(channel: _Channel, folder: Path, is_root: bool = False) -> Iterator[Review]:
     inner = {entry.name: entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
-    if inner.keys() & set(acl_imdb.SENTIMENTS):
-        if not is_root and folder.name in acl_imdb.HALVES and folder.name != half:
-            logger.info("channel %s: %s is left out, only %s/ is read", channel, folder, half)
+    if inner.keys() & set(channel.wanted):
+        if not is_root and folder.name in acl_imdb.HALVES and folder.name != channel.half:
+            logger.info("channel %s: %s is left out, only %s/ is read", channel.name, folder, channel.half)
             return
-        for name, text, label, movie in acl_imdb.read_half(folder):
+        for name, text, label, movie in acl_imdb.read_half(folder, channel.wanted):
             yield Review(text, label, Source(name, 0), movie)
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith((".", "_")) or entry.name in acl_imdb.SENTIMENTS:
+        if entry.name.startswith((".", "_")) or entry.name in channel.wanted:
             continue
-        if entry.name == acl_imdb.UNLABELLED and entry.is_dir():
-            logger.info("channel %s: %s is left out, it has no labels", channel, entry)
+        if entry.is_dir() and entry.name in acl_imdb.FOLDERS:
+            which = "it has no labels" if entry.name == acl_imdb.UNLABELLED else "it is not unsup/"
+            logger.info("channel %s: %s is left out, %s", channel.name, entry, which)
         elif entry.is_dir():
-            yield from _read_folder(channel, entry, half)
+            yield from _read_folder(channel, entry)
         elif not acl_imdb.is_extra(entry.name):
-            yield from _read_file(channel, entry, half)
+            yield from _read_file(channel, entry)
 
 
-def _read_file(channel: str, path: Path, half: str) -> Iterator[Review]:
+def _read_file(channel: _Channel, path: Path) -> Iterator[Review]:
     if acl_imdb.is_archive(path):
-        logger.info("channel %s: only %s/ of %s is read", channel, half, path)
-        for name, text, label, movie in acl_imdb.read_archive(path, half):
+        folders = " and ".join(f"{channel.half}/{name}/" for name in channel.wanted)
+        logger.info("channel %s: only %s of %s is read", channel.name, folders, path)
+        for name, text, label, movie in acl_imdb.read_archive(path, channel.half, channel.wanted):
             yield Review(text, label, Source(name, 0), movie)
         return
-    for line, text, label in _records(channel, path):
+    for line, text, label in _records(channel.name, path):
         yield Review(text, label, Source(str(path), line))
 
 
 def _records(channel: str, path: Path) -> Iterator[Record]:
+    labelled = channel != UNLABELED
     match path.name.removesuffix(".gz").rpartition(".")[2].lower():
         case "csv":
-            return read_table(path, ",")
+            return read_table(path, ",", labelled)
         case "tsv":
-            return read_table(path, "\t")
+            return read_table(path, "\t", labelled)
         case "jsonl":
-            return read_json_lines(path)
+            return read_json_lines(path, labelled)
+        case "txt" if not labelled:
+            return read_text(path)
         case "manifest":
             raise DataError(
                 f"channel {channel}: {path} looks like an augmented manifest, which cannot be read; "
                 "use File or FastFile mode with an S3 prefix"
             )
-    raise DataError(f"channel {channel}: {path} has an unknown format; expected {ACCEPTED}")
+    accepted = ACCEPTED if labelled else ACCEPTED_UNLABELED
+    raise DataError(f"channel {channel}: {path} has an unknown format; expected {accepted}")
