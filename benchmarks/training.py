@@ -21,7 +21,7 @@ import torch
 from benchmarks.plain_training import PlainLSTM, PlainTraining
 from benchmarks.report import REVIEWS, save
 from sentiment import datasets
-from sentiment.batches import Examples, Sequences
+from sentiment.batches import Examples, Sequences, Targets
 from sentiment.checkpoints import Checkpoints
 from sentiment.errors import TrainingError
 from sentiment.feed import Feed
@@ -71,8 +71,9 @@ def measure_shipped(precision: str) -> float:
     )
     network = SentimentLSTM(settings, hyperparameters.dropout, hyperparameters.embedding_dropout)
     network.to(ALONE.device)
-    loop = TrainingLoop(network, examples, replace(hyperparameters, epochs=2))
-    for batch in Feed(examples, loop.batches()[:1], loop.device):
+    targets = Targets.certain(examples)
+    loop = TrainingLoop(network, targets, replace(hyperparameters, epochs=2))
+    for batch in Feed(targets, loop.batches()[:1], loop.device):
         loop.optimization.step(batch, 0)
     start = time.perf_counter()
     loop.run_epoch(Stop(), Checkpoints(Path("none"), 1))

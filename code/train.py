@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sagemaker_training.errors import ClientError
 
-from sentiment import datasets, launch, report, results
+from sentiment import datasets, head_start, launch, report, results
 from sentiment.artifact import Artifact, save
+from sentiment.batches import Targets
+from sentiment.calibration import calibrated, temperature
 from sentiment.checkpoints import Checkpoint, Checkpoints
 from sentiment.datasets import Datasets
 from sentiment.evaluation import Metrics, evaluate_logits
@@ -52,6 +54,11 @@ class Job:
     loop: TrainingLoop
     ranks: Ranks
 
+    @property
+    def temperature(self) -> np.float32:
+        """What the best logits so far are divided by; there has to have been a validation."""
+        return temperature(self.loop.best_logits, self.data.held_out["validation"].labels)
+
 
 def run(opt_ml: OptMl, arguments: Sequence[str], stop: Stop) -> None:
     """Train in this process, or start the processes that train, here and on every other host.
@@ -78,15 +85,15 @@ def run(opt_ml: OptMl, arguments: Sequence[str], stop: Stop) -> None:
 def train(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> None:
     """One process's part of a job, from channels to artifact and metrics."""
     start = time.perf_counter()
-    job = prepare(opt_ml, hyperparameters, ranks, stop)
-    loop, held_out = job.loop, job.data.held_out
     checkpoints = Checkpoints(opt_ml.checkpoints, hyperparameters.checkpoint_minutes)
-    if content := ranks.broadcast(checkpoints.newest() if ranks.rank == 0 else None):
-        loop.restore(Checkpoint.from_bytes(content))
-        if loop.history:
-            write_model(job)  # the folder may be a new one
+    found = ranks.broadcast(checkpoints.newest() if ranks.rank == 0 else None)
+    job = prepare(opt_ml, hyperparameters, ranks, stop, Checkpoint.from_bytes(found) if found else None)
+    loop, held_out = job.loop, job.data.held_out
+    loop.write(checkpoints)  # the head start, which may have taken minutes
+    if loop.history:
+        write_model(job)  # the folder may be a new one
     finished = fit(loop, held_out["validation"], stop, checkpoints, lambda: write_model(job))
-    logits = {"validation": loop.best_logits} if loop.history else {}
+    logits = {"validation": loop.best_logits / job.temperature} if loop.history else {}
     if finished and "test" in held_out:
         logits |= measure_test(job, stop)
     if logits:
@@ -100,8 +107,10 @@ def train(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: S
         logger.info("%s", where_it_stopped(job, checkpoints))
 
 
-def prepare(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> Job:
-    """Read the channels, and make the network."""
+def prepare(
+    opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop, found: Checkpoint | None
+) -> Job:
+    """Read the channels, and make the training: at its beginning, or where a checkpoint was made."""
     hardware = Hardware.of(ranks.device)
     hyperparameters = replace(hyperparameters, precision=hardware.resolve(hyperparameters.precision))
     set_up_torch(hyperparameters.seed)
@@ -113,10 +122,24 @@ def prepare(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop:
         hidden_dim=hyperparameters.hidden_dim,
         pooling=hyperparameters.pooling,
     )
-    network = SentimentLSTM(settings, hyperparameters.dropout, hyperparameters.embedding_dropout)
+    network = SentimentLSTM(
+        settings,
+        hyperparameters.dropout,
+        hyperparameters.embedding_dropout,
+        hyperparameters.word_dropout,
+    )
+    training = Targets.unknown(head_start.to_learn_from(data, hyperparameters))
+    if found is None:
+        begin = head_start.make(data, hyperparameters, ranks, stop)
+        training = Targets(training.sequences, begin.targets)
+        network.begin_with(begin.vectors)
     network.to(ranks.device)
     made_with = hyperparameters.that_decide() | data.fingerprint()
-    loop = TrainingLoop(network, data.training, hyperparameters, made_with, ranks)
+    loop = TrainingLoop(network, training, hyperparameters, made_with, ranks)
+    if found is not None:
+        loop.restore(found)
+    elif hyperparameters.has_head_start:
+        loop.written = None
     return Job(opt_ml, hyperparameters, settings, data, loop, ranks)
 
 
@@ -125,7 +148,8 @@ def measure_test(job: Job, stop: Stop) -> dict[str, NDArray[np.float32]]:
     network = job.loop.network
     network.load_state_dict(job.loop.best_weights)
     try:
-        return {"test": evaluate_together(network, job.data.held_out["test"].sequences, job.ranks, stop)}
+        logits = evaluate_together(network, job.data.held_out["test"].sequences, job.ranks, stop)
+        return {"test": logits / job.temperature}
     except Stopped:
         logger.info("stopped: the channel test is not measured")
         return {}
@@ -138,24 +162,23 @@ def write_model(job: Job, measured: Mapping[str, Metrics] | None = None) -> dict
         job: the job.
         measured: figures of held-out sets, by name; those of the best validation where there are none.
     """
-    metrics = measured or {
-        "validation": evaluate_logits(job.loop.best_logits, job.data.held_out["validation"].labels)
-    }
-    summary = results.summary(job.loop.history, metrics)
+    logits, labels = job.loop.best_logits / job.temperature, job.data.held_out["validation"].labels
+    metrics = measured or {"validation": evaluate_logits(logits, labels)}
+    summary = results.summary(job.loop.history, metrics) | {"temperature": float(job.temperature)}
     training = {
         "hyperparameters": asdict(job.hyperparameters),
-        "reviews": {"training": len(job.data.training.labels)},
+        "reviews": {"training": len(job.data.training.labels), "unlabeled": len(job.data.unlabeled)},
         **summary,
     }
     if job.ranks.rank == 0:
-        weights = {name: tensor.numpy() for name, tensor in job.loop.best_weights.items()}
+        weights = calibrated(job.loop.best_weights, job.temperature)
         artifact = Artifact(weights, job.data.vocabulary, job.settings, job.data.text, training)
         save(artifact, job.opt_ml.model)
     return summary
 
 
 def write_results(job: Job, logits: Mapping[str, NDArray[np.float32]]) -> None:
-    """Write everything that the job leaves, from the best weights' logits on what was held out."""
+    """Write everything that the job leaves, from the best weights' calibrated logits on what was held out."""
     held_out = {name: job.data.held_out[name] for name in logits}
     metrics = {name: evaluate_logits(logits[name], part.labels) for name, part in held_out.items()}
     for name, figures in metrics.items():

@@ -32,6 +32,6 @@ def parse(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def with_defaults(given: Mapping[str, str]) -> dict[str, str]:
-    """What a job is sent: what was given, and the most important of the rest."""
-    defaults = asdict(Hyperparameters())
-    return {name: str(defaults[name]) for name in _ALWAYS} | dict(given)
+    """What a job is sent: what was given, and the most important of the rest, as the recipe has it."""
+    values = asdict(Hyperparameters.parse(given))
+    return {name: str(values[name]) for name in _ALWAYS} | dict(given)

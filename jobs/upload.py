@@ -13,21 +13,22 @@ from tqdm import tqdm
 from jobs import options, storage
 from jobs.account import Account
 from jobs.request import Request, show
-from sentiment.acl_imdb import UNLABELLED
+from sentiment.acl_imdb import SENTIMENTS, UNLABELLED
 from sentiment.errors import DataError, RequestError
 from sentiment.payload import JSON_LINES, decode
-from sentiment.reviews import read_channel
+from sentiment.reviews import UNLABELED, read_channel
 
-TO_PREDICT = "unlabelled"
+TO_PREDICT = "to-predict"
 
 
-def files(folder: Path) -> Iterator[Path]:
+def files(channel: str, folder: Path) -> Iterator[Path]:
     """The files of a folder that a training job would look at; what is hidden is left out."""
+    others = SENTIMENTS if channel == UNLABELED else (UNLABELLED,)
     for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "_")) or (path.is_dir() and path.name == UNLABELLED):
+        if path.name.startswith((".", "_")) or (path.is_dir() and path.name in others):
             continue
         if path.is_dir():
-            yield from files(path)
+            yield from files(channel, path)
         else:
             yield path
 
@@ -42,11 +43,13 @@ def check(channel: str, folder: Path) -> str:
         DataError: a file cannot be used; names it, and the line.
     """
     if channel == TO_PREDICT:
-        texts = sum(map(_count_lines, files(folder)))
+        texts = sum(map(_count_lines, files(channel, folder)))
         if texts == 0:
             raise DataError(f"no reviews in {folder}; expected .jsonl files")
         return f"{texts} reviews to predict"
     labels = [review.label for review in read_channel(channel, folder)]
+    if channel == UNLABELED:
+        return f"{len(labels)} reviews without labels"
     return f"{len(labels)} reviews, {sum(labels)} of them positive"
 
 
@@ -118,10 +121,10 @@ def send(account: Account, folder: Path, paths: list[Path], uri: str) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--channel",
-    type=click.Choice(["training", "validation", "test", TO_PREDICT]),
+    type=click.Choice(["training", "validation", "test", UNLABELED, TO_PREDICT]),
     default="training",
     show_default=True,
-    help=f"What the reviews are for; {TO_PREDICT} are for transform.",
+    help=f"What the reviews are for; {UNLABELED} ones are for training, {TO_PREDICT} for transform.",
 )
 @options.dry_run
 def upload(account: Account, folder: Path, channel: str, dry_run: bool) -> None:
@@ -134,10 +137,10 @@ def upload(account: Account, folder: Path, channel: str, dry_run: bool) -> None:
     uri = account.uri(channel)
     if dry_run:
         bucket, prefix = storage.split(uri)
-        keys = (f"{prefix}/{path.relative_to(folder).as_posix()}" for path in files(folder))
+        keys = (f"{prefix}/{path.relative_to(folder).as_posix()}" for path in files(channel, folder))
         return show(Request("s3", "PutObject", {"Bucket": bucket, "Key": key}) for key in keys)
     storage.make_bucket(account)
-    to_send = missing(account, folder, files(folder), uri)
+    to_send = missing(account, folder, files(channel, folder), uri)
     send(account, folder, to_send, uri)
     click.echo(f"files sent: {len(to_send)}", err=True)
     click.echo(uri)

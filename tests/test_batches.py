@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from sentiment.batches import Sequences, evaluation_batches, pad, training_batches, truncated
+from sentiment.batches import (
+    Examples,
+    Sequences,
+    Targets,
+    evaluation_batches,
+    pad,
+    training_batches,
+    truncated,
+)
 
 THREE = Sequences.of([[5, 6], [], [7, 8, 9]])
 
@@ -96,3 +104,19 @@ def test_sequence_over_the_bound_is_a_batch_of_its_own() -> None:
 
 def test_no_sequences_give_no_batches() -> None:
     assert list(evaluation_batches(Sequences.of([]), 10)) == []
+
+
+def test_joined_sequences_are_found_again() -> None:
+    joined = Sequences.of([[2], []]).joined(Sequences.of([[3, 4], [5]]))
+    assert [joined[i].tolist() for i in range(4)] == [[2], [], [3, 4], [5]]
+
+
+def test_nothing_is_joined_without_a_copy() -> None:
+    sequences = many(3)
+    assert sequences.joined(Sequences.of([])) is sequences
+
+
+def test_targets_are_the_labels_where_they_are_certain() -> None:
+    examples = Examples(many(2), np.array([1, 0], np.int8))
+    assert Targets.certain(examples).probabilities.tolist() == [1.0, 0.0]
+    assert np.isnan(Targets.unknown(examples.sequences).probabilities).all()

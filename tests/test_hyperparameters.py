@@ -1,11 +1,12 @@
 """Hyperparameters as SageMaker, its SDK and a command line send them."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from sentiment.errors import HyperparameterError
-from sentiment.hyperparameters import Hyperparameters, help_text, parse_command_line
+from sentiment.hyperparameters import RECIPES, Hyperparameters, differences, help_text, parse_command_line
 
 
 def test_defaults_are_those_of_the_reference() -> None:
@@ -100,6 +101,40 @@ def test_argument_of_another_form_is_refused(arguments: list[str]) -> None:
 
 
 def test_help_names_every_hyperparameter_with_default_and_range() -> None:
-    lines = help_text().splitlines()
+    lines = help_text().partition("\n\n")[0].splitlines()
     assert len(lines) == len(Hyperparameters.__dataclass_fields__)
     assert any("--hidden_dim" in line and "200" in line and "from 1 to 4096" in line for line in lines)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_is_what_was_not_given(recipe: str) -> None:
+    values = differences(recipe)
+    assert ("vocab_size" in values) == (recipe == "seed")
+    parsed = Hyperparameters.parse({"recipe": recipe, "epochs": "3"})
+    assert asdict(parsed) == asdict(Hyperparameters(**values | {"recipe": recipe, "epochs": 3}))
+
+
+def test_later_source_may_name_another_recipe() -> None:
+    assert Hyperparameters.parse({"recipe": "seed"}, {"recipe": "default"}) == Hyperparameters()
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.keys() - {"default"}))
+def test_recipe_holds_differences_only(recipe: str) -> None:
+    defaults = asdict(Hyperparameters())
+    assert all(value != defaults[name] for name, value in differences(recipe).items())
+
+
+def test_recipe_holds_what_could_be_given_as_well() -> None:
+    for recipe in RECIPES:
+        Hyperparameters.parse(differences(recipe))
+
+
+def test_name_of_the_recipe_decides_nothing() -> None:
+    given = Hyperparameters.parse(differences("seed"))
+    assert given.that_decide() == Hyperparameters.parse({"recipe": "seed"}).that_decide()
+
+
+def test_help_tells_what_is_in_a_recipe() -> None:
+    seed = help_text().partition("recipe seed: ")[2].partition("\n\n")[0]
+    assert "--vocab_size           5000" in seed
+    assert "--stop_words           all" in seed

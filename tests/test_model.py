@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from sentiment.batches import Sequences, pad
+from sentiment.batches import NO_WORD, Sequences, pad
 from sentiment.evaluation import sigmoid
 from sentiment.model import SentimentLSTM, evaluate, to_tensors
 from sentiment.settings import POOLING, NetworkSettings
+from sentiment.vocabulary import INFREQUENT_WORD
 
 GENERATOR = np.random.default_rng(0)
 SEQUENCES = Sequences.of(
@@ -154,3 +155,27 @@ def test_forget_gate_starts_open(network: SentimentLSTM) -> None:
 def test_tensors_are_those_of_the_format(network: SentimentLSTM) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     assert shapes == NetworkSettings(50, 16, 32, "max").tensor_shapes()
+
+
+def test_word_dropout_makes_words_infrequent_ones_and_no_padding() -> None:
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, "max"), word_dropout=0.3)
+    ids = torch.full((100, 100), 7)
+    ids[:, 90:] = NO_WORD
+    dropped = network._drop_words(ids)
+    assert (dropped[:, 90:] == NO_WORD).all()
+    assert set(dropped[:, :90].flatten().tolist()) == {INFREQUENT_WORD, 7}
+    assert (dropped[:, :90] == INFREQUENT_WORD).float().mean().item() == pytest.approx(0.3, abs=0.02)
+
+
+def test_words_are_dropped_in_training_only() -> None:
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, "max"), word_dropout=0.9)
+    ids = torch.full((1, 100), 7)
+    assert torch.equal(network.eval()._drop_words(ids), ids)
+
+
+def test_network_begins_with_the_vectors_that_it_is_given(network: SentimentLSTM) -> None:
+    vectors = np.ones((50, 16), np.float32)
+    network.begin_with(vectors)
+    assert (network.embedding.weight == 1).all()
+    network.begin_with(None)
+    assert (network.embedding.weight == 1).all()

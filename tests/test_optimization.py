@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sentiment.batches import Examples, Sequences
+from sentiment.batches import Sequences, Targets
 from sentiment.errors import TrainingError
 from sentiment.feed import Feed, Prepared
 from sentiment.hyperparameters import Hyperparameters
@@ -16,11 +16,11 @@ from sentiment.precision import Hardware
 from sentiment.settings import NetworkSettings
 
 HYPERPARAMETERS = Hyperparameters(learning_rate=0.02, precision="fp32")
-EXAMPLES = Examples(Sequences.of([[2, 4], [3], [2], [3, 5, 6]]), np.array([1, 0, 1, 0], np.int8))
+TARGETS = Targets(Sequences.of([[2, 4], [3], [2], [3, 5, 6]]), np.array([1, 0, 1, 0], np.float32))
 
 
 def batch() -> Prepared:
-    return next(iter(Feed(EXAMPLES, [np.arange(4)], torch.device("cpu"))))
+    return next(iter(Feed(TARGETS, [np.arange(4)], torch.device("cpu"))))
 
 
 def new(precision: str = "fp32") -> Optimization:
@@ -34,21 +34,44 @@ def losses(optimization: Optimization, begin: int, end: int) -> list[float]:
 
 
 def test_learning_rate_rises_and_falls() -> None:
-    shares = [learning_rate_share(step, 1_000) for step in range(1_000)]
+    shares = [learning_rate_share(step, 1_000, "triangle") for step in range(1_000)]
     assert shares.index(max(shares)) == 29
     assert max(shares) == pytest.approx(1, abs=0.05)
     assert min(shares) > 0
     assert shares[-1] < 0.01
 
 
+def test_constant_learning_rate_is_constant() -> None:
+    assert {learning_rate_share(step, 100, "constant") for step in range(100)} == {1.0}
+
+
+def vectors_moved(embedding_rate: float) -> float:
+    """How far one step moves the word vectors, against the LSTM's bias."""
+    torch.manual_seed(1)
+    network = SentimentLSTM(NetworkSettings(7, 4, 4, "max"))
+    network.embedding.requires_grad_(embedding_rate > 0)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    values = replace(HYPERPARAMETERS, embedding_rate=embedding_rate, schedule="constant")
+    Optimization(network, values, 100).step(batch(), 0)
+    after = network.state_dict()
+    moved = {name: (after[name] - before[name]).abs().max() for name in after}
+    return float(moved["embedding.weight"] / moved["lstm.bias_ih_l0"])
+
+
+@pytest.mark.parametrize("embedding_rate", [0.0, 0.25, 2.0])
+def test_word_vectors_have_a_learning_rate_of_their_own(embedding_rate: float) -> None:
+    # Adam's first step is as long as the learning rate.
+    assert vectors_moved(embedding_rate) == pytest.approx(embedding_rate, rel=0.01)
+
+
 def test_single_step_has_a_learning_rate() -> None:
-    assert learning_rate_share(0, 1) == 1
+    assert learning_rate_share(0, 1, "triangle") == 1
 
 
 def test_learning_rate_is_that_of_the_step() -> None:
     optimization = new()
     losses(optimization, 40, 41)
-    assert optimization.optimizer.param_groups[0]["lr"] == 0.02 * learning_rate_share(40, 100)
+    assert optimization.optimizer.param_groups[0]["lr"] == 0.02 * learning_rate_share(40, 100, "triangle")
 
 
 @pytest.fixture(autouse=True)

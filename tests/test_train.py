@@ -1,5 +1,6 @@
 """The training program in this process: endings, and what they leave."""
 
+import csv
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from sagemaker_training.errors import ClientError
 
 import train
 from conftest import make_base
-from sentiment import datasets, training
+from sentiment import datasets, distillation, training
 from sentiment.artifact import load_artifact
 from sentiment.checkpoints import Checkpoint, Checkpoints
 from sentiment.errors import TrainingError
@@ -334,3 +335,53 @@ def test_help_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run("--help")
     assert "--hidden_dim" in capsys.readouterr().out
     assert not (folder / "model").exists()
+
+
+HEAD_START = {"word_vectors": "word2vec", "distillation": "0.5", "averaging": "0.9", "word_dropout": "0.1"}
+UNLABELED = [("another film good", "1"), ("another film bad", "0")]
+
+
+def test_unlabelled_reviews_are_learned_from(run: Run) -> None:
+    folder = run(hyperparameters=HEAD_START, training=REVIEWS, unlabeled=UNLABELED)
+    artifact = load_artifact(folder / "model")
+    assert "another" in artifact.vocabulary.words
+    labelled = artifact.training["reviews"]["training"]
+    assert artifact.training["reviews"]["unlabeled"] == 2
+    assert labelled + artifact.training["validation"]["reviews"] == 64
+
+
+def test_head_start_is_in_a_checkpoint_and_not_made_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {"hyperparameters": HEAD_START, "training": REVIEWS, "unlabeled": UNLABELED}
+    whole = (run(**job) / "model" / "model.safetensors").read_bytes()
+    shutil.rmtree(tmp_path / "ml")
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        stop_at(patch, Optimization, "step")
+        run(**job)
+    before, after = sorted((tmp_path / "ml" / "checkpoints").iterdir())
+    assert Checkpoint.from_bytes(before.read_bytes()).position == (0, 0)
+    after.unlink()
+    monkeypatch.setattr("sentiment.head_start.make", None)
+    train.main()
+    assert (tmp_path / "ml" / "model" / "model.safetensors").read_bytes() == whole
+
+
+def test_job_stopped_in_its_head_start_is_no_failure(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_at(monkeypatch, distillation, "taught")
+    folder = run(hyperparameters=HEAD_START)
+    assert "stopped before the first step: there is nothing to save" in capsys.readouterr().out
+    assert not (folder / "output" / "failure").exists()
+
+
+def test_probabilities_served_are_the_calibrated_ones(run: Run) -> None:
+    folder = run(training=REVIEWS, validation=REVIEWS[:20])
+    metrics = json.loads((folder / "output" / "data" / "metrics.json").read_text())
+    assert metrics["temperature"] != 1
+    with (folder / "output" / "data" / "predictions.csv").open() as stream:
+        written = [float(row["probability"]) for row in csv.DictReader(stream)]
+    served = Predictor.load(folder / "model").predict([text for text, _ in REVIEWS[:20]])
+    assert [prediction.probability for prediction in served] == pytest.approx(written, abs=1e-5)

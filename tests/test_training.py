@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sentiment import training
-from sentiment.batches import Examples, Sequences
+from sentiment.batches import Examples, Sequences, Targets
 from sentiment.checkpoints import Checkpoint, Checkpoints, Position
 from sentiment.errors import CheckpointError, TrainingError
 from sentiment.evaluation import log_loss
@@ -44,7 +44,9 @@ Trained = tuple[SentimentLSTM, list[Epoch]]
 def new_loop(hyperparameters: Hyperparameters = HYPERPARAMETERS, ranks: Ranks = ALONE) -> TrainingLoop:
     set_up_torch(hyperparameters.seed)
     network = SentimentLSTM(NetworkSettings(30, 8, 8, "max"), 0.1, 0.1)
-    return TrainingLoop(network, TRAINING, hyperparameters, {"seed": hyperparameters.seed}, ranks)
+    return TrainingLoop(
+        network, Targets.certain(TRAINING), hyperparameters, {"seed": hyperparameters.seed}, ranks
+    )
 
 
 def train(hyperparameters: Hyperparameters = HYPERPARAMETERS, validation: Examples = VALIDATION) -> Trained:

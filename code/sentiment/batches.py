@@ -52,6 +52,13 @@ class Sequences:
             ids[offsets[i] : offsets[i + 1]] = self[index]
         return Sequences(ids, offsets)
 
+    def joined(self, others: "Sequences") -> "Sequences":
+        """These, and behind them the others; itself where there are none."""
+        if len(others) == 0:
+            return self
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + others.offsets[1:]])
+        return Sequences(np.concatenate([self.ids, others.ids]), offsets)
+
     @property
     def lengths(self) -> NDArray[np.int64]:
         """[sequences], the number of tokens of each."""
@@ -59,10 +66,27 @@ class Sequences:
 
 
 class Examples(NamedTuple):
-    """Sequences, and the labels to learn or to find: [sequences], 1 for positive, 0 for negative."""
+    """Sequences, and the labels to find: [sequences], 1 for positive, 0 for negative."""
 
     sequences: Sequences
     labels: NDArray[np.int8]
+
+
+class Targets(NamedTuple):
+    """Sequences, and what to learn to say of them: [sequences], probabilities of "positive"."""
+
+    sequences: Sequences
+    probabilities: NDArray[np.float32]
+
+    @classmethod
+    def certain(cls, examples: Examples) -> "Targets":
+        """The labels."""
+        return cls(examples.sequences, examples.labels.astype(np.float32))
+
+    @classmethod
+    def unknown(cls, sequences: Sequences) -> "Targets":
+        """Where it is not known yet."""
+        return cls(sequences, np.full(len(sequences), np.nan, np.float32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sentiment.batches import Examples, pad
+from sentiment.batches import Targets, pad
 
 
 class Prepared(NamedTuple):
@@ -17,26 +17,26 @@ class Prepared(NamedTuple):
     Attributes:
         ids: [batch, time] int64, padded at the end.
         lengths: [batch] int64.
-        labels: [batch] float32, 1 for positive.
+        targets: [batch] float32, probabilities of "positive".
     """
 
     ids: Tensor
     lengths: Tensor
-    labels: Tensor
+    targets: Tensor
 
 
 class Feed:
     """Iterates over batches; ``prepare_next`` lets a GPU's next one be made and copied while it computes.
 
     Args:
-        examples: where they come from.
+        targets: where they come from.
         batches: their indices, one array a batch. An empty one becomes a batch of one review, whatever it
             is: a network takes no less, and it is for the caller to give it no weight.
         device: where they go.
     """
 
-    def __init__(self, examples: Examples, batches: list[NDArray[np.int64]], device: torch.device) -> None:
-        self._examples = examples
+    def __init__(self, targets: Targets, batches: list[NDArray[np.int64]], device: torch.device) -> None:
+        self._targets = targets
         self._device = device
         self._coming = iter(batches)
         self._next: Prepared | None = None
@@ -62,9 +62,9 @@ class Feed:
             return
         if len(indices) == 0:
             indices = np.zeros(1, np.int64)
-        batch = pad(self._examples.sequences, indices)
-        labels = self._examples.labels[indices].astype(np.float32)
-        tensors = Prepared(*map(torch.from_numpy, (batch.ids, batch.lengths, labels)))
+        batch = pad(self._targets.sequences, indices)
+        targets = self._targets.probabilities[indices]
+        tensors = Prepared(*map(torch.from_numpy, (batch.ids, batch.lengths, targets)))
         if self._copies is not None:
             with torch.cuda.stream(self._copies):
                 # Only from pinned memory a copy goes on by itself.

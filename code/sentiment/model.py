@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sentiment.batches import NO_WORD, Batch, Sequences, evaluation_batches
 from sentiment.settings import NetworkSettings
+from sentiment.vocabulary import INFREQUENT_WORD
 
 # oneDNN, which runs the LSTM on CPUs, keeps what it compiled for each of the last 1,024 shapes: with batches
 # of every width half a gigabyte, for no time that could be measured. It reads this at its first use.
@@ -35,13 +36,19 @@ class SentimentLSTM(nn.Module):
         dropout: probability of dropping an element in front of the linear layer.
         embedding_dropout: probability of dropping an element of the word vectors, the same one in all
             words of a review.
+        word_dropout: probability of taking a word for an infrequent one.
     """
 
     def __init__(
-        self, settings: NetworkSettings, dropout: float = 0.0, embedding_dropout: float = 0.0
+        self,
+        settings: NetworkSettings,
+        dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
+        word_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.pooling = settings.pooling
+        self.word_dropout = word_dropout
         self.embedding = nn.Embedding(settings.vocab_size, settings.embedding_dim, padding_idx=NO_WORD)
         self.embedding_dropout = nn.Dropout(embedding_dropout)
         self.lstm = nn.LSTM(settings.embedding_dim, settings.hidden_dim)
@@ -59,6 +66,12 @@ class SentimentLSTM(nn.Module):
             forget = slice(hidden_dim, 2 * hidden_dim)
             self.lstm.get_parameter("bias_ih_l0")[forget].fill_(1.0)
 
+    def begin_with(self, vectors: NDArray[np.float32] | None) -> None:
+        """Begin with word vectors, [vocab_size, embedding_dim], instead of random ones."""
+        if vectors is not None:
+            with torch.no_grad():
+                self.embedding.weight.copy_(torch.from_numpy(vectors))
+
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits of a batch.
 
@@ -72,7 +85,7 @@ class SentimentLSTM(nn.Module):
         # Time comes first from here on: it is the layout that the LSTM kernels work in. They read
         # padding too, but only after the last word of a review, so that no real word's output
         # depends on it.
-        vectors = self.embedding(ids.T.contiguous())
+        vectors = self.embedding(self._drop_words(ids.T.contiguous()))
         # One mask for all words of a review, as Gal and Ghahramani (NIPS 2016) do it.
         vectors = vectors * self.embedding_dropout(torch.ones_like(vectors[:1]))
         outputs, _ = self.lstm(vectors)
@@ -106,6 +119,12 @@ class SentimentLSTM(nn.Module):
             pooled /= lengths[:, None]
         logits: Tensor = self.linear(pooled).squeeze(1)
         return logits
+
+    def _drop_words(self, ids: Tensor) -> Tensor:
+        if not (self.training and self.word_dropout):
+            return ids
+        dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
+        return ids.masked_fill(dropped & (ids != NO_WORD), INFREQUENT_WORD)
 
     def _pool_chunk(self, pooled: Tensor, outputs: Tensor, left: Tensor) -> None:
         """Take a chunk's outputs, [CHUNK, rows, hidden], into what is pooled of each row, [rows, hidden].

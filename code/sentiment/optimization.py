@@ -15,11 +15,17 @@ from sentiment.precision import DTYPES
 _WARM_UP = 0.03
 
 
-def learning_rate_share(step: int, steps: int) -> float:
-    """The share of the highest learning rate at a step, counted from 0: a short rise, a long fall.
+def learning_rate_share(step: int, steps: int, schedule: str) -> float:
+    """The share of the highest learning rate at a step, counted from 0.
 
-    The slanted triangle of Howard and Ruder, ACL 2018, section 3.2, with a shorter rise.
+    Args:
+        step: of the training.
+        steps: that there will be in all.
+        schedule: "constant", or "triangle", a short rise and a long fall: the slanted triangle of Howard and
+            Ruder, ACL 2018, section 3.2, with a shorter rise.
     """
+    if schedule == "constant":
+        return 1.0
     rise = max(1, int(steps * _WARM_UP))
     return min(1.0, (step + 1) / rise) * max(0.0, 1 - step / steps)
 
@@ -40,13 +46,26 @@ class Optimization:
         self.device = next(network.parameters()).device
         self.dtype = DTYPES.get(hyperparameters.precision)
         self.optimizer = torch.optim.AdamW(
-            network.parameters(),
+            self._groups(),
             lr=hyperparameters.learning_rate,
             weight_decay=hyperparameters.weight_decay,
             fused=True,  # the others spend longer on the embedding than the LSTM takes
         )
         # The small gradients of fp16 would be zero: Micikevicius et al., ICLR 2018, section 3.2.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """The parameters that learn, word vectors apart; each group with its share of the learning rate."""
+        vectors: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
+        for name, parameter in self.network.named_parameters():
+            if parameter.requires_grad:
+                (vectors if name.endswith("embedding.weight") else others).append(parameter)
+        groups: list[dict[str, Any]] = [
+            {"params": others, "share": 1.0},
+            {"params": vectors, "share": self.hyperparameters.embedding_rate},
+        ]
+        return groups if vectors else groups[:1]
 
     def step(self, batch: Prepared, number: int, weight: float = 1.0) -> Tensor:
         """One step.
@@ -61,14 +80,14 @@ class Optimization:
         """
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
             logits = self.network(batch.ids, batch.lengths)
-        loss = functional.binary_cross_entropy_with_logits(logits.float(), batch.labels) * weight
+        loss = functional.binary_cross_entropy_with_logits(logits.float(), batch.targets) * weight
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.hyperparameters.gradient_clip)
-        share = learning_rate_share(number, self.steps)
+        share = learning_rate_share(number, self.steps, self.hyperparameters.schedule)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.hyperparameters.learning_rate * share
+            group["lr"] = self.hyperparameters.learning_rate * share * group["share"]
         self.scaler.step(self.optimizer)  # not where a gradient overflowed
         self.scaler.update()
         return loss.detach()

@@ -3,25 +3,23 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from sentiment.batches import Examples, Sequences, training_batches
-from sentiment.checkpoints import Checkpoint, Checkpoints, Position
+from sentiment.checkpoints import Checkpoints
 from sentiment.errors import TrainingError
 from sentiment.evaluation import log_loss
 from sentiment.feed import Feed
 from sentiment.history import Epoch, best_epoch
-from sentiment.hyperparameters import Hyperparameters
 from sentiment.model import SentimentLSTM, evaluate
-from sentiment.optimization import Optimization
-from sentiment.ranks import ALONE, Ranks
+from sentiment.ranks import Ranks
+from sentiment.state import TrainingState
 from sentiment.stop import Stop, Stopped
 
 logger = logging.getLogger(__name__)
@@ -94,60 +92,8 @@ def evaluate_together(
     return everybodys
 
 
-class TrainingLoop:
-    """The optimizer and everything else that lives from step to step.
-
-    Args:
-        network: what to train.
-        training: what it learns from.
-        hyperparameters: how.
-        made_with: what a checkpoint is to say of where it comes from.
-        ranks: the processes that train together. Each takes its share of every batch.
-
-    Attributes:
-        history: the epochs that are over.
-        written: how far the training was when a checkpoint was last written or read.
-        best_weights: those after the epoch with the lowest validation loss, on the CPU.
-        best_logits: [validation reviews], what they gave.
-    """
-
-    def __init__(
-        self,
-        network: SentimentLSTM,
-        training: Examples,
-        hyperparameters: Hyperparameters,
-        made_with: Mapping[str, Any] | None = None,
-        ranks: Ranks = ALONE,
-    ) -> None:
-        self.network = network
-        self.training = training
-        self.hyperparameters = hyperparameters
-        self.made_with = {**(made_with or {}), "processes": ranks.size}
-        self.ranks = ranks
-        self.device = network.embedding.weight.device
-        if ranks.rank > 0:
-            torch.manual_seed(hyperparameters.seed + ranks.rank)  # so that every rank drops out others
-        self.batches_an_epoch = -(-len(training.labels) // hyperparameters.batch_size)
-        steps = hyperparameters.epochs * self.batches_an_epoch
-        self.optimization = Optimization(ranks.parallel(network), hyperparameters, steps)
-        self.generator = np.random.default_rng(hyperparameters.seed)
-        self.history: list[Epoch] = []
-        self.best_weights: dict[str, Tensor] = {}
-        self.best_logits = np.empty(0, np.float32)
-        self._begin_epoch()
-        self.written = self.position
-
-    def _begin_epoch(self) -> None:
-        # The epoch's batches come from this state of the generator, so that no checkpoint has to hold them.
-        self._generator_before = self.generator.bit_generator.state
-        self._batches_done = 0
-        self._loss_sum = 0.0
-        self._seconds = 0.0
-
-    @property
-    def position(self) -> Position:
-        """How far the training is."""
-        return Position(len(self.history), self._batches_done)
+class TrainingLoop(TrainingState):
+    """A training from step to step; the arguments are its state's."""
 
     @property
     def finished(self) -> bool:
@@ -179,6 +125,7 @@ class TrainingLoop:
                 # The gradients of the ranks are averaged: those of larger shares have to count for more.
                 weight = len(share) * self.ranks.size / len(indices)
                 coming = self.optimization.step(batch, step, weight)
+                self.average.update_parameters(self.network)
                 feed.prepare_next()
                 is_due = self.ranks.rank == 0 and checkpoints.due
                 loss, (told, due) = self.ranks.agree(coming, stop.requested, is_due)
@@ -225,22 +172,22 @@ class TrainingLoop:
             TrainingError: the loss is no finite number.
         """
         try:
-            logits = evaluate_together(self.network, validation.sequences, self.ranks, stop)
+            logits = evaluate_together(self.averaged_network, validation.sequences, self.ranks, stop)
         except Stopped:
             return False
         self._check_finite("validation", float(np.abs(logits).max()))
         loss = log_loss(logits, validation.labels)
         epoch = Epoch(
             len(self.history) + 1,
-            self._loss_sum / len(self.training.labels),
+            self._loss_sum / len(self.training.sequences),
             loss,
             float(((logits > 0) == (validation.labels == 1)).mean()),
-            len(self.training.labels) / self._seconds,
+            len(self.training.sequences) / self._seconds,
         )
         logger.info("%s", epoch)
         self.history.append(epoch)
         if best_epoch(self.history) is epoch:
-            weights = self.network.state_dict()
+            weights = self.averaged_network.state_dict()
             self.best_weights = {name: weight.to("cpu", copy=True) for name, weight in weights.items()}
             self.best_logits = logits
         self._begin_epoch()
@@ -261,58 +208,3 @@ class TrainingLoop:
         if self.ranks.rank == 0:
             checkpoints.write(checkpoint, best_epoch(self.history).epoch if self.history else 0)
         self.written = self.position
-
-    def checkpoint(self) -> Checkpoint:
-        """All of the state; every rank has to ask for it, and gets the same."""
-        optimization = self.optimization.tensors()
-        tensors = {
-            **{f"network.{name}": tensor for name, tensor in self.network.state_dict().items()},
-            **{f"best.{name}": tensor for name, tensor in self.best_weights.items()},
-            **{f"optimizer.{name}": tensor for name, tensor in optimization.items()},
-            "best_logits": torch.from_numpy(self.best_logits),
-        }
-        for kind, state in self._random_states().items():
-            states = self.ranks.gather(state.numpy())
-            tensors |= {f"random.{rank}.{kind}": torch.tensor(found) for rank, found in enumerate(states)}
-        values = {
-            "history": self.history,
-            "loss_sum": self._loss_sum,
-            "seconds": self._seconds,
-            "generator_before": self._generator_before,
-            "scaler": self.optimization.values(),
-        }
-        return Checkpoint(self.position, self.made_with, tensors, values)
-
-    def _random_states(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.device)
-        return states
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Take over the state of a training over the same data with the same hyperparameters.
-
-        Raises:
-            CheckpointError: it was made with other ones.
-        """
-        checkpoint.check(self.made_with)
-        tensors, values = checkpoint.tensors, checkpoint.values
-        self.network.load_state_dict(_below("network.", tensors))
-        self.best_weights = _below("best.", tensors)
-        self.best_logits = tensors["best_logits"].numpy()
-        self.optimization.restore(_below("optimizer.", tensors), values["scaler"])
-        random = _below(f"random.{self.ranks.rank}.", tensors)
-        torch.set_rng_state(random["cpu"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(random["cuda"], self.device)
-        self.history = [Epoch(*epoch) for epoch in values["history"]]
-        self._batches_done = checkpoint.position.batches
-        self._loss_sum = values["loss_sum"]
-        self._seconds = values["seconds"]
-        self._generator_before = values["generator_before"]
-        self.written = self.position
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, by the rest of the name."""
-    return {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}

@@ -110,7 +110,7 @@ def reviews(tmp_path: Path) -> Path:
 @pytest.fixture
 def unlabelled(tmp_path: Path) -> Path:
     """A folder of a few reviews to predict."""
-    folder = tmp_path / "unlabelled"
+    folder = tmp_path / "to-predict"
     folder.mkdir()
     (folder / "part.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text, _ in REVIEWS))
     return folder
@@ -190,7 +190,7 @@ def best_job(**settings: str) -> dict[str, Any]:
 
 def transform_job(status: str) -> dict[str, Any]:
     """A transform job as SageMaker describes it."""
-    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://mine/unlabelled"}
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://mine/to-predict"}
     return {
         "TransformJobName": "sentiment-1",
         "TransformJobArn": "a",
@@ -239,7 +239,7 @@ def whole_journey(run: Run, calls: list[Call], reviews: Path, unlabelled: Path) 
     scaling = ["--mode", "asynchronous", "--min-instances", "0", "--max-instances", "2"]
     run("deploy", "sentiment-1", "--name", "sentiment-e", "--yes", *scaling)
     run("status")
-    run("upload", unlabelled, "--channel", "unlabelled")
+    run("upload", unlabelled, "--channel", "to-predict")
     run("transform", "sentiment-1", "--name", "sentiment-p")
     run("delete", "sentiment-e", "--yes")
     return calls_of_commands + calls

@@ -6,6 +6,7 @@ import pytest
 from aws.conftest import Call, Run
 from jobs.hyperparameters import parse, with_defaults
 from sentiment.errors import HyperparameterError
+from sentiment.hyperparameters import Hyperparameters
 
 
 def test_values_stay_strings() -> None:
@@ -41,3 +42,8 @@ def test_every_fault_is_told() -> None:
 def test_typo_costs_no_call(run: Run, calls: list[Call], command: str) -> None:
     assert "hyperparameter epoch: there is no such" in run(command, "epoch=3", code=1).stderr
     assert calls == []
+
+
+def test_recipe_is_not_overridden_by_what_is_sent_with_it() -> None:
+    sent = with_defaults(parse(["recipe=best"]))
+    assert Hyperparameters.parse(sent) == Hyperparameters.parse({"recipe": "best"})

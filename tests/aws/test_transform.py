@@ -14,7 +14,7 @@ NAME = ["--name", "sentiment-p"]
 @pytest.fixture
 def to_predict(run: Run, unlabelled: Path) -> str:
     """The address of reviews to predict."""
-    return run("upload", unlabelled, "--channel", "unlabelled").stdout.strip()
+    return run("upload", unlabelled, "--channel", "to-predict").stdout.strip()
 
 
 def test_a_line_a_review_and_many_a_request(run: Run, trained: str, to_predict: str) -> None:
@@ -81,4 +81,4 @@ def test_refused_job_leaves_no_model(run: Run, to_predict: str, sagemaker: Stubb
 
 def test_missing_input_is_told(run: Run, trained: str) -> None:
     result = run("transform", trained, code=1)
-    assert f"there is nothing at s3://{BUCKET}/sentiment/unlabelled" in result.stderr
+    assert f"there is nothing at s3://{BUCKET}/sentiment/to-predict" in result.stderr

@@ -52,6 +52,15 @@ def test_hidden_and_unlabelled_files_stay_here(run: Run, reviews: Path) -> None:
     assert keys() == ["sentiment/training/reviews.csv"]
 
 
+def test_only_reviews_without_labels_are_sent_to_the_unlabeled_channel(run: Run, tmp_path: Path) -> None:
+    for name in ("pos/0_9", "neg/0_1", "unsup/0_0", "unsup/1_0"):
+        (tmp_path / "aclImdb" / "train" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "aclImdb" / "train" / f"{name}.txt").write_text("fine")
+    result = run("upload", tmp_path / "aclImdb", "--channel", "unlabeled")
+    assert "2 reviews without labels" in result.stderr
+    assert keys() == [f"sentiment/unlabeled/train/unsup/{i}_0.txt" for i in range(2)]
+
+
 def test_what_is_there_is_not_sent_again(run: Run, reviews: Path) -> None:
     (reviews / "more.csv").write_text("text,label\ngood,1\n")
     os.utime(reviews / "more.csv", (1, 1))
@@ -74,10 +83,10 @@ def test_other_files_there_are_told(run: Run, reviews: Path) -> None:
     [
         ("bad.csv", "text,label\nfine,7\n", "training", "bad.csv, line 2: unknown label '7'"),
         ("bad.parquet", "", "training", "bad.parquet has an unknown format"),
-        ("bad.jsonl", '{"text": "a"}\n{"txt": "b"}\n', "unlabelled", "bad.jsonl: line 2: expected a string"),
-        ("bad.jsonl", '"a"\n\n"b"\n', "unlabelled", "bad.jsonl: line 2, column 1: not JSON"),
-        ("bad.csv", "fine\n", "unlabelled", "bad.csv is not .jsonl"),
-        (".hidden", "", "unlabelled", "no reviews in"),
+        ("bad.jsonl", '{"text": "a"}\n{"txt": "b"}\n', "to-predict", "bad.jsonl: line 2: expected a string"),
+        ("bad.jsonl", '"a"\n\n"b"\n', "to-predict", "bad.jsonl: line 2, column 1: not JSON"),
+        ("bad.csv", "fine\n", "to-predict", "bad.csv is not .jsonl"),
+        (".hidden", "", "to-predict", "no reviews in"),
         (".hidden", "", "training", "no labelled reviews in"),
     ],
 )

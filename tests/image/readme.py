@@ -33,7 +33,7 @@ def replace(code: str, **changes: str) -> str:
 EXPRESSIONS = {
     "reviews": 'f"s3://{bucket}/reviews"',
     "models": 'f"s3://{bucket}/models"',
-    "unlabelled": 'f"s3://{bucket}/unlabelled"',
+    "to-predict": 'f"s3://{bucket}/to-predict"',
     "predictions": 'f"s3://{bucket}/predictions"',
     "gpu": '"ml.p3.2xlarge"',
     "cpu": '"ml.m5.large"',

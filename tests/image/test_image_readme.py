@@ -95,10 +95,10 @@ def test_sdk_3_runs_a_users_own_script(image: str, folder: Path) -> None:
 
 
 def test_sdk_2_trains_serves_and_transforms(image: str, folder: Path) -> None:
-    for name in ("models", "predictions", "unlabelled"):
+    for name in ("models", "predictions", "to-predict"):
         (folder / name).mkdir()
     lines = "".join(json.dumps({"text": text}) + "\n" for text in ("good, \n", '"bad"'))
-    (folder / "unlabelled" / "part.jsonl").write_text(lines)
+    (folder / "to-predict" / "part.jsonl").write_text(lines)
     config = {"local": {"local_code": True, "serving_port": free_port()}}
     local = f"from sagemaker.local import LocalSession\nsession = LocalSession()\nsession.config = {config}\n"
     code = local + replace(
@@ -109,7 +109,7 @@ def test_sdk_2_trains_serves_and_transforms(image: str, folder: Path) -> None:
         role="role=role, sagemaker_session=session,",
         **{
             name: f'f"file://{{folder}}/{name}"'
-            for name in ("reviews", "models", "unlabelled", "predictions")
+            for name in ("reviews", "models", "to-predict", "predictions")
         },
     )
     run_locally("sdk2", code, image, folder)
@@ -120,8 +120,8 @@ def test_sdk_2_trains_serves_and_transforms(image: str, folder: Path) -> None:
 def account(aws: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """The environment of a user who has pushed the image, and has reviews; moto plays AWS."""
     write_reviews(tmp_path / "reviews" / "reviews.csv", [("good", "1"), ("bad", "0")])
-    (tmp_path / "unlabelled").mkdir()
-    (tmp_path / "unlabelled" / "part.jsonl").write_text('{"text": "good"}\n')
+    (tmp_path / "to-predict").mkdir()
+    (tmp_path / "to-predict" / "part.jsonl").write_text('{"text": "good"}\n')
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"size": 1}, "layers": []}
     push = """
         export AWS_PAGER= name=sagemaker-sentiment-lstm
@@ -133,7 +133,7 @@ def account(aws: dict[str, str], tmp_path: Path) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "MANIFEST": json.dumps(manifest),
         "REVIEWS": str(tmp_path / "reviews"),
-        "UNLABELLED": str(tmp_path / "unlabelled"),
+        "TO_PREDICT": str(tmp_path / "to-predict"),
     }
     subprocess.run(
         ["bash", "-uc", push], env=environment, check=True
