@@ -1,99 +1,138 @@
-"""How good the default settings are: validation accuracy beside what a user would pick instead.
+"""How accurate the recipes are, or any other settings, beside what a user would pick instead.
 
-The default job runs over the 25,000 real reviews as ``train_local.sh`` runs it, in a process of its own whose
-time is taken. The baseline, TF-IDF over words and word pairs with logistic regression, is
-trained on the same training part and measured on the same validation part, in the same run. With a folder in
-the official layout as argument both sides use that, and the split is by movie.
+    benchmarks/run.sh quality FOLDER [--folds 0 1 2 3 4] [--seeds 1 2 3] [SETTING ...]
+
+FOLDER is the official layout of the reviews. A SETTING is hyperparameters such as ``recipe=best,epochs=2``;
+without one every recipe is measured. Each runs as a whole job, in a process of its own whose time is taken,
+over all folds but one, and is measured on that one; no movie is on both sides. The baselines run on the same
+folds. What was measured before stays in ``results/quality.json``; ``quality.md`` has a table of all of it.
 """
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from numpy.typing import NDArray
 
-from benchmarks.report import REVIEWS, ROOT, save
-from sentiment.corpus import is_held_out
-from sentiment.evaluation import roc_auc
-from sentiment.hyperparameters import Hyperparameters
-from sentiment.reviews import read_channel
+from benchmarks.baselines import BASELINES
+from benchmarks.folds import FOLDS, lay_out
+from benchmarks.quality_table import RUNS, kept, write_table
+from benchmarks.report import ROOT, processor
+from sentiment.calibration import temperature
+from sentiment.evaluation import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
+from sentiment.hyperparameters import RECIPES, Hyperparameters
+from sentiment.reviews import Review
 from sentiment.text import words
 
-HYPERPARAMETERS = Hyperparameters()
+Run = dict[str, Any]
 
 
-def run_default(channel: Path) -> dict[str, Any]:
-    """Run the default job; its figures on the validation part, its time and its peak memory."""
-    with tempfile.TemporaryDirectory() as base:
-        data = Path(base) / "input" / "data"
-        data.mkdir(parents=True)
-        (data / "training").symlink_to(channel)
-        start = time.perf_counter()
-        job = subprocess.Popen(
-            [sys.executable, ROOT / "code" / "train.py"], env=os.environ | {"SAGEMAKER_BASE_DIR": base}
-        )
-        if job.wait():
-            raise SystemExit("the job failed")
-        metrics = json.loads((Path(base) / "output" / "data" / "metrics.json").read_text("utf-8"))
-        return {
-            "validation": metrics["validation"],
-            "best_epoch": metrics["best_epoch"],
-            "epochs": len(metrics["epochs"]),
-            "seconds": round(time.perf_counter() - start),
-        }
-
-
-def run_baseline(channel: Path) -> dict[str, Any]:
-    """TF-IDF over words and word pairs with logistic regression, on the same split."""
+def run_job(base: Path, setting: str, seed: int) -> Run:
+    """Run a job; its figures on the validation channel, and its time."""
+    values = dict(pair.split("=", 1) for pair in setting.split(",")) | {"seed": str(seed)}
     start = time.perf_counter()
-    sides: tuple[list[str], list[str]] = ([], [])
-    labels: tuple[list[int], list[int]] = ([], [])
-    seen = set()
-    for review in read_channel("training", channel):
-        side = is_held_out(review, HYPERPARAMETERS.validation_fraction, HYPERPARAMETERS.seed)
-        sides[side].append(" ".join(words(review.text)))
-        labels[side].append(review.label)
-        if not side:
-            seen.add(sides[side][-1])
-    # The words are made already: scikit-learn only splits at the spaces.
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, tokenizer=str.split)
-    vectorizer.token_pattern = None
-    regression = LogisticRegression(C=30, max_iter=1_000)
-    regression.fit(vectorizer.fit_transform(sides[False]), labels[False])
-    # As in the job: a validation text that training has seen does not count.
-    fresh = [i for i, text in enumerate(sides[True]) if text not in seen]
-    scores = regression.decision_function(vectorizer.transform([sides[True][i] for i in fresh]))
-    actual = np.array([labels[True][i] for i in fresh], np.int8)
-    return {
-        "validation": {
-            "reviews": len(actual),
-            "accuracy": float(((scores > 0) == actual).mean()),
-            "roc_auc": roc_auc(scores, actual),
-        },
-        "seconds": round(time.perf_counter() - start),
+    subprocess.run(
+        [
+            sys.executable,
+            ROOT / "code" / "train.py",
+            *(f"--{name}={value}" for name, value in values.items()),
+        ],
+        env=os.environ | {"SAGEMAKER_BASE_DIR": str(base)},
+        stdout=sys.stderr,
+        check=True,
+    )
+    seconds = time.perf_counter() - start
+    output = base / "output" / "data"
+    metrics = json.loads((output / "metrics.json").read_text("utf-8"))
+    table = np.loadtxt(output / "predictions.csv", str, delimiter=",", skiprows=1, usecols=(3, 4))
+    probabilities = table[:, 1].astype(np.float64).clip(1e-6, 1 - 1e-6)
+    logits = np.log(probabilities / (1 - probabilities)).astype(np.float32)
+    return figures(logits, table[:, 0].astype(np.int8), seconds) | {
+        "epochs": len(metrics["epochs"]),
+        "best_epoch": metrics["best_epoch"],
+        "hyperparameters": Hyperparameters.parse(values).that_decide(),
     }
 
 
+def run_baseline(name: str, training: list[Review], validation: list[Review]) -> Run:
+    """The figures of a baseline on the same reviews, and its time."""
+    start = time.perf_counter()
+    texts = [[" ".join(words(review.text)) for review in side] for side in (training, validation)]
+    labels = [np.array([review.label for review in side], np.int8) for side in (training, validation)]
+    logits = BASELINES[name](texts[0], labels[0], texts[1])
+    return figures(logits, labels[1], time.perf_counter() - start)
+
+
+def figures(logits: NDArray[np.float32], labels: NDArray[np.int8], seconds: float) -> Run:
+    """What is kept of a run."""
+    return {
+        "reviews": len(labels),
+        "accuracy": round(float(((logits > 0) == (labels == 1)).mean()), 5),
+        "roc_auc": round(roc_auc(logits, labels), 5),
+        "log_loss": round(log_loss(logits, labels), 5),
+        "calibration_gaps": [round(gap, 3) for gap in calibration_gaps(logits, labels)],
+        "seconds": round(seconds),
+    }
+
+
+def calibration_gaps(logits: NDArray[np.float32], labels: NDArray[np.int8]) -> list[float]:
+    """[bins] positives less the sum of their probabilities, so that the gaps of several folds can be added.
+
+    Each half of the reviews has the temperature that fits the other half.
+    """
+    probabilities = np.empty(len(labels))
+    half = np.arange(len(labels)) % 2 == 0
+    for side in (half, ~half):
+        probabilities[side] = sigmoid(logits[side] / temperature(logits[~side], labels[~side]))
+    index = np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps: list[float] = np.bincount(index, labels - probabilities, CALIBRATION_BINS).tolist()
+    return gaps
+
+
+def measure(folder: Path, fold: int, seeds: list[int], settings: list[str]) -> Iterator[Run]:
+    """All runs of one fold; a job that fails ends it."""
+    with tempfile.TemporaryDirectory() as base:
+        sides = lay_out(folder, fold, Path(base))
+        for name in BASELINES:
+            yield {"setting": name, "fold": fold, "seed": 0, **run_baseline(name, *sides)}
+        for setting in settings:
+            for seed in seeds:
+                yield {"setting": setting, "fold": fold, "seed": seed, **run_job(Path(base), setting, seed)}
+
+
+def keep(run: Run) -> None:
+    """Add a run to the results, in place of an earlier one of the same setting, fold and seed."""
+    same = ("setting", "fold", "seed")
+    runs = [old for old in kept() if any(old[name] != run[name] for name in same)]
+    runs.append({"date": datetime.now(UTC).date().isoformat(), "processor": processor(), **run})
+    RUNS.write_text(json.dumps({"runs": runs}, indent=1) + "\n", "utf-8")
+    write_table(runs)
+
+
 def main() -> None:
-    """Run both, and report."""
-    with tempfile.TemporaryDirectory() as folder:
-        if len(sys.argv) > 1:
-            channel = Path(sys.argv[1]).resolve()
-        else:
-            channel = Path(folder)
-            (channel / "reviews.csv").symlink_to(REVIEWS)
-        figures = {"default": run_default(channel), "tfidf_logistic_regression": run_baseline(channel)}
-        count = figures["default"]["validation"]["reviews"]
-        accuracy = figures["default"]["validation"]["accuracy"]
-        standard_error = round(float(np.sqrt(accuracy * (1 - accuracy) / count)), 4)
-        save("quality", {"seed": HYPERPARAMETERS.seed, **figures, "standard_error": standard_error})
+    """Run everything that is asked for, and keep each run as soon as it is there."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/run.sh quality", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("settings", nargs="*", metavar="SETTING")
+    parser.add_argument("--folds", type=int, nargs="+", default=[0], choices=range(FOLDS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    given = parser.parse_intermixed_args()
+    settings = given.settings or [f"recipe={name}" for name in RECIPES]
+    for fold in given.folds:
+        for run in measure(given.folder.resolve(), fold, given.seeds, settings):
+            keep(run)
+            print({name: run[name] for name in ("setting", "fold", "seed", "accuracy", "seconds")})
 
 
 if __name__ == "__main__":

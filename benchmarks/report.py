@@ -15,7 +15,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 REVIEWS = ROOT / ".cache" / "reviews.csv"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What the figures were measured on: name, cores, and the widest arithmetic that matters here."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
     flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
@@ -28,7 +29,7 @@ def save(name: str, figures: dict[str, Any]) -> None:
     content = {
         "command": shlex.join(["benchmarks/run.sh", name, *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
-        "processor": _processor(),
+        "processor": processor(),
         "python": platform.python_version(),
         "torch": version("torch"),
         **figures,

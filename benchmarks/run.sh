@@ -5,8 +5,8 @@ set -euo pipefail
 # shellcheck source=local_test/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../local_test/environment.sh"
 
-usage="usage: benchmarks/run.sh preprocessing | training | memory | settings | quality [FOLDER] | serving | soak | serverless | fuzz
-serving, soak, serverless and fuzz tell their options by --help"
+usage="usage: benchmarks/run.sh preprocessing | training | memory | quality FOLDER | serving | soak | serverless | fuzz
+quality, serving, soak, serverless and fuzz tell their options by --help"
 
 name=${1:-}
 [[ -f $root/benchmarks/$name.py || -f $root/benchmarks/$name/__main__.py ]] || fail "$usage"

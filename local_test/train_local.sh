@@ -2,17 +2,19 @@
 # Train as SageMaker does, on this machine: the same program over test_dir in the layout of /opt/ml.
 set -euo pipefail
 
-usage="usage: local_test/train_local.sh [IMAGE] [--data DIR] [--HYPERPARAMETER VALUE ...]
+usage="usage: local_test/train_local.sh [IMAGE] [--data DIR] [--unlabeled DIR] [--HYPERPARAMETER VALUE ...]
 
 Trains on 25,000 IMDb reviews, or on those in DIR: without Docker, or in a container of IMAGE.
   local_test/train_local.sh --epochs 2 --hidden_dim 64
   local_test/train_local.sh --data ~/aclImdb
+  local_test/train_local.sh --data ~/aclImdb --unlabeled ~/aclImdb --recipe best
   local_test/train_local.sh sentiment --epochs 2"
 
 # shellcheck source=local_test/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 channel=$test_dir/input/data/training
+unlabeled_channel=$test_dir/input/data/unlabeled
 
 # The channel is a folder with what is fetched, or a link to the user's own. A folder that holds anything else is not
 # ours to remove.
@@ -31,6 +33,12 @@ prepare_channel() {
     ln -sfn "$data" "$channel"
 }
 
+prepare_unlabeled_channel() {
+    [[ -L $unlabeled_channel ]] && rm "$unlabeled_channel"
+    [[ -z $unlabeled ]] || ln -sn "$unlabeled" "$unlabeled_channel" ||
+        fail "$unlabeled_channel holds files of yours; move them, or leave out --unlabeled"
+}
+
 train_here() {
     env PATH="$venv/bin:$PATH" PYTHONPATH="$root/code" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
         SAGEMAKER_BASE_DIR="$test_dir" SAGEMAKER_TRAINING_MODULE=train:main train "$@"
@@ -42,8 +50,11 @@ train_in_image() {
     [[ ! -d $test_dir/checkpoints ]] || written+=(/opt/ml/checkpoints)
     trap 'docker run --rm --volume "$test_dir:/opt/ml" "$image" \
         chown -R "$(id -u):$(id -g)" "${written[@]}"' EXIT
-    docker run --rm "${docker_options[@]}" --volume "$test_dir:/opt/ml" \
-        --volume "$(readlink -f "$channel"):/opt/ml/input/data/training:ro" "$image" train "$@"
+    local volumes=(--volume "$test_dir:/opt/ml" --volume "$(readlink -f "$channel"):/opt/ml/input/data/training:ro")
+    if [[ -n $unlabeled ]]; then
+        volumes+=(--volume "$unlabeled:/opt/ml/input/data/unlabeled:ro")
+    fi
+    docker run --rm "${docker_options[@]}" "${volumes[@]}" "$image" train "$@"
 }
 
 image=
@@ -52,6 +63,7 @@ if (($#)) && [[ $1 != -* ]]; then
     shift
 fi
 data=
+unlabeled=
 hyperparameters=()
 while (($#)); do
     case $1 in
@@ -64,7 +76,12 @@ while (($#)); do
             data=$(cd "$2" && pwd)
             shift 2
             ;;
-        --data=*) fail "write --data DIR, with a space" ;;
+        --unlabeled)
+            [[ -d ${2:-} ]] || fail "--unlabeled: ${2:-} is not a folder"
+            unlabeled=$(cd "$2" && pwd)
+            shift 2
+            ;;
+        --data=* | --unlabeled=*) fail "write ${1%%=*} DIR, with a space" ;;
         --*)
             hyperparameters+=("$1")
             shift
@@ -85,6 +102,7 @@ else
     install_torch
 fi
 prepare_channel
+prepare_unlabeled_channel
 # An earlier model stays until a new one replaces it: a mistake should not cost it.
 rm -rf "$test_dir/output"
 mkdir -p "$test_dir/model" "$test_dir/output"

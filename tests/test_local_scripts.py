@@ -118,6 +118,8 @@ def test_help_is_printed(script: str) -> None:
     [
         (["--data", "/nowhere"], "error: --data: /nowhere is not a folder"),
         (["--data"], "error: --data:  is not a folder"),
+        (["--unlabeled", "/nowhere"], "error: --unlabeled: /nowhere is not a folder"),
+        (["--unlabeled=x"], "error: write --unlabeled DIR, with a space"),
         (["--epochs", "1", "surplus"], "error: unexpected surplus"),
     ],
 )

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sentiment.evaluation import Labels, log_loss
 
-LOWEST, HIGHEST = 0.05, 20.0
+# Few reviews that all are told right, or wrong, would ask for none at all, or for any.
+LOWEST, HIGHEST = 0.5, 5.0
 
 
 def temperature(logits: NDArray[np.float32], labels: Labels) -> np.float32:
@@ -23,12 +24,13 @@ def temperature(logits: NDArray[np.float32], labels: Labels) -> np.float32:
         labels: [reviews], 1 for positive, 0 for negative.
 
     Returns:
-        From ``LOWEST`` to ``HIGHEST``: where every review is told right, less would always be better.
+        From ``LOWEST`` to ``HIGHEST``.
     """
     found = minimize_scalar(
-        lambda exponent: log_loss((logits / np.exp(exponent)).astype(np.float32), labels),
+        lambda exponent: log_loss(logits / np.exp(exponent), labels),
         bounds=(np.log(LOWEST), np.log(HIGHEST)),
         method="bounded",
+        options={"xatol": 1e-8},  # so that jobs that differ by rounding give the same probabilities
     )
     return np.float32(np.exp(found.x))
 

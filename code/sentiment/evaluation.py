@@ -1,6 +1,7 @@
 """How good predictions are: accuracy, F1, ROC AUC, log loss, calibration error, confusion matrix."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ def sigmoid(logits: NDArray[np.float32]) -> Floats:
     return np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
 
 
-def log_loss(logits: NDArray[np.float32], labels: Labels) -> float:
+def log_loss(logits: NDArray[np.floating[Any]], labels: Labels) -> float:
     """Mean negative log likelihood, in nats; from logits, so that certainty costs no precision."""
     signed = np.where(labels == 1, logits, -logits).astype(np.float64)
     return float(np.logaddexp(0, -signed).mean())

@@ -46,7 +46,7 @@ def test_does_not_have_the_program(image: str, program: str) -> None:
     assert run(image, "bash", "-c", f"command -v {program} || echo none").strip() == "none"
 
 
-@pytest.mark.parametrize("package", ["sklearn", "sagemaker", "pytest", "moto"])
+@pytest.mark.parametrize("package", ["sagemaker", "pytest", "moto", "hypothesis"])
 def test_does_not_have_the_package(image: str, package: str) -> None:
     code = f"from importlib.util import find_spec; print(find_spec('{package}'))"
     assert run(image, "python", "-c", code).strip() == "None"

@@ -63,11 +63,17 @@ def command(clone: Path, script: str, *arguments: str, port: int = 0) -> Iterato
 @pytest.fixture(scope="module")
 def log(clone: Path, image: str) -> str:
     """What a training in the image printed."""
-    data = ["--data", str(clone / "reviews")]
+    reviews = str(clone / "reviews")
+    data = ["--data", reviews, "--unlabeled", reviews, "--recipe", "best"]
     with command(clone, "train_local.sh", image, *data, *QUICK) as process:
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     return output
+
+
+def test_best_recipe_finds_what_it_needs(log: str) -> None:
+    for word in ("unlabeled: ", "word2vec: pass 5 of 5 over", "teacher: "):
+        assert word in log
 
 
 def test_training_tells_what_to_run_next(log: str, image: str) -> None:

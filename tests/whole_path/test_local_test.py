@@ -72,6 +72,16 @@ def test_training_again_is_safe(clone: Path, data: Path, trained: subprocess.Com
     assert [path.name for path in data.iterdir()] == ["mine.csv"]
 
 
+def test_unlabelled_reviews_are_given_by_a_folder_too(
+    clone: Path, data: Path, trained: subprocess.CompletedProcess[str]
+) -> None:
+    assert "unlabeled: " not in trained.stdout
+    result = train(clone, "--data", data, "--unlabeled", data, *TRAIN, cwd=data)
+    assert "unlabeled: " in result.stdout
+    result = train(clone, "--data", data, *TRAIN, cwd=data)
+    assert "unlabeled: " not in result.stdout
+
+
 def test_files_of_ones_own_in_the_channel_are_not_removed(clone: Path, data: Path) -> None:
     channel = clone / "local_test" / "test_dir" / "input" / "data" / "training"
     channel.unlink(missing_ok=True)

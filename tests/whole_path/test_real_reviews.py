@@ -22,11 +22,14 @@ from pathlib import Path
 import numpy as np
 
 import train  # what the job imports takes memory, too
-from sentiment import datasets
+from sentiment import datasets, head_start
+from sentiment.batches import Targets
 from sentiment.feed import Feed
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model import SentimentLSTM, evaluate
+from sentiment.ranks import ALONE
 from sentiment.settings import NetworkSettings
+from sentiment.stop import Stop
 from sentiment.training import TrainingLoop
 
 defaults = Hyperparameters(precision="fp32")
@@ -34,12 +37,16 @@ data = datasets.load({"training": Path(sys.argv[1])}, defaults)
 d = defaults
 settings = NetworkSettings(len(data.vocabulary), d.embedding_dim, d.hidden_dim, d.pooling)
 network = SentimentLSTM(settings, defaults.dropout, defaults.embedding_dropout)
-loop = TrainingLoop(network, data.training, defaults)
+targets = Targets(
+    head_start.to_learn_from(data, defaults), head_start.make(data, defaults, ALONE, Stop()).targets
+)
+loop = TrainingLoop(network, targets, defaults)
 longest = np.argsort(data.training.sequences.lengths)[-defaults.batch_size:]
 every_width = np.unique(data.training.sequences.lengths, return_index=True)[1]
 batches = [longest] * 3 + [np.array([index]) for index in every_width]
-for number, batch in enumerate(Feed(data.training, batches, loop.device)):
+for number, batch in enumerate(Feed(targets, batches, loop.device)):
     loop.optimization.step(batch, number)
+    loop.average.update_parameters(network)
 best = {name: weight.clone() for name, weight in network.state_dict().items()}
 evaluate(network, data.held_out["validation"].sequences)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

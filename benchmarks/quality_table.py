@@ -1,0 +1,101 @@
+"""What was measured of each setting, in one table."""
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from benchmarks.report import RESULTS
+
+QUALITY = Path(__file__).with_name("quality.md")
+RUNS = RESULTS / "quality.json"
+BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+_COLUMNS = (
+    "setting",
+    "folds",
+    "seeds",
+    "accuracy",
+    "standard error",
+    "calibration error",
+    "time",
+    "date",
+    "hardware",
+)
+
+
+def kept() -> list[dict[str, Any]]:
+    """All runs so far."""
+    if not RUNS.is_file():
+        return []
+    runs: list[dict[str, Any]] = json.loads(RUNS.read_text("utf-8"))["runs"]
+    return runs
+
+
+def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The runs of one setting together.
+
+    The standard error is that of the share of right answers among the reviews of the folds; seeds are no
+    further reviews. The calibration error is that of all folds pooled.
+    """
+    folds = {run["fold"]: run["reviews"] for run in runs}
+    accuracy = mean(mean(run["accuracy"] for run in runs if run["fold"] == fold) for fold in folds)
+    gaps = np.abs(np.sum([run["calibration_gaps"] for run in runs], axis=0)).sum()
+    return {
+        "folds": sorted(folds),
+        "seeds": sorted({run["seed"] for run in runs}),
+        "accuracy": accuracy,
+        "standard_error": (accuracy * (1 - accuracy) / sum(folds.values())) ** 0.5,
+        "calibration_error": float(gaps) / sum(run["reviews"] for run in runs),
+        "seconds": mean(run["seconds"] for run in runs),
+        "date": max(run["date"] for run in runs),
+        "processor": runs[-1]["processor"],
+    }
+
+
+def by_setting(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The summary of each setting, the most accurate first."""
+    ordered = sorted(runs, key=lambda run: str(run["setting"]))
+    groups = groupby(ordered, key=lambda run: str(run["setting"]))
+    found = {setting: summary(list(group)) for setting, group in groups}
+    return dict(sorted(found.items(), key=lambda item: -item[1]["accuracy"]))
+
+
+def table(runs: Sequence[dict[str, Any]]) -> str:
+    """The table, in Markdown."""
+    rows = [list(_COLUMNS), ["---"] * len(_COLUMNS)]
+    rows += [_row(setting, of) for setting, of in by_setting(runs).items()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _row(setting: str, of: dict[str, Any]) -> list[str]:
+    return [
+        setting,
+        ", ".join(map(str, of["folds"])),
+        ", ".join(map(str, of["seeds"])),
+        *in_words(of),
+        of["date"],
+        of["processor"],
+    ]
+
+
+def in_words(of: dict[str, Any]) -> list[str]:
+    """Accuracy, its standard error, calibration error and time of a summary."""
+    seconds = of["seconds"]
+    return [
+        f"{of['accuracy']:.1%}",
+        f"{of['standard_error']:.1%}",
+        f"{of['calibration_error']:.3f}",
+        f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min",
+    ]
+
+
+def write_table(runs: Sequence[dict[str, Any]]) -> None:
+    """Put the table in its place in ``quality.md``."""
+    text = QUALITY.read_text("utf-8")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    QUALITY.write_text(before + BEGIN + table(runs) + END + after, "utf-8")

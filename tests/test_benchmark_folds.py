@@ -1,0 +1,49 @@
+"""Parts of the reviews that share no movie."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.folds import FOLDS, fold_of, lay_out, split
+from sentiment.reviews import read_channel
+from test_acl_imdb import write_layout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """60 movies with a good and a bad review each, and a text about two of them."""
+    files = {
+        f"train/{name}/{i}_{9 - 8 * (name == 'neg')}.txt": f"{name} {i}"
+        for name in ("pos", "neg")
+        for i in range(60)
+    }
+    files |= {
+        f"train/urls_{name}.txt": "".join(f"http://x/title/tt{i:07}/\n" for i in range(60))
+        for name in ("pos", "neg")
+    }
+    files |= {f"train/pos/{i}_9.txt": "the same" for i in range(20)}
+    files["train/unsup/0_0.txt"] = "without a label"
+    return write_layout(tmp_path / "aclImdb", files)
+
+
+def test_no_movie_and_no_text_is_on_both_sides(folder: Path) -> None:
+    training, validation = split(folder, 0)
+    assert training
+    assert validation
+    assert not {review.movie for review in training} & {review.movie for review in validation}
+    assert not {review.text for review in training} & {review.text for review in validation}
+
+
+def test_every_movie_is_held_out_once(folder: Path) -> None:
+    reviews = list(read_channel("training", folder))
+    assert sum(len({r.movie for r in reviews if fold_of(r) == fold}) for fold in range(FOLDS)) == 60
+
+
+def test_job_reads_the_two_sides_with_their_movies(folder: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    sides = lay_out(folder, 1, base)
+    for name, expected in zip(("training", "validation"), sides, strict=True):
+        found = list(read_channel(name, base / "input" / "data" / name))
+        assert [(r.text, r.label, r.movie) for r in found] == [(r.text, r.label, r.movie) for r in expected]
+    unlabeled = read_channel("unlabeled", base / "input" / "data" / "unlabeled")
+    assert [review.text for review in unlabeled] == ["without a label"]
