@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sentiment.batches import Examples, Sequences
 from sentiment.distillation import PARTS, NGrams, Teacher, parts, taught
+from sentiment.errors import DataError
 
 GENERATOR = np.random.default_rng(0)
 
@@ -62,6 +63,24 @@ def test_accuracy_of_the_teacher_is_told(caplog: pytest.LogCaptureFixture) -> No
     caplog.set_level(logging.INFO, logger="sentiment")
     taught(TRAINING, NONE, 1)
     assert "accuracy 1.0000 on reviews it has not seen" in caplog.text
+
+
+def test_single_review_of_a_class_is_refused() -> None:
+    with pytest.raises(DataError, match="two reviews of each class"):
+        taught(Examples(Sequences.of([[2], [2], [2]]), np.array([1, 1, 0], np.int8)), NONE, 1)
+
+
+@pytest.mark.parametrize("texts", [[[2], [3], [4], [5]], [[], [], [], []]])
+def test_reviews_that_share_no_word_are_refused(texts: list[list[int]]) -> None:
+    with pytest.raises(DataError, match="words that two reviews share"):
+        taught(Examples(Sequences.of(texts), np.array([1, 1, 0, 0], np.int8)), NONE, 1)
+
+
+def test_two_reviews_of_each_class_are_enough() -> None:
+    few = Examples(Sequences.of([[2], [2], [3], [3]]), np.array([1, 1, 0, 0], np.int8))
+    told = taught(few, Sequences.of([[], [2]]), 1)
+    assert told[0] > 0.5 > told[3]
+    assert len(told) == 6
 
 
 def vectorizer() -> CountVectorizer:

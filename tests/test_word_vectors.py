@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sentiment.batches import Sequences
+from sentiment.errors import DataError
 from sentiment.word_vectors import SCALE, word2vec
 
 # Ids 2 to 5 come in one kind of text, 6 to 9 in another; 10 never.
@@ -46,3 +47,13 @@ def test_each_pass_is_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="sentiment")
     word2vec([TEXTS], SHAPE, 2, 1)
     assert "word2vec: pass 2 of 2 over" in caplog.text
+
+
+def test_reviews_without_words_are_refused() -> None:
+    with pytest.raises(DataError, match="no words to make vectors of"):
+        word2vec([NONE, Sequences.of([[], []])], SHAPE, 1, 1)
+
+
+def test_few_texts_are_no_matter(caplog: pytest.LogCaptureFixture) -> None:
+    word2vec([Sequences.of([[2, 3]])], SHAPE, 1, 1)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from sentiment.batches import Examples, Sequences
+from sentiment.errors import DataError
 from sentiment.evaluation import sigmoid
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,14 @@ def taught(training: Examples, unlabeled: Sequences, share: float) -> NDArray[np
 
     Returns:
         [reviews] probabilities of "positive", of the labelled ones first.
+
+    Raises:
+        DataError: there is too little to learn from.
     """
+    if np.bincount(training.labels, minlength=2).min() < 2:
+        raise DataError(
+            "distillation needs two reviews of each class to train on\ngive more, or distillation=0"
+        )
     ngrams = NGrams.of(training.sequences)
     known = ngrams.matrix(training.sequences)
     labels = training.labels.astype(np.float32)
@@ -71,10 +79,16 @@ class NGrams(NamedTuple):
 
     @classmethod
     def of(cls, sequences: Sequences) -> "NGrams":
-        """Those in at least two of the reviews."""
+        """Those in at least two of the reviews.
+
+        Raises:
+            DataError: there are none.
+        """
         base = int(sequences.ids.max(initial=0)) + 1
         found = [keys for _, keys in _occurrences(sequences, base)]
         keys, counts = np.unique(np.concatenate(found), return_counts=True)
+        if not (counts > 1).any():
+            raise DataError("distillation needs words that two reviews share\ngive more, or distillation=0")
         return cls(keys[counts > 1], base)
 
     def matrix(self, sequences: Sequences) -> sparse.csr_array:

@@ -13,9 +13,13 @@ from gensim.models.callbacks import CallbackAny2Vec
 from numpy.typing import NDArray
 
 from sentiment.batches import Sequences
+from sentiment.errors import DataError
 from sentiment.vocabulary import FIRST_WORD
 
 logger = logging.getLogger(__name__)
+
+# It warns of few texts, which are all there are.
+logging.getLogger("gensim").setLevel(logging.ERROR)
 
 # The root mean square of an element. With vectors of unit variance the LSTM's gates begin half shut; of 0.1,
 # as random ones begin, they move little in the first epoch.
@@ -64,7 +68,12 @@ def word2vec(
     Returns:
         [vocab_size, embedding_dim], with a root mean square of ``SCALE`` but for those that are zero: "no
         word", and every id that does not occur.
+
+    Raises:
+        DataError: the reviews have no words.
     """
+    if not any(len(part.ids) for part in parts):
+        raise DataError("the reviews have no words to make vectors of\ngive others, or word_vectors=random")
     texts = _Texts(parts)
     model = Word2Vec(
         texts,
