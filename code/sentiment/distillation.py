@@ -48,6 +48,7 @@ def taught(training: Examples, unlabeled: Sequences, share: float) -> NDArray[np
         raise DataError(
             "distillation needs two reviews of each class to train on\ngive more, or distillation=0"
         )
+    logger.info("teacher: learns from %d reviews, for a minute or two", len(training.labels))
     ngrams = NGrams.of(training.sequences)
     known = ngrams.matrix(training.sequences)
     labels = training.labels.astype(np.float32)
