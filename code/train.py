@@ -22,7 +22,6 @@ from sagemaker_training.errors import ClientError
 
 from sentiment import datasets, head_start, launch, report, results
 from sentiment.artifact import Artifact, save
-from sentiment.batches import Targets
 from sentiment.calibration import calibrated, temperature
 from sentiment.checkpoints import Checkpoint, Checkpoints
 from sentiment.datasets import Datasets
@@ -34,7 +33,9 @@ from sentiment.opt_ml import OptMl
 from sentiment.precision import Hardware
 from sentiment.ranks import ALONE, Ranks
 from sentiment.settings import NetworkSettings
+from sentiment.state import head_start_of
 from sentiment.stop import Stop, Stopped
+from sentiment.targets import Targets
 from sentiment.training import TrainingLoop, evaluate_together, fit, set_up_torch
 from sentiment.version import version
 
@@ -116,6 +117,13 @@ def prepare(
     set_up_torch(hyperparameters.seed)
     logger.info("version %s; on %s; %s", version(), hardware.name, hyperparameters)
     data = datasets.load(opt_ml.channels(), hyperparameters, opt_ml.sharded_channels(), ranks, stop)
+    made_with = hyperparameters.that_decide() | data.fingerprint()
+    if found is None:
+        begin = head_start.make(data, hyperparameters, ranks, stop)
+    else:
+        found.check(made_with | {"processes": ranks.size})
+        begin = head_start_of(found)
+    data = data.with_phrases(begin.phrases)
     settings = NetworkSettings(
         vocab_size=len(data.vocabulary),
         embedding_dim=hyperparameters.embedding_dim,
@@ -128,14 +136,10 @@ def prepare(
         hyperparameters.embedding_dropout,
         hyperparameters.word_dropout,
     )
-    training = Targets.unknown(head_start.to_learn_from(data, hyperparameters))
-    if found is None:
-        begin = head_start.make(data, hyperparameters, ranks, stop)
-        training = Targets(training.sequences, begin.targets)
-        network.begin_with(begin.vectors)
+    network.begin_with(begin.vectors, begin.evidence)
     network.to(ranks.device)
-    made_with = hyperparameters.that_decide() | data.fingerprint()
-    loop = TrainingLoop(network, training, hyperparameters, made_with, ranks)
+    training = Targets(head_start.to_learn_from(data, hyperparameters), begin.probabilities, begin.evidence)
+    loop = TrainingLoop(network, training, hyperparameters, made_with, ranks, begin)
     if found is not None:
         loop.restore(found)
     elif hyperparameters.has_head_start:
@@ -188,7 +192,7 @@ def write_results(job: Job, logits: Mapping[str, NDArray[np.float32]]) -> None:
         output = job.opt_ml.output_data
         results.write_metrics(output, summary)
         data = job.opt_ml.base / "input" / "data"
-        results.write_predictions(output, data, held_out, logits, job.data.sources)
+        results.write_predictions(output, data, held_out, logits, job.data.word_counts, job.data.sources)
 
 
 def where_it_stopped(job: Job, checkpoints: Checkpoints) -> str:

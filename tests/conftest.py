@@ -52,6 +52,18 @@ def write_csv(path: Path, reviews: list[tuple[str, str]]) -> None:
         csv.writer(stream).writerows([("text", "label"), *reviews])
 
 
+# No head start, which takes seconds, and weights that learn fast: for jobs that are about something else.
+PLAIN = {
+    "word_vectors": "random",
+    "phrases": "0",
+    "evidence": "none",
+    "pooling": "max",
+    "learning_rate": "0.002",
+    "embedding_rate": "1",
+    "averaging": "0",
+}
+
+
 def make_base(folder: Path, hyperparameters: dict[str, Any], **channels: list[tuple[str, str]]) -> Path:
     """Lay out a folder as /opt/ml is before training, with a CSV of reviews in each channel."""
     configuration = {

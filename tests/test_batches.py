@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from sentiment.batches import (
-    Examples,
     Sequences,
-    Targets,
     evaluation_batches,
     pad,
     training_batches,
@@ -116,7 +114,12 @@ def test_nothing_is_joined_without_a_copy() -> None:
     assert sequences.joined(Sequences.of([])) is sequences
 
 
-def test_targets_are_the_labels_where_they_are_certain() -> None:
-    examples = Examples(many(2), np.array([1, 0], np.int8))
-    assert Targets.certain(examples).probabilities.tolist() == [1.0, 0.0]
-    assert np.isnan(Targets.unknown(examples.sequences).probabilities).all()
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_chunks_are_all_sequences_in_order(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr("sentiment.batches._CHUNK", 2)
+    sequences = many(count)
+    chunks = list(sequences.chunks())
+    assert [chunk[i].tolist() for chunk in chunks for i in range(len(chunk))] == [
+        sequences[i].tolist() for i in range(count)
+    ]
+    assert all(len(chunk) <= 2 for chunk in chunks)

@@ -13,7 +13,7 @@ from sentiment.ranks import ALONE
 from sentiment.stop import Stop, Stopped
 from test_datasets import REVIEWS, channels
 
-PLAIN = Hyperparameters(batch_size=8, embedding_dim=4)
+PLAIN = Hyperparameters(batch_size=8, embedding_dim=4, word_vectors="random", phrases=0, evidence="none")
 TAUGHT = replace(PLAIN, distillation=0.5)
 
 
@@ -21,7 +21,12 @@ TAUGHT = replace(PLAIN, distillation=0.5)
 def data(tmp_path_factory: pytest.TempPathFactory) -> Datasets:
     folder = tmp_path_factory.mktemp("channels")
     unlabeled = [(f"another film good {i}", "1") for i in range(20)]
-    return datasets.load(channels(folder, training=REVIEWS, unlabeled=unlabeled), PLAIN)
+    pairs = [(f"movie{i} was {'not ' if i % 2 else ''}good", str(1 - i % 2)) for i in range(40)]
+    unlabeled += [(f"series{i} was not good", "0") for i in range(5)]
+    held_out = [("it was not good", "0"), ("it was good", "1")]
+    return datasets.load(
+        channels(folder, training=REVIEWS + pairs, validation=held_out, unlabeled=unlabeled), PLAIN
+    )
 
 
 def make(data: Datasets, hyperparameters: Hyperparameters) -> head_start.HeadStart:
@@ -31,14 +36,14 @@ def make(data: Datasets, hyperparameters: Hyperparameters) -> head_start.HeadSta
 def test_there_is_none_unless_it_is_asked_for(data: Datasets) -> None:
     found = make(data, PLAIN)
     assert found.vectors is None
-    assert found.targets.tolist() == data.training.labels.tolist()
+    assert found.probabilities.tolist() == data.training.labels.tolist()
     assert not PLAIN.has_head_start
 
 
 def test_teacher_makes_the_unlabelled_reviews_ones_to_learn_from(data: Datasets) -> None:
     sequences, found = head_start.to_learn_from(data, TAUGHT), make(data, TAUGHT)
-    assert len(sequences) == len(found.targets) == len(data.training.labels) + 20
-    assert (found.targets[-20:] > 0.5).all()
+    assert len(sequences) == len(found.probabilities) == len(data.training.labels) + 25
+    assert (found.probabilities[-25:-5] > 0.5).all()
     assert TAUGHT.has_head_start
 
 
@@ -61,7 +66,7 @@ def test_stop_ends_it(data: Datasets) -> None:
 
 
 def test_same_reviews_give_the_same_targets(data: Datasets) -> None:
-    assert np.array_equal(make(data, TAUGHT).targets, make(data, TAUGHT).targets)
+    assert np.array_equal(make(data, TAUGHT).probabilities, make(data, TAUGHT).probabilities)
 
 
 def test_nothing_of_validation_is_learned_from(tmp_path: Path) -> None:
@@ -73,3 +78,62 @@ def test_nothing_of_validation_is_learned_from(tmp_path: Path) -> None:
     # Had one been read elsewhere, its film's name would be a known word on both sides.
     assert len(data.unlabeled) == len(data.training.labels)
     assert held_out.isdisjoint(known)
+
+
+WITH_ALL = replace(
+    PLAIN, word_vectors="word2vec", phrases=4, evidence="regression", pooling="mean", distillation=0.25
+)
+
+
+def test_phrases_are_of_the_words_and_get_vectors_and_evidence(data: Datasets) -> None:
+    found = make(data, WITH_ALL)
+    assert found.phrases
+    ids = len(data.vocabulary) + len(found.phrases)
+    assert len(data.with_phrases(found.phrases).vocabulary) == ids
+    assert found.vectors is not None
+    assert found.vectors.shape == (ids, 4)
+    assert found.evidence is not None
+    assert found.evidence.weights.shape[1] == ids
+
+
+def test_phrases_are_in_all_that_is_read(data: Datasets) -> None:
+    phrases = make(data, WITH_ALL).phrases
+    more = data.with_phrases(phrases)
+    assert len(more.training.sequences.ids) > len(data.training.sequences.ids)
+    assert len(more.unlabeled.ids) > len(data.unlabeled.ids)
+    assert len(more.held_out["validation"].sequences.ids) > len(data.held_out["validation"].sequences.ids)
+    assert more.word_counts["validation"].sum() == len(data.held_out["validation"].sequences.ids)
+
+
+def test_nothing_is_learned_from_unlabelled_reviews_beside_the_evidence(data: Datasets) -> None:
+    assert len(head_start.to_learn_from(data, WITH_ALL)) == len(data.training.labels)
+    assert len(make(data, WITH_ALL).probabilities) == len(data.training.labels)
+
+
+def test_evidence_of_a_review_is_not_of_its_own_label(data: Datasets) -> None:
+    evidence = make(data, WITH_ALL).evidence
+    assert evidence is not None
+    by_movie: dict[int, set[int]] = {}
+    for movie, part in zip(data.movies.tolist(), evidence.part.tolist(), strict=True):
+        by_movie.setdefault(movie, set()).add(part)
+    assert all(len(parts) == 1 for parts in by_movie.values())
+
+
+@pytest.mark.parametrize("hyperparameters", [PLAIN, TAUGHT, WITH_ALL], ids=["none", "taught", "all"])
+def test_tensors_hold_all_of_it(data: Datasets, hyperparameters: Hyperparameters) -> None:
+    found = make(data, hyperparameters)
+    again = head_start.HeadStart.from_tensors(found.to_tensors())
+    assert again.phrases == found.phrases
+    assert np.array_equal(again.probabilities, found.probabilities)
+    assert (again.vectors is None) == (found.vectors is None)
+    assert (again.evidence is None) == (found.evidence is None)
+    if again.evidence is not None and found.evidence is not None:
+        assert again.evidence.weights.tobytes() == found.evidence.weights.tobytes()
+        assert again.evidence.part.tolist() == found.evidence.part.tolist()
+        assert again.evidence.line.tolist() == found.evidence.line.tolist()
+
+
+def test_checkpoint_keeps_all_but_the_vectors(data: Datasets) -> None:
+    found = make(data, WITH_ALL)
+    assert head_start.HeadStart.from_tensors(found.kept()).vectors is None
+    assert found.to_tensors().keys() - found.kept().keys() == {"vectors"}

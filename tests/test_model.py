@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from sentiment.batches import NO_WORD, Sequences, pad
 from sentiment.evaluation import sigmoid
 from sentiment.model import SentimentLSTM, evaluate, to_tensors
 from sentiment.settings import POOLING, NetworkSettings
+from sentiment.targets import Evidence
 from sentiment.vocabulary import INFREQUENT_WORD
 
 GENERATOR = np.random.default_rng(0)
@@ -175,7 +177,77 @@ def test_words_are_dropped_in_training_only() -> None:
 
 def test_network_begins_with_the_vectors_that_it_is_given(network: SentimentLSTM) -> None:
     vectors = np.ones((50, 16), np.float32)
-    network.begin_with(vectors)
+    network.begin_with(vectors, None)
     assert (network.embedding.weight == 1).all()
-    network.begin_with(None)
+    network.begin_with(None, None)
     assert (network.embedding.weight == 1).all()
+
+
+WEIGHTS = np.linspace(-3, 3, 50, dtype=np.float32)[np.random.default_rng(0).permutation(50)]
+EVIDENCE = Evidence(
+    np.stack([WEIGHTS[::-1], WEIGHTS]), np.zeros(4, np.int64), np.array([2.5, -0.5], np.float32)
+)
+
+
+@pytest.fixture
+def with_evidence() -> SentimentLSTM:
+    """A network that begins with ``EVIDENCE``, without dropout."""
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, "mean"))
+    network.begin_with(None, EVIDENCE)
+    return network
+
+
+IDS = torch.tensor([[2, 5, 9, 30], [49, 48, 0, 0]])
+LENGTHS = torch.tensor([4, 2])
+
+
+def line(weights: NDArray[np.float32]) -> list[float]:
+    """The logits of ``IDS`` by slope, intercept and the mean weight of the words."""
+    return [2.5 * float(weights[ids[:n]].mean()) - 0.5 for ids, n in zip(IDS, LENGTHS, strict=True)]
+
+
+def test_network_says_at_first_what_the_evidence_says(with_evidence: SentimentLSTM) -> None:
+    assert with_evidence(IDS, LENGTHS).tolist() == pytest.approx(line(WEIGHTS), rel=0.05)
+
+
+def test_evidence_that_is_given_takes_the_place_of_the_words_own(with_evidence: SentimentLSTM) -> None:
+    evidence = torch.from_numpy(WEIGHTS[::-1].copy())[IDS]
+    assert with_evidence(IDS, LENGTHS, evidence).tolist() == pytest.approx(line(WEIGHTS[::-1]), rel=0.05)
+    own = torch.from_numpy(WEIGHTS)[IDS]
+    assert torch.equal(with_evidence(IDS, LENGTHS, own), with_evidence(IDS, LENGTHS))
+
+
+def test_evidence_is_not_dropped() -> None:
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, "mean"), dropout=0.9, embedding_dropout=0.9)
+    network.begin_with(None, EVIDENCE)
+    own = torch.from_numpy(WEIGHTS)[IDS]
+    assert network.train()(IDS, LENGTHS, own).tolist() == pytest.approx(line(WEIGHTS), rel=0.05)
+
+
+def test_given_evidence_leaves_the_words_own_as_it_is(with_evidence: SentimentLSTM) -> None:
+    with_evidence(IDS, LENGTHS, torch.from_numpy(WEIGHTS)[IDS]).sum().backward()
+    gradient = with_evidence.embedding.weight.grad
+    assert gradient is not None
+    assert (gradient[:, -1] == 0).all()
+
+
+def test_all_other_cells_can_learn(with_evidence: SentimentLSTM) -> None:
+    optimizer = torch.optim.SGD(with_evidence.parameters(), 0.1)
+    for _ in range(2):  # the linear layer first has to listen to the others
+        optimizer.zero_grad()
+        with_evidence(IDS, LENGTHS).sum().backward()
+        optimizer.step()
+    gradient = with_evidence.lstm.get_parameter("weight_hh_l0").grad
+    assert gradient is not None
+    rows = gradient.abs().sum(1) > 0
+    assert all(rows[gate + 1 : gate + 32].all() for gate in range(0, 128, 32))
+
+
+@pytest.mark.parametrize("pooling", ["last", "max"])
+def test_other_poolings_only_get_the_evidence(pooling: str) -> None:
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, pooling))
+    before = {name: weight.clone() for name, weight in network.named_parameters()}
+    network.begin_with(None, EVIDENCE)
+    after = dict(network.named_parameters())
+    assert after["embedding.weight"][:, -1].tolist() == WEIGHTS.tolist()
+    assert [name for name in before if not torch.equal(before[name], after[name])] == ["embedding.weight"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sentiment.batches import Sequences, Targets
+from sentiment.batches import Sequences
 from sentiment.errors import TrainingError
 from sentiment.feed import Feed, Prepared
 from sentiment.hyperparameters import Hyperparameters
@@ -14,6 +14,7 @@ from sentiment.model import SentimentLSTM
 from sentiment.optimization import Optimization, learning_rate_share
 from sentiment.precision import Hardware
 from sentiment.settings import NetworkSettings
+from sentiment.targets import Targets
 
 HYPERPARAMETERS = Hyperparameters(learning_rate=0.02, precision="fp32")
 TARGETS = Targets(Sequences.of([[2, 4], [3], [2], [3, 5, 6]]), np.array([1, 0, 1, 0], np.float32))

@@ -40,7 +40,12 @@ def test_predictions_tell_where_the_review_is(tmp_path: Path) -> None:
     sources.append(Source("/data/training/r.csv", 5))
     examples = {"validation": Examples(Sequences.of([[2], [3, 4]]), LABELS)}
     write_predictions(
-        tmp_path / "new", Path("/data"), examples, {"validation": LOGITS}, {"validation": sources}
+        tmp_path / "new",
+        Path("/data"),
+        examples,
+        {"validation": LOGITS},
+        {"validation": np.array([1, 2])},
+        {"validation": sources},
     )
     with (tmp_path / "new" / "predictions.csv").open(newline="") as stream:
         assert list(csv.reader(stream)) == [

@@ -15,7 +15,7 @@ import torch
 from sagemaker_training.errors import ClientError
 
 import train
-from conftest import make_base
+from conftest import PLAIN, make_base
 from sentiment import datasets, distillation, training
 from sentiment.artifact import load_artifact
 from sentiment.checkpoints import Checkpoint, Checkpoints
@@ -25,7 +25,7 @@ from sentiment.optimization import Optimization
 from sentiment.predictor import Predictor
 
 REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(64)]
-QUICK = {"epochs": "2", "hidden_dim": "8", "embedding_dim": "8", "batch_size": "8"}
+QUICK = PLAIN | {"epochs": "2", "hidden_dim": "8", "embedding_dim": "8", "batch_size": "8"}
 
 Run = Callable[..., Path]
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sentiment import training
-from sentiment.batches import Examples, Sequences, Targets
+from sentiment.batches import Examples, Sequences
 from sentiment.checkpoints import Checkpoint, Checkpoints, Position
 from sentiment.errors import CheckpointError, TrainingError
 from sentiment.evaluation import log_loss
@@ -21,6 +21,7 @@ from sentiment.model import SentimentLSTM, evaluate
 from sentiment.ranks import ALONE, Ranks
 from sentiment.settings import NetworkSettings
 from sentiment.stop import Stop
+from sentiment.targets import Targets
 from sentiment.training import TrainingLoop, fit, set_up_torch
 
 HYPERPARAMETERS = Hyperparameters(epochs=4, batch_size=16, learning_rate=0.02, patience=4, precision="fp32")
@@ -113,7 +114,7 @@ def test_validation_loss_that_is_no_number_ends_the_training_too(monkeypatch: py
 
 
 def test_loss_that_is_no_number_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forward(_network: SentimentLSTM, _ids: object, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(_network: SentimentLSTM, _ids: object, lengths: torch.Tensor, _: object) -> torch.Tensor:
         return torch.full((len(lengths),), torch.nan, requires_grad=True)
 
     monkeypatch.setattr(SentimentLSTM, "forward", forward)

@@ -38,8 +38,21 @@ def test_word_that_never_occurs_is_left_out() -> None:
 
 
 def test_saved_table_is_read_back(tmp_path: Path) -> None:
-    Vocabulary(["good", "bad"]).save(tmp_path / "v.json")
-    assert Vocabulary.load(tmp_path / "v.json").words == ("good", "bad")
+    Vocabulary(["good", "bad"], ["good bad"]).save(tmp_path / "v.json")
+    loaded = Vocabulary.load(tmp_path / "v.json")
+    assert loaded.words == ("good", "bad")
+    assert loaded.phrases == ("good bad",)
+
+
+def test_phrases_have_the_ids_behind_the_words() -> None:
+    vocabulary = Vocabulary(["good", "bad"], ["good bad"])
+    assert vocabulary.first_phrase == 4
+    assert len(vocabulary) == 5
+    assert vocabulary.ids(["good", "bad"]) == [2, 3]
+
+
+def test_id_tells_the_word() -> None:
+    assert Vocabulary(["good", "bad"]).word(3) == "bad"
 
 
 @pytest.mark.parametrize(
@@ -47,8 +60,12 @@ def test_saved_table_is_read_back(tmp_path: Path) -> None:
     [
         ("{", "cannot be read as JSON"),
         ("[]", "expected"),
-        ('{"words": [1]}', "with strings"),
-        ('{"words": ["a", "a"]}', "occurs twice"),
+        ('{"words": ["a"], "phrases": "a"}', "with strings"),
+        ('{"words": [1], "phrases": []}', "with strings"),
+        ('{"words": ["a", "a"], "phrases": []}', "occurs twice"),
+        ('{"words": ["a", "b"], "phrases": ["a b", "a b"]}', "occurs twice"),
+        ('{"words": ["a"], "phrases": ["a b"]}', "of the words"),
+        ('{"words": ["a", "b"], "phrases": ["a b a b"]}', "two or 3"),
     ],
 )
 def test_damaged_table_is_refused_by_name(tmp_path: Path, content: str, message: str) -> None:
@@ -61,4 +78,4 @@ def test_damaged_table_is_refused_by_name(tmp_path: Path, content: str, message:
 
 def test_table_is_plain_json(tmp_path: Path) -> None:
     Vocabulary(["good"]).save(tmp_path / "v.json")
-    assert json.loads((tmp_path / "v.json").read_text()) == {"words": ["good"]}
+    assert json.loads((tmp_path / "v.json").read_text()) == {"words": ["good"], "phrases": []}

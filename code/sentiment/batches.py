@@ -15,6 +15,7 @@ _HEAD_SHARE = 0.25
 # A pool of this many batches is sorted by length before it is cut into batches: enough for little
 # padding, few enough that batches differ from epoch to epoch.
 _POOL_BATCHES = 50
+_CHUNK = 1_000  # sequences of which something large is in memory at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,12 @@ class Sequences:
         offsets = np.concatenate([self.offsets, self.offsets[-1] + others.offsets[1:]])
         return Sequences(np.concatenate([self.ids, others.ids]), offsets)
 
+    def chunks(self) -> "Iterator[Sequences]":
+        """All of them, some at a time, in order."""
+        for begin in range(0, len(self), _CHUNK):
+            offsets = self.offsets[begin : begin + _CHUNK + 1]
+            yield Sequences(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     @property
     def lengths(self) -> NDArray[np.int64]:
         """[sequences], the number of tokens of each."""
@@ -70,23 +77,6 @@ class Examples(NamedTuple):
 
     sequences: Sequences
     labels: NDArray[np.int8]
-
-
-class Targets(NamedTuple):
-    """Sequences, and what to learn to say of them: [sequences], probabilities of "positive"."""
-
-    sequences: Sequences
-    probabilities: NDArray[np.float32]
-
-    @classmethod
-    def certain(cls, examples: Examples) -> "Targets":
-        """The labels."""
-        return cls(examples.sequences, examples.labels.astype(np.float32))
-
-    @classmethod
-    def unknown(cls, sequences: Sequences) -> "Targets":
-        """Where it is not known yet."""
-        return cls(sequences, np.full(len(sequences), np.nan, np.float32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from sentiment.batches import Examples, Sequences
 from sentiment.corpus import Corpus, Share, Tokenizer, WordTable
 from sentiment.errors import DataError
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.phrases import Phrases
 from sentiment.ranks import ALONE, Ranks
 from sentiment.reviews import UNLABELED, Review, read_channel
 from sentiment.settings import TextSettings
@@ -40,17 +41,36 @@ class Datasets:
         text: how reviews became ids.
         vocabulary: the lookup table, made of the training part's words.
         training: what the network learns from.
+        movies: [training reviews], a hash of what each is about.
         unlabeled: what else there is to read, without labels; none of it is of a movie that is held out.
         held_out: what it is measured on, ``validation`` always and ``test`` if there is such a channel.
+        word_counts: how many words of each held-out review count.
         sources: where each held-out review comes from.
     """
 
     text: TextSettings
     vocabulary: Vocabulary
     training: Examples
+    movies: NDArray[np.uint64]
     unlabeled: Sequences
     held_out: dict[str, Examples]
+    word_counts: dict[str, NDArray[np.int64]]
     sources: dict[str, Sources]
+
+    def with_phrases(self, phrases: Sequence[str]) -> "Datasets":
+        """The same, with these phrases among the words; there may be none yet."""
+        vocabulary = Vocabulary(self.vocabulary.words, phrases)
+        inserted = Phrases(vocabulary).inserted
+        return replace(
+            self,
+            vocabulary=vocabulary,
+            training=self.training._replace(sequences=inserted(self.training.sequences)),
+            unlabeled=inserted(self.unlabeled),
+            held_out={
+                name: part._replace(sequences=inserted(part.sequences))
+                for name, part in self.held_out.items()
+            },
+        )
 
     def fingerprint(self) -> dict[str, str]:
         """What of the data decides which weights come out, by name: a count, and a hash of the content."""
@@ -107,12 +127,15 @@ def load(
     vocabulary = _vocabulary(table, [training, unlabeled], hyperparameters.vocab_size, ranks)
     text = TextSettings(sorted(leave_out), hyperparameters.max_length, hyperparameters.truncate)
     to_examples = partial(_examples, table=table, vocabulary=vocabulary, text=text, ranks=ranks)
+    examples = {name: to_examples(name, part) for name, part in held_out.items()}
     data = Datasets(
         text,
         vocabulary,
         to_examples("training", training),
+        _movies(training, ranks),
         to_examples(UNLABELED, unlabeled).sequences,
-        {name: to_examples(name, part) for name, part in held_out.items()},
+        examples,
+        {name: part.sequences.lengths for name, part in examples.items()},
         {name: _all_sources(part, ranks) for name, part in held_out.items()},
     )
     _check(training_channel, data, hyperparameters)
@@ -230,6 +253,11 @@ def _examples(
     elif len(labels):
         logger.info("%s: %d reviews, %d words that count", name, len(labels), len(sequences.ids))
     return Examples(sequences, labels)
+
+
+def _movies(part: Corpus, ranks: Ranks) -> NDArray[np.uint64]:
+    """What everybody's reviews of one part are about, in the order of the channel."""
+    return ranks.concatenate(part.movies)[_order(part, ranks)] if ranks.size > 1 else part.movies
 
 
 def _all_sources(part: Corpus, ranks: Ranks) -> Sources:

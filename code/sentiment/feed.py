@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sentiment.batches import Targets, pad
+from sentiment.batches import Batch, pad
+from sentiment.targets import Targets
 
 
 class Prepared(NamedTuple):
@@ -18,11 +19,13 @@ class Prepared(NamedTuple):
         ids: [batch, time] int64, padded at the end.
         lengths: [batch] int64.
         targets: [batch] float32, probabilities of "positive".
+        evidence: [batch, time] float32, what each word tells by itself; [batch, 0] if there is none.
     """
 
     ids: Tensor
     lengths: Tensor
     targets: Tensor
+    evidence: Tensor
 
 
 class Feed:
@@ -63,10 +66,16 @@ class Feed:
         if len(indices) == 0:
             indices = np.zeros(1, np.int64)
         batch = pad(self._targets.sequences, indices)
-        targets = self._targets.probabilities[indices]
-        tensors = Prepared(*map(torch.from_numpy, (batch.ids, batch.lengths, targets)))
+        targets, evidence = self._targets.probabilities[indices], self._evidence(batch)
+        tensors = Prepared(*map(torch.from_numpy, (batch.ids, batch.lengths, targets, evidence)))
         if self._copies is not None:
             with torch.cuda.stream(self._copies):
                 # Only from pinned memory a copy goes on by itself.
                 tensors = Prepared(*(t.pin_memory().to(self._device, non_blocking=True) for t in tensors))
         self._next = tensors
+
+    def _evidence(self, batch: Batch) -> NDArray[np.float32]:
+        evidence = self._targets.evidence
+        if evidence is None:
+            return np.empty((len(batch.ids), 0), np.float32)
+        return evidence.weights[evidence.part[batch.indices][:, None], batch.ids]

@@ -1,61 +1,130 @@
-"""What a training has before its first step: word vectors, and what a teacher says of the reviews."""
+"""What a training has before its first step: phrases, word vectors, and what teachers say of the reviews."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load as deserialize
+from safetensors.numpy import save as serialize
 
 from sentiment.batches import Sequences
 from sentiment.datasets import Datasets
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ranks import Ranks
 from sentiment.stop import Stop
+from sentiment.targets import Evidence
+
+Tensors = Mapping[str, NDArray[Any]]
 
 
 class HeadStart(NamedTuple):
     """It.
 
     Attributes:
-        targets: [reviews to learn from], what the network is to say of each: a probability of "positive".
-        vectors: [vocab_size, embedding_dim] to begin with; None where they are to be random, and on all ranks
-            but 0, whose weights all begin with.
+        phrases: of the lookup table.
+        probabilities: [reviews to learn from], what the network is to say of each.
+        vectors: [vocab_size, embedding_dim] to begin with; None where they are to be random, and where a
+            training goes on: it has its own.
+        evidence: what each word and phrase tells by itself; None unless it is asked for.
     """
 
-    targets: NDArray[np.float32]
-    vectors: NDArray[np.float32] | None
+    phrases: list[str]
+    probabilities: NDArray[np.float32]
+    vectors: NDArray[np.float32] | None = None
+    evidence: Evidence | None = None
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        """All of it by name, for other processes."""
+        tensors = self.kept()
+        if self.vectors is not None:
+            tensors["vectors"] = self.vectors
+        return tensors
+
+    def kept(self) -> dict[str, NDArray[Any]]:
+        """What of it a checkpoint keeps, by name: not the vectors, which are the network's since."""
+        tensors: dict[str, NDArray[Any]] = {
+            "phrases": np.frombuffer("\n".join(self.phrases).encode(), np.uint8),
+            "probabilities": self.probabilities,
+        }
+        for name, array in self.evidence._asdict().items() if self.evidence else ():
+            tensors[f"evidence.{name}"] = array
+        return tensors
+
+    @classmethod
+    def from_tensors(cls, tensors: Tensors) -> Self:
+        """What ``to_tensors`` gave, among others maybe."""
+        names = [f"evidence.{name}" for name in Evidence._fields]
+        return cls(
+            bytes(tensors["phrases"]).decode().split("\n") if len(tensors["phrases"]) else [],
+            tensors["probabilities"],
+            tensors.get("vectors"),
+            Evidence(*(tensors[name] for name in names)) if names[0] in tensors else None,
+        )
 
 
 def to_learn_from(data: Datasets, hyperparameters: Hyperparameters) -> Sequences:
-    """The labelled reviews, and behind them, if there is a teacher, the others."""
+    """The labelled reviews, and behind them, if teachers say what those without a label are, the others."""
     labelled = data.training.sequences
-    return labelled.joined(data.unlabeled) if hyperparameters.distillation > 0 else labelled
+    return labelled.joined(data.unlabeled) if _learns_from_unlabeled(hyperparameters) else labelled
+
+
+def _learns_from_unlabeled(hyperparameters: Hyperparameters) -> bool:
+    # Beside the evidence a teacher's word of them would be nothing new.
+    return hyperparameters.distillation > 0 and hyperparameters.evidence == "none"
 
 
 def make(data: Datasets, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> HeadStart:
     """The head start that the hyperparameters ask for, from everything that nothing is measured on.
 
+    Args:
+        data: without phrases yet.
+        hyperparameters: of the job.
+        ranks: the processes of the job; the first one makes it for all.
+        stop: ends it.
+
     Raises:
+        DataError: there is too little to learn from.
         Stopped: any of the ranks was told to stop meanwhile.
     """
     found = ranks.unless_stopped(stop, lambda: _make(data, hyperparameters) if ranks.rank == 0 else None)
-    targets = ranks.broadcast(found.targets.tobytes() if found else None)
-    return HeadStart(
-        np.frombuffer(targets or b"", np.float32).copy(),
-        found.vectors if found else None,
-    )
+    if ranks.size == 1 and found:
+        return found
+    content = ranks.broadcast(serialize(found.to_tensors()) if found else None)
+    return HeadStart.from_tensors(deserialize(content or b""))
 
 
 def _make(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
-    # Imported here, because it takes seconds that most jobs do not need.
-    from sentiment.distillation import taught  # noqa: PLC0415
-    from sentiment.word_vectors import word2vec  # noqa: PLC0415
-
-    vectors = None
+    begin = HeadStart([], data.training.labels.astype(np.float32))
+    if hyperparameters.has_teachers:
+        begin = _taught(data, hyperparameters)
     if hyperparameters.word_vectors == "word2vec":
+        # Imported here, because it takes seconds that most jobs do not need.
+        from sentiment.word_vectors import word2vec  # noqa: PLC0415
+
+        data = data.with_phrases(begin.phrases)
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
         parts = [data.training.sequences, data.unlabeled]
         vectors = word2vec(parts, shape, hyperparameters.word2vec_epochs, hyperparameters.seed)
-    targets = data.training.labels.astype(np.float32)
-    if hyperparameters.distillation > 0:
-        targets = taught(data.training, data.unlabeled, hyperparameters.distillation)
-    return HeadStart(targets, vectors)
+        begin = begin._replace(vectors=vectors)
+    return begin
+
+
+def _taught(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
+    """All but the word vectors."""
+    from sentiment import distillation, evidence, phrase_choice  # noqa: PLC0415
+    from sentiment.teachers import Teachers  # noqa: PLC0415
+
+    teachers = Teachers.of(data.training, data.movies)
+    unlabeled = data.unlabeled if _learns_from_unlabeled(hyperparameters) else Sequences.of([])
+    probabilities = distillation.taught(teachers, unlabeled, hyperparameters.distillation)
+    choices = phrase_choice.chosen(teachers, hyperparameters.phrases)
+    phrases = np.unique(np.concatenate(choices))
+    texts = phrase_choice.as_text(phrases, teachers, data.vocabulary)
+    if hyperparameters.evidence == "none":
+        return HeadStart(texts, probabilities)
+    allowed = np.ones((len(choices), len(data.vocabulary) + len(phrases)), np.bool_)
+    allowed[:, len(data.vocabulary) :] = [np.isin(phrases, choice) for choice in choices]
+    data = data.with_phrases(texts)
+    found = evidence.gathered(teachers, data.training.sequences, allowed)
+    return HeadStart(texts, probabilities, evidence=found)

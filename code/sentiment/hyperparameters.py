@@ -14,6 +14,7 @@ from sentiment.settings import POOLING, STOP_WORDS, TRUNCATE
 PRECISION = ("auto", "fp32", "fp16", "bf16")
 SCHEDULE = ("triangle", "constant")
 WORD_VECTORS = ("random", "word2vec")
+EVIDENCE = ("none", "regression")
 
 # What each recipe is for. Of "default" the values are the defaults; recipes/ has what differs in the others.
 RECIPES = {
@@ -37,29 +38,31 @@ class Hyperparameters:
     """What a training job can be told. The defaults were chosen by validation accuracy."""
 
     recipe: str = _choice("default", tuple(RECIPES), "what every hyperparameter is that is not given")
-    epochs: int = _number(10, 1, 1_000, "passes over the training reviews, at most")
+    epochs: int = _number(4, 1, 1_000, "passes over the training reviews, at most")
     hidden_dim: int = _number(200, 1, 4_096, "width of the LSTM's state")
-    embedding_dim: int = _number(64, 1, 4_096, "width of a word's vector")
+    embedding_dim: int = _number(128, 1, 4_096, "width of a word's vector")
     vocab_size: int = _number(30_000, 3, 10_000_000, 'ids, "no word" and "infrequent word" included')
     max_length: int = _number(500, 1, 20_000, "words of a review that count")
     truncate: str = _choice("tail", TRUNCATE, "which words of a longer review count")
     stop_words: str = _choice("none", STOP_WORDS, "which stop words are left out")
-    pooling: str = _choice("max", POOLING, "which LSTM outputs decide")
-    word_vectors: str = _choice("random", WORD_VECTORS, "what word vectors begin as")
+    pooling: str = _choice("mean", POOLING, "which LSTM outputs decide")
+    word_vectors: str = _choice("word2vec", WORD_VECTORS, "what word vectors begin as")
     word2vec_epochs: int = _number(5, 1, 1_000, "passes of word2vec over the reviews")
-    distillation: float = _number(
-        0.0, 0.0, 1.0, "share of an n-gram model's word in what is learned; 0: no such teacher"
+    phrases: int = _number(
+        30_000, 0, 1_000_000, "word pairs and triples that count as words, of each teacher"
     )
+    evidence: str = _choice("regression", EVIDENCE, "what a word vector's last element is, to begin with")
+    distillation: float = _number(0.0, 0.0, 1.0, "share of the teachers' word in what is learned")
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
-    learning_rate: float = _number(2e-3, 1e-8, 10.0, "highest learning rate of the schedule")
-    embedding_rate: float = _number(1.0, 0.0, 10.0, "learning rate of word vectors, as a share of it")
+    learning_rate: float = _number(1e-3, 1e-8, 10.0, "highest learning rate of the schedule")
+    embedding_rate: float = _number(0.2, 0.0, 10.0, "learning rate of word vectors, as a share of it")
     schedule: str = _choice("triangle", SCHEDULE, "course of the learning rate")
     weight_decay: float = _number(0.0, 0.0, 10.0, "decoupled weight decay (AdamW)")
     gradient_clip: float = _number(1.0, 1e-6, 1e6, "largest norm of a step's gradient")
     dropout: float = _number(0.5, 0.0, 0.95, "share of pooled LSTM outputs dropped in training")
-    embedding_dropout: float = _number(0.5, 0.0, 0.95, "share of word vectors dropped in training")
+    embedding_dropout: float = _number(0.3, 0.0, 0.95, "share of word vectors dropped in training")
     word_dropout: float = _number(0.0, 0.0, 0.95, "share of words made infrequent ones in training")
-    averaging: float = _number(0.0, 0.0, 0.99999, "share of the average weights that a step leaves")
+    averaging: float = _number(0.995, 0.0, 0.99999, "share of the average weights that a step leaves")
     validation_fraction: float = _number(
         0.1, 0.001, 0.9, "share held out when there is no validation channel"
     )
@@ -91,7 +94,12 @@ class Hyperparameters:
     @property
     def has_head_start(self) -> bool:
         """Whether there is work before the first step that is worth keeping."""
-        return self.word_vectors != "random" or self.distillation > 0
+        return self.word_vectors != "random" or self.has_teachers
+
+    @property
+    def has_teachers(self) -> bool:
+        """Whether a regression on n-grams has a part in it."""
+        return self.phrases > 0 or self.distillation > 0 or self.evidence != "none"
 
     def that_decide(self) -> dict[str, Any]:
         """The values that decide which weights come out, by name."""

@@ -79,7 +79,7 @@ class Optimization:
             [] the batch's mean loss before the step, in nats, times the weight. On a GPU it is not there yet.
         """
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            logits = self.network(batch.ids, batch.lengths)
+            logits = self.network(batch.ids, batch.lengths, batch.evidence)
         loss = functional.binary_cross_entropy_with_logits(logits.float(), batch.targets) * weight
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ from sentiment.artifact import Artifact, load_artifact
 from sentiment.batches import Sequences, truncated
 from sentiment.evaluation import sigmoid
 from sentiment.model import SentimentLSTM, evaluate
+from sentiment.phrases import Phrases
 from sentiment.precision import DTYPES, Hardware
 from sentiment.text import words
 from sentiment.vocabulary import INFREQUENT_WORD
@@ -44,6 +45,7 @@ class Predictor:
         self._text = artifact.text
         self._stop_words = frozenset(artifact.text.stop_words)
         self._vocabulary = artifact.vocabulary
+        self._phrases = Phrases(artifact.vocabulary)
         self._network = SentimentLSTM(artifact.network)
         weights = {name: torch.from_numpy(tensor) for name, tensor in artifact.weights.items()}
         self._network.load_state_dict(weights)
@@ -61,7 +63,8 @@ class Predictor:
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in order; a text without a known word gets one too."""
         ids = [self._ids(text) for text in texts]
-        probabilities = sigmoid(evaluate(self._network, Sequences.of(ids), dtype=self._dtype))
+        sequences = self._phrases.inserted(Sequences.of(ids))
+        probabilities = sigmoid(evaluate(self._network, sequences, dtype=self._dtype))
         shares = [own.count(INFREQUENT_WORD) / max(1, len(own)) for own in ids]
         return [
             Prediction("positive" if p > 0.5 else "negative", float(p), share)

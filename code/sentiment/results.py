@@ -61,6 +61,7 @@ def write_predictions(
     base: Path,
     examples: Mapping[str, Examples],
     logits: Mapping[str, NDArray[np.float32]],
+    word_counts: Mapping[str, NDArray[np.int64]],
     sources: Mapping[str, Sources],
 ) -> None:
     """Write ``predictions.csv``: one held-out review a row, by where it came from, without its text.
@@ -70,6 +71,7 @@ def write_predictions(
         base: what the files are named relative to.
         examples: the held-out sets by name.
         logits: [reviews] of each.
+        word_counts: [reviews] of each, how many words count.
         sources: [reviews] of each.
 
     Raises:
@@ -81,7 +83,7 @@ def write_predictions(
         writer = csv.writer(stream)
         writer.writerow(["set", "file", "line", "label", "probability", "words"])
         for name, part in examples.items():
-            words = part.sequences.lengths
+            words = word_counts[name]
             for i, probability in enumerate(sigmoid(logits[name])):
                 file, line = sources[name][i]
                 place = [name, os.path.relpath(file, base), line]

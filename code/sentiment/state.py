@@ -8,13 +8,23 @@ import torch
 from torch import Tensor
 
 from sentiment.averaging import averaged
-from sentiment.batches import Targets
 from sentiment.checkpoints import Checkpoint, Position
+from sentiment.head_start import HeadStart
 from sentiment.history import Epoch
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model import SentimentLSTM
 from sentiment.optimization import Optimization
 from sentiment.ranks import ALONE, Ranks
+from sentiment.targets import Targets
+
+# What the names of its tensors begin with.
+_HEAD_START = "head_start."
+
+
+def head_start_of(checkpoint: Checkpoint) -> HeadStart:
+    """What a training began with that goes on from a checkpoint."""
+    found = _below(_HEAD_START, checkpoint.tensors)
+    return HeadStart.from_tensors({name: tensor.numpy() for name, tensor in found.items()})
 
 
 class TrainingState:
@@ -26,6 +36,7 @@ class TrainingState:
         hyperparameters: how.
         made_with: what a checkpoint is to say of where it comes from.
         ranks: the processes that train together. Each takes its share of every batch.
+        head_start: what the training began with, for whoever goes on from a checkpoint.
 
     Attributes:
         history: the epochs that are over.
@@ -42,9 +53,11 @@ class TrainingState:
         hyperparameters: Hyperparameters,
         made_with: Mapping[str, Any] | None = None,
         ranks: Ranks = ALONE,
+        head_start: HeadStart | None = None,
     ) -> None:
         self.network = network
         self.training = training
+        self.head_start = head_start or HeadStart([], training.probabilities)
         self.hyperparameters = hyperparameters
         self.made_with = {**(made_with or {}), "processes": ranks.size}
         self.ranks = ranks
@@ -88,7 +101,7 @@ class TrainingState:
             **{f"average.{name}": tensor for name, tensor in self.average.state_dict().items()},
             **{f"best.{name}": tensor for name, tensor in self.best_weights.items()},
             **{f"optimizer.{name}": tensor for name, tensor in optimization.items()},
-            "targets": torch.from_numpy(self.training.probabilities),
+            **{f"{_HEAD_START}{name}": torch.tensor(array) for name, array in self.head_start.kept().items()},
             "best_logits": torch.from_numpy(self.best_logits),
         }
         for kind, state in self._random_states().items():
@@ -118,7 +131,6 @@ class TrainingState:
         checkpoint.check(self.made_with)
         tensors, values = checkpoint.tensors, checkpoint.values
         self.network.load_state_dict(_below("network.", tensors))
-        self.training = Targets(self.training.sequences, tensors["targets"].numpy())
         self.average.load_state_dict(_below("average.", tensors))
         self.best_weights = _below("best.", tensors)
         self.best_logits = tensors["best_logits"].numpy()

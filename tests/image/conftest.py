@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from conftest import lack
+from conftest import PLAIN, lack
 from image.containers import Container, engine_answers
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".cache" / "reviews"
-QUICK = {"epochs": "2", "hidden_dim": "16", "embedding_dim": "16"}
+QUICK = PLAIN | {"epochs": "2", "hidden_dim": "16", "embedding_dim": "16"}
 
 VENVS = Path(os.environ.get("ENGINE_DIR", ROOT / ".cache" / "engine")) / "venvs"
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from conftest import make_base
+from conftest import PLAIN, make_base
 from programs import start_train
 from sentiment.artifact import load_artifact
 from sentiment.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.whole_path
 
-ENDLESS = {
+ENDLESS = PLAIN | {
     "epochs": "1000",
     "patience": "1000",
     "hidden_dim": "16",

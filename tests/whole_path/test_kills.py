@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from conftest import make_base
+from conftest import PLAIN, make_base
 from programs import start_train
 
 pytestmark = pytest.mark.whole_path
 
 KILLS = int(os.environ.get("KILLS", "20"))
 # Long enough to be hit several times, with a checkpoint about every third step.
-HYPERPARAMETERS = {
+HYPERPARAMETERS = PLAIN | {
     "epochs": "12",
     "patience": "12",
     "hidden_dim": "16",
@@ -32,6 +32,9 @@ HYPERPARAMETERS = {
 HEAD_START = {
     "word_vectors": "word2vec",
     "word2vec_epochs": "30",
+    "phrases": "100",
+    "evidence": "regression",
+    "pooling": "mean",
     "distillation": "0.5",
     "embedding_rate": "0.5",
     "word_dropout": "0.1",

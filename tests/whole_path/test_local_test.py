@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import write_csv
+from conftest import PLAIN, write_csv
 from programs import ROOT, free_port
 
 pytestmark = pytest.mark.whole_path
 
-TRAIN = ["--epochs", "1", "--hidden_dim", "4", "--embedding_dim", "4", "--vocab_size", "500"]
+QUICK = PLAIN | {"epochs": "1", "hidden_dim": "4", "embedding_dim": "4", "vocab_size": "500"}
+TRAIN = [f"--{name}={value}" for name, value in QUICK.items()]
 
 
 @pytest.fixture(scope="module")

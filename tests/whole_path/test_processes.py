@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from conftest import make_base, write_csv
+from conftest import PLAIN, make_base, write_csv
 from programs import children, run_train, start_train
 
 pytestmark = pytest.mark.whole_path
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.whole_path
 Review = tuple[str, str]
 HOSTS = ["127.0.0.1", "127.0.0.2"]
 # Without dropout, which differs from process to process.
-SMALL = {
+SMALL = PLAIN | {
     "epochs": "3",
     "hidden_dim": "16",
     "embedding_dim": "16",

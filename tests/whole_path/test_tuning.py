@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from conftest import make_base, write_csv
+from conftest import PLAIN, make_base, write_csv
 from jobs import local_tuning
 from jobs.__main__ import main
 from jobs.local_tuning import metrics
@@ -17,7 +17,7 @@ from programs import run_train
 
 pytestmark = pytest.mark.whole_path
 
-FIXED = {"epochs": "1", "hidden_dim": "4", "vocab_size": "500"}
+FIXED = PLAIN | {"epochs": "1", "hidden_dim": "4", "vocab_size": "500"}
 JOBS = 3
 
 

@@ -10,13 +10,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from conftest import make_base
+from conftest import PLAIN, make_base
 from programs import Server, is_alive, run_train
 from sentiment.predictor import Predictor
 
 pytestmark = pytest.mark.whole_path
 
-HYPERPARAMETERS = {"epochs": "3", "hidden_dim": "16", "embedding_dim": "16", "learning_rate": '"0.01"'}
+HYPERPARAMETERS = PLAIN | {
+    "epochs": "3",
+    "hidden_dim": "16",
+    "embedding_dim": "16",
+    "learning_rate": '"0.01"',
+}
 TEXTS = ["A wonderful film, I loved it.", 'Dull, "empty",\nand far too long.']
 
 

@@ -26,6 +26,7 @@ def main(image: str, folder: Path) -> None:
             "epochs": 2,
             "hidden_dim": 16,
             "embedding_dim": 16,
+            "phrases": 50,
             "dropout": 0,
             "embedding_dropout": 0,
         },

@@ -1,0 +1,56 @@
+"""What each word and phrase tells of the sentiment by itself, as one element of its vector.
+
+Which is where the network begins: it says at first what a regression says (``SentimentLSTM.begin_with``),
+and learns what order and context change about it. While it learns, the element comes from a regression that
+has not seen the review, as all that a model builds on has to: Wolpert, Stacked generalization, Neural
+Networks 5 (1992). Otherwise it would find each answer given away, and nothing left to learn.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from sentiment.batches import Sequences
+from sentiment.targets import Evidence
+from sentiment.teachers import PARTS, Teacher, Teachers
+
+
+def gathered(teachers: Teachers, sequences: Sequences, allowed: NDArray[np.bool_]) -> Evidence:
+    """The evidence of labelled reviews.
+
+    Args:
+        teachers: of these reviews.
+        sequences: the reviews, phrases included.
+        allowed: [PARTS + 1, vocab_size], which ids each of the regressions may use.
+    """
+    matrix = id_matrix(sequences, allowed.shape[1])
+    labels, part = teachers.labels, teachers.part
+    weights = np.zeros(allowed.shape, np.float32)
+    for number, may in enumerate(allowed):
+        rows = part != number
+        weights[number, may] = Teacher.of(sparse.csr_array(matrix[rows][:, may]), labels[rows]).coefficients
+    means = mean_weights(sequences, weights, part)
+    scale = np.float32(np.sqrt(np.square(weights[PARTS][sequences.ids]).mean()))
+    regression = LogisticRegression(C=np.inf).fit(means[:, None] / scale, labels)
+    line = np.array([regression.coef_[0, 0], regression.intercept_[0]], np.float32)
+    return Evidence(weights / scale, part, line)
+
+
+def id_matrix(sequences: Sequences, vocab_size: int) -> sparse.csr_array:
+    """[reviews, vocab_size] float32, 1 where a review has the id."""
+    rows = np.repeat(np.arange(len(sequences), dtype=np.int32), sequences.lengths)
+    ones = np.ones(len(rows), np.float32)
+    matrix = sparse.csr_array((ones, (rows, sequences.ids)), shape=(len(sequences), vocab_size))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
+
+
+def mean_weights(
+    sequences: Sequences, weights: NDArray[np.float32], part: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """[reviews] the mean weight of each one's words; 0 of one without."""
+    rows = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    sums = np.bincount(rows, weights[part[rows], sequences.ids], len(sequences))
+    return sums / np.maximum(1, sequences.lengths)

@@ -1,0 +1,72 @@
+"""The words, pairs and triples that a set of reviews has, and which of them a review has."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sentiment.batches import Sequences
+from sentiment.errors import DataError
+from sentiment.ngrams import LARGEST_BASE, Keys, windows
+from sentiment.vocabulary import LONGEST
+
+
+class NGrams(NamedTuple):
+    """The n-grams that count.
+
+    Attributes:
+        keys: [n-grams], a number for each, rising; see ``windows``.
+        base: a number larger than any word id.
+    """
+
+    keys: Keys
+    base: int
+
+    @classmethod
+    def of(cls, sequences: Sequences) -> "NGrams":
+        """Those in at least two of the reviews.
+
+        Raises:
+            DataError: there are none, or too many different words.
+        """
+        base = int(sequences.ids.max(initial=0)) + 1
+        if base > LARGEST_BASE:
+            raise DataError(f"of more than {LARGEST_BASE} words no n-grams are made\ngive a lower vocab_size")
+        found = [keys for _, keys in _occurrences(sequences, base)]
+        keys, counts = np.unique(np.concatenate([np.empty(0, np.int64), *found]), return_counts=True)
+        if not (counts > 1).any():
+            raise DataError("no two reviews share a word, so nothing is learned from n-grams\ngive more")
+        return cls(keys[counts > 1], base)
+
+    def matrix(self, sequences: Sequences) -> sparse.csr_array:
+        """[reviews, n-grams] float32, 1 where a review has the n-gram."""
+        rows, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+        for row, keys in _occurrences(sequences, self.base):
+            column = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+            is_known = self.keys[column] == keys
+            rows.append(row[is_known])
+            columns.append(column[is_known].astype(np.int32))
+        row, column = np.concatenate(rows), np.concatenate(columns)
+        ones = np.ones(len(row), np.float32)
+        return sparse.csr_array((ones, (row, column)), shape=(len(sequences), len(self.keys)))
+
+    def words(self) -> NDArray[np.int64]:
+        """[n-grams, LONGEST] word ids; 0 behind the last word of a shorter one."""
+        return self.keys[:, None] // self.base ** np.arange(LONGEST) % self.base
+
+
+def _occurrences(sequences: Sequences, base: int) -> Iterator[tuple[NDArray[np.int32], Keys]]:
+    """Row and key of each n-gram in each review that has it, once; some reviews at a time."""
+    first = 0
+    for chunk in sequences.chunks():
+        rows = np.repeat(np.arange(len(chunk)), chunk.lengths)
+        found = [np.stack([rows[ends], keys]) for _, keys, ends in windows(chunk, base)]
+        row, key = np.concatenate(found, axis=1)
+        order = np.lexsort((key, row))
+        row, key = row[order], key[order]
+        is_first = np.ones(len(row), np.bool_)
+        is_first[1:] = (row[1:] != row[:-1]) | (key[1:] != key[:-1])
+        yield (first + row[is_first]).astype(np.int32), key[is_first]
+        first += len(chunk)

@@ -1,0 +1,75 @@
+"""What each word and phrase tells by itself."""
+
+import numpy as np
+
+from ngram_reviews import MOVIES
+from sentiment.batches import Examples, Sequences
+from sentiment.evidence import gathered, id_matrix, mean_weights
+from sentiment.targets import Evidence
+from sentiment.teachers import PARTS, Teachers
+
+
+def of(
+    training: Examples, allowed: np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None = None
+) -> Evidence:
+    may = np.ones((PARTS + 1, 30), np.bool_) if allowed is None else allowed
+    return gathered(Teachers.of(training, MOVIES), training.sequences, may)
+
+
+def telling(labels: np.ndarray[tuple[int], np.dtype[np.int8]]) -> Examples:
+    """Reviews of three words, of which 2 is in positive and 3 in negative ones."""
+    generator = np.random.default_rng(0)
+    return Examples(Sequences.of([[2 if y else 3, *generator.integers(4, 9, 2)] for y in labels]), labels)
+
+
+LABELS = (np.arange(400) % 3 > 0).astype(np.int8)
+
+
+def test_words_of_each_class_weigh_on_its_side() -> None:
+    weights = of(telling(LABELS)).weights
+    assert (weights[:, 2] > 0.5).all()
+    assert (weights[:, 3] < -0.5).all()
+    assert (np.abs(weights[:, 4:9]) < 0.3).all()
+
+
+def test_mean_square_over_the_words_is_one() -> None:
+    training = telling(LABELS)
+    weights = of(training).weights[PARTS]
+    assert np.isclose(np.square(weights[training.sequences.ids]).mean(), 1, atol=1e-5)
+
+
+def test_line_through_the_mean_weights_tells_the_classes_apart() -> None:
+    training = telling(LABELS)
+    found = of(training)
+    logits = found.line[0] * mean_weights(training.sequences, found.weights, found.part) + found.line[1]
+    assert ((logits > 0) == (training.labels == 1)).all()
+
+
+def test_review_is_read_with_weights_that_do_not_know_its_label() -> None:
+    training = telling(LABELS)
+    labels = LABELS.copy()
+    labels[7] = 1 - labels[7]
+    before, after = of(training), of(Examples(training.sequences, labels))
+    part = before.part[7]
+    # But for the common scale.
+    ratio = after.weights[part, 2:9] / before.weights[part, 2:9]
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
+
+
+def test_ids_that_are_not_allowed_weigh_nothing() -> None:
+    allowed = np.ones((PARTS + 1, 30), np.bool_)
+    allowed[1, 2] = False
+    weights = of(telling(LABELS), allowed).weights
+    assert weights[1, 2] == 0
+    assert (weights[[0, 2, 3, 4], 2] > 0.5).all()
+
+
+def test_matrix_tells_which_ids_a_review_has() -> None:
+    matrix = id_matrix(Sequences.of([[2, 2, 4], [], [3]]), 5)
+    assert matrix.toarray().tolist() == [[0, 0, 1, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]]
+
+
+def test_mean_of_a_review_without_words_is_zero() -> None:
+    weights = np.arange(12, dtype=np.float32).reshape(2, 6)
+    means = mean_weights(Sequences.of([[2, 4], []]), weights, np.array([1, 0]))
+    assert means.tolist() == [9.0, 0.0]
