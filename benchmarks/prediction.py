@@ -2,10 +2,10 @@
 
     benchmarks/run.sh prediction [--epochs 1]
 
-A default job is trained on the real reviews first, for an epoch. Of what it holds out 300 reviews are predicted
-one by one, and all of them in batches of 64, for the accuracy that a precision costs. int8 is torch's dynamic
-quantization of the LSTM and the linear layer. HTTP is one client of our server, by nginx where there is one,
-that waits for each answer. Medians in milliseconds.
+A default job is trained on the real reviews first, for an epoch. Of what it holds out 300 reviews are
+predicted one by one, and all of them in batches of 64, for the accuracy that a precision costs. int8 is
+torch's dynamic quantization of the LSTM and the linear layer. HTTP is one client of our server, by nginx
+where there is one, that waits for each answer. Medians in milliseconds.
 """
 
 import argparse

@@ -199,7 +199,9 @@ def where_it_stopped(job: Job, checkpoints: Checkpoints) -> str:
     """One line for whoever stopped the job."""
     epochs, batches = job.loop.position
     if not epochs and not batches:
-        return NOTHING_TO_SAVE
+        if checkpoints.folder is None or not job.hyperparameters.has_head_start:
+            return NOTHING_TO_SAVE
+        return f"stopped before the first step; the same job would go on from {checkpoints.folder}"
     where = f"stopped in epoch {epochs + 1} after {batches} of {job.loop.batches_an_epoch} batches"
     model = (
         f"the best model so far is in {job.opt_ml.model}" if epochs else "no model, since no epoch is over"

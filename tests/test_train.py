@@ -377,6 +377,20 @@ def test_job_stopped_in_its_head_start_is_no_failure(
     assert not (folder / "output" / "failure").exists()
 
 
+def test_job_stopped_behind_its_head_start_says_that_it_is_kept(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints = tmp_path / "ml" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    stop_at(monkeypatch, train, "fit")
+    run(hyperparameters=HEAD_START)
+    assert (
+        f"stopped before the first step; the same job would go on from {checkpoints}"
+        in capsys.readouterr().out
+    )
+    assert len(list(checkpoints.iterdir())) == 1
+
+
 def test_probabilities_served_are_the_calibrated_ones(run: Run) -> None:
     folder = run(training=REVIEWS, validation=REVIEWS[:20])
     metrics = json.loads((folder / "output" / "data" / "metrics.json").read_text())
