@@ -5,7 +5,8 @@ set -euo pipefail
 # shellcheck source=local_test/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../local_test/environment.sh"
 
-usage="usage: benchmarks/run.sh preprocessing | training | prediction | memory | quality FOLDER | serving | soak | serverless | fuzz
+usage="usage: benchmarks/run.sh preprocessing | training | time_to_accuracy | memory | quality FOLDER |
+    prediction | serving | soak | serverless | fuzz
 quality, serving, soak, serverless and fuzz tell their options by --help"
 
 name=${1:-}

@@ -83,7 +83,7 @@ def log(clone: Path, image: str) -> str:
 
 
 def test_best_recipe_finds_what_it_needs(log: str) -> None:
-    for word in ("unlabeled: ", "word2vec: pass 5 of 5 over", "teacher: "):
+    for word in ("unlabeled: ", "word2vec: pass 5 of 5 over", "teachers: "):
         assert word in log
 
 
