@@ -30,7 +30,7 @@ def split(folder: Path, fold: int) -> tuple[list[Review], list[Review]]:
 
 
 def lay_out(folder: Path, fold: int, base: Path) -> tuple[list[Review], list[Review]]:
-    """Make the channels of a job that validates on a fold, and return its two sides.
+    """Make the labelled channels of a job that validates on a fold, and return its two sides.
 
     Args:
         folder: an official layout, the movies' addresses included.
@@ -41,8 +41,15 @@ def lay_out(folder: Path, fold: int, base: Path) -> tuple[list[Review], list[Rev
     training, validation = split(folder, fold)
     _write(training, channels / "training")
     _write(validation, channels / "validation")
-    (channels / UNLABELED).symlink_to(folder)
     return training, validation
+
+
+def give_unlabeled(folder: Path, base: Path, is_wanted: bool) -> None:
+    """Make the channel of reviews without labels, or take it away."""
+    channel = base / "input" / "data" / UNLABELED
+    channel.unlink(missing_ok=True)
+    if is_wanted:
+        channel.symlink_to(folder)
 
 
 def _write(reviews: Iterable[Review], channel: Path) -> None:

@@ -4,8 +4,9 @@
 
 FOLDER is the official layout of the reviews. A SETTING is hyperparameters such as ``recipe=best,epochs=2``;
 without one every recipe is measured. Each runs as a whole job, in a process of its own whose time is taken,
-over all folds but one, and is measured on that one; no movie is on both sides. The baselines run on the same
-folds. What was measured before stays in ``results/quality.json``; ``quality.md`` has a table of all of it.
+over all folds but one, and is measured on that one; no movie is on both sides. Reviews without labels are for
+those alone that begin with ``recipe=best``. The baselines run on the same folds. What was measured before
+stays in ``results/quality.json``; ``quality.md`` has a table of all of it.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import BASELINES
-from benchmarks.folds import FOLDS, lay_out
+from benchmarks.folds import FOLDS, give_unlabeled, lay_out
 from benchmarks.quality_table import RUNS, kept, write_table
 from benchmarks.report import ROOT, processor
 from sentiment.calibration import temperature
@@ -105,6 +106,7 @@ def measure(folder: Path, fold: int, seeds: list[int], settings: list[str]) -> I
         for name in BASELINES:
             yield {"setting": name, "fold": fold, "seed": 0, **run_baseline(name, *sides)}
         for setting in settings:
+            give_unlabeled(folder, Path(base), setting.startswith("recipe=best"))
             for seed in seeds:
                 yield {"setting": setting, "fold": fold, "seed": seed, **run_job(Path(base), setting, seed)}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.folds import FOLDS, fold_of, lay_out, split
+from benchmarks.folds import FOLDS, fold_of, give_unlabeled, lay_out, split
 from sentiment.reviews import read_channel
 from test_acl_imdb import write_layout
 
@@ -45,5 +45,13 @@ def test_job_reads_the_two_sides_with_their_movies(folder: Path, tmp_path: Path)
     for name, expected in zip(("training", "validation"), sides, strict=True):
         found = list(read_channel(name, base / "input" / "data" / name))
         assert [(r.text, r.label, r.movie) for r in found] == [(r.text, r.label, r.movie) for r in expected]
-    unlabeled = read_channel("unlabeled", base / "input" / "data" / "unlabeled")
-    assert [review.text for review in unlabeled] == ["without a label"]
+    assert not (base / "input" / "data" / "unlabeled").exists()
+
+
+def test_reviews_without_labels_are_there_for_whom_they_are_wanted(folder: Path, tmp_path: Path) -> None:
+    lay_out(folder, 1, tmp_path)
+    channel = tmp_path / "input" / "data" / "unlabeled"
+    give_unlabeled(folder, tmp_path, True)
+    assert [review.text for review in read_channel("unlabeled", channel)] == ["without a label"]
+    give_unlabeled(folder, tmp_path, False)
+    assert not channel.exists()

@@ -38,7 +38,7 @@ class Hyperparameters:
     """What a training job can be told. The defaults were chosen by validation accuracy."""
 
     recipe: str = _choice("default", tuple(RECIPES), "what every hyperparameter is that is not given")
-    epochs: int = _number(4, 1, 1_000, "passes over the training reviews, at most")
+    epochs: int = _number(2, 1, 1_000, "passes over the training reviews, at most")
     hidden_dim: int = _number(200, 1, 4_096, "width of the LSTM's state")
     embedding_dim: int = _number(128, 1, 4_096, "width of a word's vector")
     vocab_size: int = _number(30_000, 3, 10_000_000, 'ids, "no word" and "infrequent word" included')
@@ -49,19 +49,19 @@ class Hyperparameters:
     word_vectors: str = _choice("word2vec", WORD_VECTORS, "what word vectors begin as")
     word2vec_epochs: int = _number(5, 1, 1_000, "passes of word2vec over the reviews")
     phrases: int = _number(
-        30_000, 0, 1_000_000, "word pairs and triples that count as words, of each teacher"
+        20_000, 0, 1_000_000, "word pairs and triples that count as words, of each teacher"
     )
     evidence: str = _choice("regression", EVIDENCE, "what a word vector's last element is, to begin with")
     distillation: float = _number(0.0, 0.0, 1.0, "share of the teachers' word in what is learned")
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
     learning_rate: float = _number(1e-3, 1e-8, 10.0, "highest learning rate of the schedule")
-    embedding_rate: float = _number(0.2, 0.0, 10.0, "learning rate of word vectors, as a share of it")
+    embedding_rate: float = _number(0.05, 0.0, 10.0, "learning rate of word vectors, as a share of it")
     schedule: str = _choice("triangle", SCHEDULE, "course of the learning rate")
     weight_decay: float = _number(0.0, 0.0, 10.0, "decoupled weight decay (AdamW)")
     gradient_clip: float = _number(1.0, 1e-6, 1e6, "largest norm of a step's gradient")
     dropout: float = _number(0.5, 0.0, 0.95, "share of pooled LSTM outputs dropped in training")
     embedding_dropout: float = _number(0.3, 0.0, 0.95, "share of word vectors dropped in training")
-    word_dropout: float = _number(0.0, 0.0, 0.95, "share of words made infrequent ones in training")
+    word_dropout: float = _number(0.1, 0.0, 0.95, "share of words made infrequent ones in training")
     averaging: float = _number(0.995, 0.0, 0.99999, "share of the average weights that a step leaves")
     validation_fraction: float = _number(
         0.1, 0.001, 0.9, "share held out when there is no validation channel"

@@ -12,7 +12,7 @@ from jobs.options import PROJECT_TAG
 pytestmark = pytest.mark.usefixtures("uploaded")
 DEFAULTS = {
     "TrainingJobName": "sentiment-1",
-    "HyperParameters": {"epochs": "4", "hidden_dim": "200"},
+    "HyperParameters": {"epochs": "2", "hidden_dim": "200"},
     "RoleArn": ROLE,
     "InputDataConfig": [
         {

@@ -50,7 +50,7 @@ def test_request(run: Run) -> None:
     assert config["ResourceLimits"] == {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 3}
     assert config["ParameterRanges"] == TUNING["ParameterRanges"]
     definition = request["TrainingJobDefinition"]
-    assert definition["StaticHyperParameters"] == {"epochs": "4"}  # hidden_dim is tuned
+    assert definition["StaticHyperParameters"] == {"epochs": "2"}  # hidden_dim is tuned
     assert definition["RoleArn"] == ROLE
     assert definition["AlgorithmSpecification"]["MetricDefinitions"] == METRICS
 

@@ -37,6 +37,6 @@ EXPRESSIONS = {
     "predictions": 'f"s3://{bucket}/predictions"',
     "gpu": '"ml.p3.2xlarge"',
     "cpu": '"ml.m5.large"',
-    "epochs": '"epochs": 10',
+    "epochs": '"epochs": 2',
     "role": "role=role,",
 }

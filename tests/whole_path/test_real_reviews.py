@@ -13,8 +13,8 @@ from sentiment.text import words
 
 pytestmark = pytest.mark.whole_path
 
-# All of a default job that takes memory: the reviews, its head start, steps over the longest batch and over
-# every width, an evaluation.
+# All of a default job that takes memory: the reviews, its teachers (word2vec takes less), steps over the
+# longest batch and over every width, an evaluation.
 JOB = """
 import resource
 
@@ -28,7 +28,7 @@ from sentiment.opt_ml import OptMl
 from sentiment.ranks import ALONE
 from sentiment.stop import Stop
 
-job = train.prepare(OptMl.from_environment(), Hyperparameters(word2vec_epochs=1), ALONE, Stop(), None)
+job = train.prepare(OptMl.from_environment(), Hyperparameters(word_vectors="random"), ALONE, Stop(), None)
 loop = job.loop
 lengths = loop.training.sequences.lengths
 longest = np.argsort(lengths)[-loop.hyperparameters.batch_size:]
