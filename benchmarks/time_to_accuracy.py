@@ -20,14 +20,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import train
 from benchmarks.plain_training import BATCH_SIZE, PlainLSTM, PlainTraining, pad_all
 from benchmarks.report import REVIEWS, ROOT, save
-from benchmarks.training import PLAIN, prepared
 from sentiment.batches import Examples
 from sentiment.hyperparameters import RECIPES, Hyperparameters
+from sentiment.opt_ml import OptMl
 from sentiment.ranks import ALONE
+from sentiment.stop import Stop
 from sentiment.training import set_up_torch
 
+PLAIN = "plain"
 _EPOCH = re.compile(r"epoch=(\d+);.* validation_accuracy=([\d.]+);")
 
 
@@ -48,9 +51,10 @@ def follow(command: list[str], base: Path, accuracy: float) -> dict[str, float] 
     return None
 
 
-def train_plainly() -> None:
+def train_plainly(base: Path) -> None:
     """Train the plain way for as many epochs as the seed, and print a line after each."""
-    job = prepared("seed", "fp32")
+    given = Hyperparameters.parse({"recipe": "seed", "precision": "fp32"})
+    job = train.prepare(OptMl(base), given, ALONE, Stop(), None)
     shape, training = job.settings, job.data.training
     network = PlainLSTM(shape.vocab_size, shape.embedding_dim, shape.hidden_dim)
     sequences = [training.sequences[i] for i in range(len(training.labels))]
@@ -96,6 +100,6 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == [PLAIN]:
         set_up_torch(Hyperparameters().seed)
-        train_plainly()
+        train_plainly(Path(os.environ["SAGEMAKER_BASE_DIR"]))
     else:
         main()
