@@ -61,6 +61,7 @@ PLAIN = {
     "learning_rate": "0.002",
     "embedding_rate": "1",
     "averaging": "0",
+    "word_dropout": "0",
 }
 
 

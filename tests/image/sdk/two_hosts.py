@@ -33,6 +33,7 @@ def main(image: str, folder: Path) -> None:
             "learning_rate": 0.002,
             "embedding_rate": 1,
             "averaging": 0,
+            "word_dropout": 0,
             "dropout": 0,
             "embedding_dropout": 0,
         },
