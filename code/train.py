@@ -130,12 +130,8 @@ def prepare(
         hidden_dim=hyperparameters.hidden_dim,
         pooling=hyperparameters.pooling,
     )
-    network = SentimentLSTM(
-        settings,
-        hyperparameters.dropout,
-        hyperparameters.embedding_dropout,
-        hyperparameters.word_dropout,
-    )
+    dropouts = (hyperparameters.dropout, hyperparameters.embedding_dropout, hyperparameters.word_dropout)
+    network = SentimentLSTM(settings, *dropouts)
     network.begin_with(begin.vectors, begin.evidence)
     network.to(ranks.device)
     training = Targets(head_start.to_learn_from(data, hyperparameters), begin.probabilities, begin.evidence)

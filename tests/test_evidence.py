@@ -1,6 +1,7 @@
 """What each word and phrase tells by itself."""
 
 import numpy as np
+import pytest
 
 from ngram_reviews import MOVIES
 from sentiment.batches import Examples, Sequences
@@ -62,6 +63,13 @@ def test_ids_that_are_not_allowed_weigh_nothing() -> None:
     weights = of(telling(LABELS), allowed).weights
     assert weights[1, 2] == 0
     assert (weights[[0, 2, 3, 4], 2] > 0.5).all()
+
+
+@pytest.mark.parametrize("text", [[2, 3], [2]])
+def test_words_that_tell_nothing_weigh_nothing(text: list[int]) -> None:
+    found = of(Examples(Sequences.of([text] * 400), (np.arange(400) % 2).astype(np.int8)))
+    assert np.abs(found.weights).max() < 1e-3
+    assert np.isfinite(found.line).all()
 
 
 def test_matrix_tells_which_ids_a_review_has() -> None:

@@ -338,6 +338,8 @@ def test_help_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 HEAD_START = {"word_vectors": "word2vec", "distillation": "0.5", "averaging": "0.9", "word_dropout": "0.1"}
+WITH_EVIDENCE = {"word_vectors": "word2vec", "phrases": "20", "evidence": "regression", "pooling": "mean"}
+PAIRS = [(f"film{i} was {'' if i % 2 else 'not '}good", str(i % 2)) for i in range(64)]
 UNLABELED = [("another film good", "1"), ("another film bad", "0")]
 
 
@@ -350,10 +352,11 @@ def test_unlabelled_reviews_are_learned_from(run: Run) -> None:
     assert labelled + artifact.training["validation"]["reviews"] == 64
 
 
+@pytest.mark.parametrize("hyperparameters", [HEAD_START, WITH_EVIDENCE], ids=["taught", "evidence"])
 def test_head_start_is_in_a_checkpoint_and_not_made_again(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: dict[str, str]
 ) -> None:
-    job = {"hyperparameters": HEAD_START, "training": REVIEWS, "unlabeled": UNLABELED}
+    job = {"hyperparameters": hyperparameters, "training": PAIRS, "unlabeled": UNLABELED}
     whole = (run(**job) / "model" / "model.safetensors").read_bytes()
     shutil.rmtree(tmp_path / "ml")
     (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
@@ -391,11 +394,13 @@ def test_job_stopped_behind_its_head_start_says_that_it_is_kept(
     assert len(list(checkpoints.iterdir())) == 1
 
 
-def test_probabilities_served_are_the_calibrated_ones(run: Run) -> None:
-    folder = run(training=REVIEWS, validation=REVIEWS[:20])
+@pytest.mark.parametrize("hyperparameters", [{}, WITH_EVIDENCE], ids=["plain", "phrases"])
+def test_probabilities_served_are_the_calibrated_ones(run: Run, hyperparameters: dict[str, str]) -> None:
+    folder = run(hyperparameters=hyperparameters, training=PAIRS, validation=PAIRS[:20])
+    assert bool(load_artifact(folder / "model").vocabulary.phrases) == bool(hyperparameters)
     metrics = json.loads((folder / "output" / "data" / "metrics.json").read_text())
     assert metrics["temperature"] != 1
     with (folder / "output" / "data" / "predictions.csv").open() as stream:
         written = [float(row["probability"]) for row in csv.DictReader(stream)]
-    served = Predictor.load(folder / "model").predict([text for text, _ in REVIEWS[:20]])
+    served = Predictor.load(folder / "model").predict([text for text, _ in PAIRS[:20]])
     assert [prediction.probability for prediction in served] == pytest.approx(written, abs=1e-5)

@@ -15,6 +15,9 @@ from sentiment.batches import Sequences
 from sentiment.targets import Evidence
 from sentiment.teachers import PARTS, Teacher, Teachers
 
+# A root mean square below which words tell nothing, and what there is is rounding: not to be blown up.
+_LEAST = 1e-6
+
 
 def gathered(teachers: Teachers, sequences: Sequences, allowed: NDArray[np.bool_]) -> Evidence:
     """The evidence of labelled reviews.
@@ -32,6 +35,8 @@ def gathered(teachers: Teachers, sequences: Sequences, allowed: NDArray[np.bool_
         weights[number, may] = Teacher.of(sparse.csr_array(matrix[rows][:, may]), labels[rows]).coefficients
     means = mean_weights(sequences, weights, part)
     scale = np.float32(np.sqrt(np.square(weights[PARTS][sequences.ids]).mean()))
+    if scale < _LEAST:
+        scale = np.float32(1)
     regression = LogisticRegression(C=np.inf).fit(means[:, None] / scale, labels)
     line = np.array([regression.coef_[0, 0], regression.intercept_[0]], np.float32)
     return Evidence(weights / scale, part, line)

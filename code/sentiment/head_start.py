@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
+from sentiment import distillation, evidence, phrase_choice
 from sentiment.batches import Sequences
 from sentiment.datasets import Datasets
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ranks import Ranks
 from sentiment.stop import Stop
 from sentiment.targets import Evidence
+from sentiment.teachers import Teachers
+from sentiment.word_vectors import word2vec
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -99,9 +102,6 @@ def _make(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
     if hyperparameters.has_teachers:
         begin = _taught(data, hyperparameters)
     if hyperparameters.word_vectors == "word2vec":
-        # Imported here, because it takes seconds that most jobs do not need.
-        from sentiment.word_vectors import word2vec  # noqa: PLC0415
-
         data = data.with_phrases(begin.phrases)
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
         parts = [data.training.sequences, data.unlabeled]
@@ -112,9 +112,6 @@ def _make(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
 
 def _taught(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
     """All but the word vectors."""
-    from sentiment import distillation, evidence, phrase_choice  # noqa: PLC0415
-    from sentiment.teachers import Teachers  # noqa: PLC0415
-
     teachers = Teachers.of(data.training, data.movies)
     unlabeled = data.unlabeled if _learns_from_unlabeled(hyperparameters) else Sequences.of([])
     probabilities = distillation.taught(teachers, unlabeled, hyperparameters.distillation)

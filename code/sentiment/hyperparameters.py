@@ -49,9 +49,11 @@ class Hyperparameters:
     word_vectors: str = _choice("word2vec", WORD_VECTORS, "what word vectors begin as")
     word2vec_epochs: int = _number(5, 1, 1_000, "passes of word2vec over the reviews")
     phrases: int = _number(
-        20_000, 0, 1_000_000, "word pairs and triples that count as words, of each teacher"
+        20_000, 0, 1_000_000, "word pairs and triples that each of five teachers may give an id"
     )
-    evidence: str = _choice("regression", EVIDENCE, "what a word vector's last element is, to begin with")
+    evidence: str = _choice(
+        "regression", EVIDENCE, "what the network begins with: a regression on words and phrases"
+    )
     distillation: float = _number(0.0, 0.0, 1.0, "share of the teachers' word in what is learned")
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
     learning_rate: float = _number(1e-3, 1e-8, 10.0, "highest learning rate of the schedule")

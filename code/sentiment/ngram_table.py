@@ -37,7 +37,10 @@ class NGrams(NamedTuple):
         found = [keys for _, keys in _occurrences(sequences, base)]
         keys, counts = np.unique(np.concatenate([np.empty(0, np.int64), *found]), return_counts=True)
         if not (counts > 1).any():
-            raise DataError("no two reviews share a word, so nothing is learned from n-grams\ngive more")
+            raise DataError(
+                "no two reviews share a word, so that nothing is learned from n-grams\n"
+                "give more, or evidence=none, phrases=0 and distillation=0"
+            )
         return cls(keys[counts > 1], base)
 
     def matrix(self, sequences: Sequences) -> sparse.csr_array:

@@ -79,6 +79,20 @@ def test_two_processes_learn_as_one(few_reviews: list[Review], alone: Path, tmp_
     assert result.stdout.count("epoch=1;") == 1
 
 
+def test_two_processes_begin_with_the_same_evidence(few_reviews: list[Review], tmp_path: Path) -> None:
+    values = SMALL | {"phrases": "100", "evidence": "regression", "pooling": "mean"}
+    bases = []
+    for count in "12":
+        hyperparameters = values | {"processes_per_host": count}
+        bases.append(
+            make_base(tmp_path / count, hyperparameters, training=few_reviews, test=few_reviews[:33])
+        )
+        result = run_train(bases[-1])
+        assert result.returncode == 0, result.stderr
+    assert_same_but_for_rounding(bases[1], bases[0])
+    assert json.loads((bases[0] / "model" / "vocabulary.json").read_text())["phrases"]
+
+
 def test_two_processes_stopped_while_they_read_leave_nothing(
     few_reviews: list[Review], tmp_path: Path
 ) -> None:
