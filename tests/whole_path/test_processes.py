@@ -80,7 +80,9 @@ def test_two_processes_learn_as_one(few_reviews: list[Review], alone: Path, tmp_
 
 
 def test_two_processes_begin_with_the_same_evidence(few_reviews: list[Review], tmp_path: Path) -> None:
-    values = SMALL | {"phrases": "100", "evidence": "regression", "pooling": "mean"}
+    # Evidence makes logits steep: at a higher rate rounding grows beyond what the comparison allows.
+    evidence = {"phrases": "100", "evidence": "regression", "pooling": "mean", "learning_rate": "0.001"}
+    values = SMALL | evidence
     bases = []
     for count in "12":
         hyperparameters = values | {"processes_per_host": count}
