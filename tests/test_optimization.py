@@ -11,7 +11,7 @@ from sentiment.errors import TrainingError
 from sentiment.feed import Feed, Prepared
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model import SentimentLSTM
-from sentiment.optimization import Optimization, learning_rate_share
+from sentiment.optimization import PART_WORDS, Optimization, learning_rate_share, parted
 from sentiment.precision import Hardware
 from sentiment.settings import NetworkSettings
 from sentiment.targets import Targets
@@ -44,6 +44,22 @@ def test_learning_rate_rises_and_falls() -> None:
 
 def test_constant_learning_rate_is_constant() -> None:
     assert {learning_rate_share(step, 100, "constant") for step in range(100)} == {1.0}
+
+
+@pytest.mark.parametrize(("most", "rows"), [(12, [4]), (11, [3, 1]), (6, [2, 2]), (1, [1, 1, 1, 1])])
+def test_long_batch_has_parts_of_so_many_words(most: int, rows: list[int]) -> None:
+    parts = parted(batch(), most)
+    assert [len(part.targets) for part in parts] == rows
+    assert torch.equal(torch.cat([part.ids for part in parts]), batch().ids)
+
+
+def test_step_in_parts_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, in_parts = new(), new()
+    expected = losses(at_once, 0, 3)
+    monkeypatch.setitem(PART_WORDS, "cpu", 9)
+    assert losses(in_parts, 0, 3) == pytest.approx(expected, rel=1e-6)
+    for name, weight in at_once.network.state_dict().items():
+        torch.testing.assert_close(in_parts.network.state_dict()[name], weight)
 
 
 def vectors_moved(embedding_rate: float) -> float:

@@ -1,11 +1,13 @@
 """One optimizer step after the other: AdamW, its schedule, and the precision of the arithmetic."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 from sentiment.feed import Prepared
 from sentiment.hyperparameters import Hyperparameters
@@ -13,6 +15,9 @@ from sentiment.precision import DTYPES
 
 # Share of all steps in which the learning rate rises, before it falls to zero.
 _WARM_UP = 0.03
+# Words, padding included, that gradients are computed of at a time. Longer batches are taken in parts, or the
+# longest of all would decide what memory a job needs.
+PART_WORDS = {"cpu": 24_000, "cuda": 500_000}
 
 
 def learning_rate_share(step: int, steps: int, schedule: str) -> float:
@@ -28,6 +33,13 @@ def learning_rate_share(step: int, steps: int, schedule: str) -> float:
         return 1.0
     rise = max(1, int(steps * _WARM_UP))
     return min(1.0, (step + 1) / rise) * max(0.0, 1 - step / steps)
+
+
+def parted(batch: Prepared, most: int) -> list[Prepared]:
+    """A batch, or parts of it with at most so many words each, padding included, if a review has not more."""
+    rows = max(1, most // batch.ids.shape[1])
+    starts = range(0, len(batch.ids), rows)
+    return [Prepared(*(tensor[start : start + rows] for tensor in batch)) for start in starts]
 
 
 class Optimization:
@@ -78,11 +90,12 @@ class Optimization:
         Returns:
             [] the batch's mean loss before the step, in nats, times the weight. On a GPU it is not there yet.
         """
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            logits = self.network(batch.ids, batch.lengths, batch.evidence)
-        loss = functional.binary_cross_entropy_with_logits(logits.float(), batch.targets) * weight
         self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        parts = parted(batch, PART_WORDS[self.device.type])
+        loss = torch.zeros((), device=self.device)
+        for part in parts:
+            with self._gathering(is_last=part is parts[-1]):
+                loss += self._add_gradients(part, weight * len(part.targets) / len(batch.targets))
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.hyperparameters.gradient_clip)
         share = learning_rate_share(number, self.steps, self.hyperparameters.schedule)
@@ -90,6 +103,23 @@ class Optimization:
             group["lr"] = self.hyperparameters.learning_rate * share * group["share"]
         self.scaler.step(self.optimizer)  # not where a gradient overflowed
         self.scaler.update()
+        return loss
+
+    def _gathering(self, *, is_last: bool) -> AbstractContextManager[None]:
+        """Where a part's gradients come from: those of all processes come together with the last part's.
+
+        So it is once a step, however many parts each process has.
+        """
+        if is_last or not isinstance(self.network, DistributedDataParallel):
+            return nullcontext()
+        return self.network.no_sync()
+
+    def _add_gradients(self, part: Prepared, weight: float) -> Tensor:
+        """[] the mean loss of a part, times the weight, whose gradients are added to what there is."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            logits = self.network(part.ids, part.lengths, part.evidence)
+        loss = functional.binary_cross_entropy_with_logits(logits.float(), part.targets) * weight
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def tensors(self) -> dict[str, Tensor]:
