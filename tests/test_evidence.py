@@ -81,3 +81,20 @@ def test_mean_of_a_review_without_words_is_zero() -> None:
     weights = np.arange(12, dtype=np.float32).reshape(2, 6)
     means = mean_weights(Sequences.of([[2, 4], []]), weights, np.array([1, 0]))
     assert means.tolist() == [9.0, 0.0]
+
+
+def test_damped_mean_counts_more_words_than_there_are() -> None:
+    weights = np.arange(6, dtype=np.float32).reshape(1, 6)
+    means = mean_weights(Sequences.of([[2, 4], [3]]), weights, np.array([0, 0]), damping=10)
+    assert means.tolist() == [0.5, 3 / 11]
+
+
+def test_line_is_that_of_the_damped_mean() -> None:
+    # Some labels are wrong, or the slope would have no end.
+    training = telling(LABELS)._replace(
+        labels=np.where(np.arange(400) % 7, LABELS, 1 - LABELS).astype(np.int8)
+    )
+    teachers, may = Teachers.of(training, MOVIES), np.ones((PARTS + 1, 30), np.bool_)
+    mean, damped = (gathered(teachers, training.sequences, may, damping) for damping in (0, 9))
+    # Every review has three words, so that a damped mean is a quarter of the mean.
+    assert damped.line == pytest.approx([mean.line[0] * 4, mean.line[1]], rel=1e-3)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sentiment.batches import NO_WORD, Sequences, pad
 from sentiment.evaluation import sigmoid
 from sentiment.model import SentimentLSTM, evaluate, to_tensors
-from sentiment.settings import POOLING, NetworkSettings
+from sentiment.settings import DAMPING, POOLING, NetworkSettings
 from sentiment.targets import Evidence
 from sentiment.vocabulary import INFREQUENT_WORD
 
@@ -51,7 +51,12 @@ def test_probability_does_not_depend_on_extra_padding(network: SentimentLSTM) ->
 def test_pooling_is_what_it_says(network: SentimentLSTM) -> None:
     outputs, lengths = torch.randn(5, 1, 32), torch.tensor([3])
     real = outputs[:3, 0]
-    expected = {"last": real[-1], "mean": real.mean(0), "max": real.amax(0)}[network.pooling]
+    expected = {
+        "last": real[-1],
+        "mean": real.mean(0),
+        "damped-mean": real.sum(0) / (3 + DAMPING["damped-mean"]),
+        "max": real.amax(0),
+    }[network.pooling]
     torch.testing.assert_close(network._pool(outputs, lengths)[0], expected)
 
 
@@ -189,10 +194,10 @@ EVIDENCE = Evidence(
 )
 
 
-@pytest.fixture
-def with_evidence() -> SentimentLSTM:
+@pytest.fixture(params=DAMPING)
+def with_evidence(request: pytest.FixtureRequest) -> SentimentLSTM:
     """A network that begins with ``EVIDENCE``, without dropout."""
-    network = SentimentLSTM(NetworkSettings(50, 16, 32, "mean"))
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, request.param))
     network.begin_with(None, EVIDENCE)
     return network
 
@@ -201,18 +206,21 @@ IDS = torch.tensor([[2, 5, 9, 30], [49, 48, 0, 0]])
 LENGTHS = torch.tensor([4, 2])
 
 
-def line(weights: NDArray[np.float32]) -> list[float]:
+def line(weights: NDArray[np.float32], damping: int = 0) -> list[float]:
     """The logits of ``IDS`` by slope, intercept and the mean weight of the words."""
-    return [2.5 * float(weights[ids[:n]].mean()) - 0.5 for ids, n in zip(IDS, LENGTHS, strict=True)]
+    sums = [float(weights[ids[:n]].sum()) for ids, n in zip(IDS, LENGTHS, strict=True)]
+    return [2.5 * total / (n + damping) - 0.5 for total, n in zip(sums, LENGTHS.tolist(), strict=True)]
 
 
 def test_network_says_at_first_what_the_evidence_says(with_evidence: SentimentLSTM) -> None:
-    assert with_evidence(IDS, LENGTHS).tolist() == pytest.approx(line(WEIGHTS), rel=0.05)
+    expected = line(WEIGHTS, DAMPING[with_evidence.pooling])
+    assert with_evidence(IDS, LENGTHS).tolist() == pytest.approx(expected, rel=0.05)
 
 
 def test_evidence_that_is_given_takes_the_place_of_the_words_own(with_evidence: SentimentLSTM) -> None:
     evidence = torch.from_numpy(WEIGHTS[::-1].copy())[IDS]
-    assert with_evidence(IDS, LENGTHS, evidence).tolist() == pytest.approx(line(WEIGHTS[::-1]), rel=0.05)
+    expected = line(WEIGHTS[::-1], DAMPING[with_evidence.pooling])
+    assert with_evidence(IDS, LENGTHS, evidence).tolist() == pytest.approx(expected, rel=0.05)
     own = torch.from_numpy(WEIGHTS)[IDS]
     assert torch.equal(with_evidence(IDS, LENGTHS, own), with_evidence(IDS, LENGTHS))
 

@@ -19,13 +19,16 @@ from sentiment.teachers import PARTS, Teacher, Teachers
 _LEAST = 1e-6
 
 
-def gathered(teachers: Teachers, sequences: Sequences, allowed: NDArray[np.bool_]) -> Evidence:
+def gathered(
+    teachers: Teachers, sequences: Sequences, allowed: NDArray[np.bool_], damping: int = 0
+) -> Evidence:
     """The evidence of labelled reviews.
 
     Args:
         teachers: of these reviews.
         sequences: the reviews, phrases included.
         allowed: [PARTS + 1, vocab_size], which ids each of the regressions may use.
+        damping: of the mean that the network pools by, see ``DAMPING``.
     """
     matrix = id_matrix(sequences, allowed.shape[1])
     labels, part = teachers.labels, teachers.part
@@ -33,7 +36,7 @@ def gathered(teachers: Teachers, sequences: Sequences, allowed: NDArray[np.bool_
     for number, may in enumerate(allowed):
         rows = part != number
         weights[number, may] = Teacher.of(sparse.csr_array(matrix[rows][:, may]), labels[rows]).coefficients
-    means = mean_weights(sequences, weights, part)
+    means = mean_weights(sequences, weights, part, damping)
     scale = np.float32(np.sqrt(np.square(weights[PARTS][sequences.ids]).mean()))
     if scale < _LEAST:
         scale = np.float32(1)
@@ -53,9 +56,9 @@ def id_matrix(sequences: Sequences, vocab_size: int) -> sparse.csr_array:
 
 
 def mean_weights(
-    sequences: Sequences, weights: NDArray[np.float32], part: NDArray[np.int64]
+    sequences: Sequences, weights: NDArray[np.float32], part: NDArray[np.int64], damping: int = 0
 ) -> NDArray[np.float64]:
-    """[reviews] the mean weight of each one's words; 0 of one without."""
+    """[reviews] the mean weight of each one's words, damped; 0 of one without."""
     rows = np.repeat(np.arange(len(sequences)), sequences.lengths)
     sums = np.bincount(rows, weights[part[rows], sequences.ids], len(sequences))
-    return sums / np.maximum(1, sequences.lengths)
+    return sums / np.maximum(1, sequences.lengths + damping)

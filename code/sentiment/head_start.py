@@ -13,6 +13,7 @@ from sentiment.batches import Sequences
 from sentiment.datasets import Datasets
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ranks import Ranks
+from sentiment.settings import DAMPING
 from sentiment.stop import Stop
 from sentiment.targets import Evidence
 from sentiment.teachers import Teachers
@@ -123,5 +124,6 @@ def _taught(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
     allowed = np.ones((len(choices), len(data.vocabulary) + len(phrases)), np.bool_)
     allowed[:, len(data.vocabulary) :] = [np.isin(phrases, choice) for choice in choices]
     data = data.with_phrases(texts)
-    found = evidence.gathered(teachers, data.training.sequences, allowed)
+    damping = DAMPING.get(hyperparameters.pooling, 0)
+    found = evidence.gathered(teachers, data.training.sequences, allowed, damping)
     return HeadStart(texts, probabilities, evidence=found)

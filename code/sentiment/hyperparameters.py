@@ -45,7 +45,7 @@ class Hyperparameters:
     max_length: int = _number(500, 1, 20_000, "words of a review that count")
     truncate: str = _choice("tail", TRUNCATE, "which words of a longer review count")
     stop_words: str = _choice("none", STOP_WORDS, "which stop words are left out")
-    pooling: str = _choice("mean", POOLING, "which LSTM outputs decide")
+    pooling: str = _choice("damped-mean", POOLING, "which LSTM outputs decide")
     word_vectors: str = _choice("word2vec", WORD_VECTORS, "what word vectors begin as")
     word2vec_epochs: int = _number(5, 1, 1_000, "passes of word2vec over the reviews")
     phrases: int = _number(

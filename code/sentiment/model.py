@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sentiment.batches import NO_WORD, Batch, Sequences, evaluation_batches
-from sentiment.settings import NetworkSettings
+from sentiment.settings import DAMPING, NetworkSettings
 from sentiment.targets import Evidence
 from sentiment.vocabulary import INFREQUENT_WORD
 
@@ -55,6 +55,7 @@ class SentimentLSTM(nn.Module):
     ) -> None:
         super().__init__()
         self.pooling = settings.pooling
+        self.damping = DAMPING.get(settings.pooling)
         self.word_dropout = word_dropout
         self.embedding = nn.Embedding(settings.vocab_size, settings.embedding_dim, padding_idx=NO_WORD)
         self.embedding_dropout = nn.Dropout(embedding_dropout)
@@ -77,20 +78,20 @@ class SentimentLSTM(nn.Module):
     def begin_with(self, vectors: NDArray[np.float32] | None, evidence: Evidence | None) -> None:
         """Begin with word vectors, [vocab_size, embedding_dim], and with evidence, instead of random weights.
 
-        The evidence is the last element of each vector. With mean pooling the first cell of the LSTM hands it
-        on as it is, and all that the linear layer listens to is that cell: the logits are those of the
-        evidence's line. Other poolings have to find out what it is good for.
+        The evidence is the last element of each vector. Where the pooling is a mean, damped or not, the first
+        cell of the LSTM hands it on as it is, and all that the linear layer listens to is that cell: the
+        logits are those of the evidence's line. Other poolings have to find out what it is good for.
         """
         if vectors is not None:
             self.embedding.weight.copy_(torch.from_numpy(vectors))
         if evidence is None:
             return
         self.embedding.weight[:, -1] = torch.from_numpy(evidence.weights[-1])
-        if self.pooling == "mean":
+        if self.damping is not None:
             self._hand_on(evidence.line)
 
     def _hand_on(self, line: NDArray[np.float32]) -> None:
-        """Make the mean of the vectors' last elements, by slope and intercept, what the logits are."""
+        """Make the pooled mean of the vectors' last elements, by slope and intercept, what the logits are."""
         gates = range(0, 4 * self.lstm.hidden_size, self.lstm.hidden_size)  # input, forget, cell, output
         for name, weights in self.lstm.named_parameters():
             weights[gates] = 0.0
@@ -153,8 +154,8 @@ class SentimentLSTM(nn.Module):
             vectors = self.embedding(ids[begin : begin + CHUNK, :rows].contiguous())
             outputs, state = self.lstm(vectors, tuple(part[:, :rows].contiguous() for part in state))
             self._pool_chunk(pooled[:rows], outputs.float(), lengths[:rows] - begin)
-        if self.pooling == "mean":
-            pooled /= lengths[:, None]
+        if self.damping is not None:
+            pooled /= lengths[:, None] + self.damping
         logits: Tensor = self.linear(pooled).squeeze(1)
         return logits
 
@@ -187,7 +188,7 @@ class SentimentLSTM(nn.Module):
         padding = (steps[:, None] >= lengths).unsqueeze(2)
         if self.pooling == "max":
             return outputs.masked_fill(padding, -torch.inf).amax(0)
-        return outputs.masked_fill(padding, 0).sum(0) / lengths[:, None]
+        return outputs.masked_fill(padding, 0).sum(0) / (lengths[:, None] + (self.damping or 0))
 
 
 def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
