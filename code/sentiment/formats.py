@@ -4,7 +4,8 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ def decode(content: bytes, path: Path | str, offset: int = 0) -> str:
         ) from error
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path) -> Generator[str, None, None]:
     """The lines of a file, line ends kept, a byte order mark dropped.
 
     Raises:
@@ -116,7 +117,13 @@ def read_table(path: Path, delimiter: str, labelled: bool = True) -> Iterator[Re
     Raises:
         DataError: naming file and line.
     """
-    rows = csv.reader(_lines(path), delimiter=delimiter, strict=True)
+    # Closed here, for an error's traceback would keep the file open.
+    with closing(_lines(path)) as lines:
+        yield from _rows(path, lines, delimiter, labelled)
+
+
+def _rows(path: Path, lines: Iterator[str], delimiter: str, labelled: bool) -> Iterator[Record]:
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         first = next(rows, None)
         if first is None:
@@ -145,18 +152,22 @@ def read_json_lines(path: Path, labelled: bool = True) -> Iterator[Record]:
     Raises:
         DataError: naming file and line.
     """
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            record: Any = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}, line {number}: not JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise DataError(f"{path}, line {number}: expected a JSON object")
-        text = next((record[name] for name in TEXT_NAMES if name in record), None)
-        label = next((record[name] for name in LABEL_NAMES if name in record), None)
-        yield _checked(path, number, text, label, labelled)
+    with closing(_lines(path)) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _json_record(path, number, line, labelled)
+
+
+def _json_record(path: Path, number: int, line: str, labelled: bool) -> Record:
+    try:
+        record: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}, line {number}: not JSON ({error})") from error
+    if not isinstance(record, dict):
+        raise DataError(f"{path}, line {number}: expected a JSON object")
+    text = next((record[name] for name in TEXT_NAMES if name in record), None)
+    label = next((record[name] for name in LABEL_NAMES if name in record), None)
+    return _checked(path, number, text, label, labelled)
 
 
 def read_text(path: Path) -> Iterator[Record]:
