@@ -4,23 +4,23 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentiment import corpus
 from sentiment.batches import Examples, Sequences
-from sentiment.corpus import Corpus, Share, Tokenizer, WordTable
+from sentiment.channels import Reader, training_channel
+from sentiment.corpus import Corpus, WordTable
 from sentiment.errors import DataError
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.phrases import Phrases
 from sentiment.ranks import ALONE, Ranks
-from sentiment.reviews import UNLABELED, Review, read_channel
+from sentiment.reviews import UNLABELED
 from sentiment.settings import TextSettings
 from sentiment.sources import Source, Sources
 from sentiment.stop import Stop
@@ -28,9 +28,6 @@ from sentiment.text import stop_words, words
 from sentiment.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
-
-# The first name is SageMaker's usual one in its own-container examples, the second its SDK's.
-TRAINING_CHANNELS = ("training", "train")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +108,12 @@ def load(
             lines cannot be used.
         Stopped: any of the processes was told to stop.
     """
-    training_channel = _training_channel(channels)
+    channel = training_channel(channels)
     leave_out = stop_words(hyperparameters.stop_words)
     table = WordTable()
-    reader = _Reader(channels, partial(words, leave_out=leave_out), table, sharded, ranks)
+    reader = Reader(channels, partial(words, leave_out=leave_out), table, sharded, ranks)
     training, unlabeled, held_out = ranks.unless_stopped(
-        stop or Stop(), lambda: _read(reader, training_channel, hyperparameters)
+        stop or Stop(), lambda: reader.read_all(channel, hyperparameters)
     )
     if "validation" not in channels:
         held_out["validation"] = held_out["validation"].without(ranks.concatenate(training.digests))
@@ -138,55 +135,8 @@ def load(
         {name: part.sequences.lengths for name, part in examples.items()},
         {name: _all_sources(part, ranks) for name, part in held_out.items()},
     )
-    _check(training_channel, data, hyperparameters)
+    _check(channel, data, hyperparameters)
     return data
-
-
-class _Reader(NamedTuple):
-    """How a channel is read."""
-
-    channels: Mapping[str, Path]
-    tokenize: Tokenizer
-    table: WordTable
-    sharded: Set[str]
-    ranks: Ranks
-
-    def reviews(self, channel: str) -> Iterator[Review]:
-        return read_channel(channel, self.channels[channel], channel in self.sharded)
-
-    def share(self, channel: str) -> Share:
-        """What of a channel this process reads, and where that is among what all read."""
-        if channel not in self.sharded:
-            return Share(self.ranks.rank, self.ranks.size)
-        # No host has so many reviews that its positions would reach the next one's.
-        return Share(self.ranks.local_rank, self.ranks.local_size, self.ranks.host << 40)
-
-    def read(self, channel: str) -> Corpus:
-        return corpus.read(self.reviews(channel), self.tokenize, self.table, self.share(channel))
-
-
-def _read(
-    reader: _Reader, training_channel: str, hyperparameters: Hyperparameters
-) -> tuple[Corpus, Corpus, dict[str, Corpus]]:
-    """One process's share of the training part, of what has no labels, and of each part that is held out."""
-    if "validation" in reader.channels:
-        training, validation = reader.read(training_channel), reader.read("validation")
-    else:
-        training, validation = corpus.read_and_split(
-            reader.reviews(training_channel),
-            reader.tokenize,
-            reader.table,
-            hyperparameters.validation_fraction,
-            hyperparameters.seed,
-            reader.share(training_channel),
-        )
-    held_out = {"validation": validation}
-    if "test" in reader.channels:
-        held_out["test"] = reader.read("test")
-    unlabeled = (
-        reader.read(UNLABELED) if UNLABELED in reader.channels else corpus.read((), list, reader.table)
-    )
-    return training, unlabeled, held_out
 
 
 def _vocabulary(table: WordTable, parts: Sequence[Corpus], vocab_size: int, ranks: Ranks) -> Vocabulary:
@@ -204,16 +154,6 @@ def _vocabulary(table: WordTable, parts: Sequence[Corpus], vocab_size: int, rank
         vocabulary = Vocabulary(json.loads(content or b"[]"))
     logger.info("vocabulary: %d ids, for %d distinct words in all", len(vocabulary), len(distinct))
     return vocabulary
-
-
-def _training_channel(channels: Mapping[str, Path]) -> str:
-    found = [name for name in TRAINING_CHANNELS if name in channels]
-    if len(found) != 1:
-        given = ", ".join(channels) or "none"
-        raise DataError(f"expected one channel called training (or train); the channels are: {given}")
-    for name in channels.keys() - {*found, "validation", "test", UNLABELED}:
-        logger.warning("channel %s is not used; known are training, validation, test and unlabeled", name)
-    return found[0]
 
 
 def _check(channel: str, data: Datasets, hyperparameters: Hyperparameters) -> None:
