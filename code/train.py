@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sagemaker_training.errors import ClientError
 
-from sentiment import datasets, head_start, launch, report, results
+from sentiment import datasets, head_start, launch, pretraining, report, results
 from sentiment.artifact import Artifact, save
 from sentiment.calibration import calibrated, temperature
+from sentiment.channels import are_to_pretrain
 from sentiment.checkpoints import Checkpoint, Checkpoints
 from sentiment.datasets import Datasets
 from sentiment.evaluation import Metrics, evaluate_logits
@@ -86,6 +87,9 @@ def run(opt_ml: OptMl, arguments: Sequence[str], stop: Stop) -> None:
 def train(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> None:
     """One process's part of a job, from channels to artifact and metrics."""
     start = time.perf_counter()
+    if are_to_pretrain(opt_ml.channels()):
+        pretraining.run(opt_ml, hyperparameters, ranks, stop)
+        return
     checkpoints = Checkpoints(opt_ml.checkpoints, hyperparameters.checkpoint_minutes)
     found = ranks.broadcast(checkpoints.newest() if ranks.rank == 0 else None)
     job = prepare(opt_ml, hyperparameters, ranks, stop, Checkpoint.from_bytes(found) if found else None)

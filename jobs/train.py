@@ -115,7 +115,7 @@ def find_job(account: Account, options_given: dict[str, Any]) -> Job:
     """
     given = dict(options_given)
     training = given.pop("training") or account.uri("training")
-    others = {name: given.pop(name) for name in ("validation", "test", "unlabeled")}
+    others = {name: given.pop(name) for name in ("validation", "test", "unlabeled", "pretrained")}
     channels = {"training": training} | {name: uri for name, uri in others.items() if uri}
     for uri in channels.values():
         storage.check_not_empty(account, uri)
@@ -137,6 +137,7 @@ job_options = options.several(
     options.s3_uri("--validation", "Reviews to choose the best epoch by. Default: a tenth is held out."),
     options.s3_uri("--test", "Reviews to measure the model on."),
     options.s3_uri("--unlabeled", "Reviews without labels, for recipes that learn from them."),
+    options.s3_uri("--pretrained", "Word vectors to begin with: where a job has left its model.tar.gz."),
     click.option(
         "--input-mode",
         type=click.Choice(["File", "FastFile"]),

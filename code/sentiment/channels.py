@@ -9,6 +9,7 @@ from sentiment import corpus
 from sentiment.corpus import Corpus, Share, Tokenizer, WordTable
 from sentiment.errors import DataError
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.pretrained import PRETRAINED
 from sentiment.ranks import Ranks
 from sentiment.reviews import UNLABELED, Review, read_channel
 
@@ -16,6 +17,12 @@ logger = logging.getLogger(__name__)
 
 # The first name is SageMaker's usual one in its own-container examples, the second its SDK's.
 TRAINING_CHANNELS = ("training", "train")
+OTHER_CHANNELS = ("validation", "test", UNLABELED, PRETRAINED)
+
+
+def are_to_pretrain(channels: Mapping[str, Path]) -> bool:
+    """Whether there is nothing to train on, but something to make word vectors of."""
+    return UNLABELED in channels and not any(name in channels for name in TRAINING_CHANNELS)
 
 
 def training_channel(channels: Mapping[str, Path]) -> str:
@@ -28,8 +35,9 @@ def training_channel(channels: Mapping[str, Path]) -> str:
     if len(found) != 1:
         given = ", ".join(channels) or "none"
         raise DataError(f"expected one channel called training (or train); the channels are: {given}")
-    for name in channels.keys() - {*found, "validation", "test", UNLABELED}:
-        logger.warning("channel %s is not used; known are training, validation, test and unlabeled", name)
+    for name in channels.keys() - {*found, *OTHER_CHANNELS}:
+        known = ", ".join(("training", *OTHER_CHANNELS))
+        logger.warning("channel %s is not used; known are: %s", name, known)
     return found[0]
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment import corpus
+from sentiment import corpus, pretrained
 from sentiment.batches import Examples, Sequences
 from sentiment.channels import Reader, training_channel
 from sentiment.corpus import Corpus, WordTable
 from sentiment.errors import DataError
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.phrases import Phrases
+from sentiment.pretrained import PRETRAINED, WordVectors
 from sentiment.ranks import ALONE, Ranks
 from sentiment.reviews import UNLABELED
 from sentiment.settings import TextSettings
@@ -43,6 +44,7 @@ class Datasets:
         held_out: what it is measured on, ``validation`` always and ``test`` if there is such a channel.
         word_counts: how many words of each held-out review count.
         sources: where each held-out review comes from.
+        pretrained: word vectors to begin with, if the job was given any.
     """
 
     text: TextSettings
@@ -53,6 +55,7 @@ class Datasets:
     held_out: dict[str, Examples]
     word_counts: dict[str, NDArray[np.int64]]
     sources: dict[str, Sources]
+    pretrained: WordVectors | None = None
 
     def with_phrases(self, phrases: Sequence[str]) -> "Datasets":
         """The same, with these phrases among the words; there may be none yet."""
@@ -72,12 +75,15 @@ class Datasets:
     def fingerprint(self) -> dict[str, str]:
         """What of the data decides which weights come out, by name: a count, and a hash of the content."""
         words = hashlib.sha256("\n".join(self.vocabulary.words).encode())
-        return {
+        found = {
             "training data": _fingerprint(*self.training),
             "unlabeled data": _fingerprint(self.unlabeled),
             "validation data": _fingerprint(*self.held_out["validation"]),
             "vocabulary": f"of {len(self.vocabulary)} ids, SHA-256 {words.hexdigest()[:16]}",
         }
+        if self.pretrained is not None:
+            found["pretrained vectors"] = self.pretrained.fingerprint()
+        return found
 
 
 def _fingerprint(sequences: Sequences, *others: NDArray[np.int8]) -> str:
@@ -109,6 +115,9 @@ def load(
         Stopped: any of the processes was told to stop.
     """
     channel = training_channel(channels)
+    vectors = None
+    if PRETRAINED in channels:
+        vectors = pretrained.load(channels[PRETRAINED], hyperparameters.embedding_dim)
     leave_out = stop_words(hyperparameters.stop_words)
     table = WordTable()
     reader = Reader(channels, partial(words, leave_out=leave_out), table, sharded, ranks)
@@ -134,9 +143,27 @@ def load(
         examples,
         {name: part.sequences.lengths for name, part in examples.items()},
         {name: _all_sources(part, ranks) for name, part in held_out.items()},
+        vectors,
     )
     _check(channel, data, hyperparameters)
     return data
+
+
+def load_unlabeled(
+    channels: Mapping[str, Path],
+    hyperparameters: Hyperparameters,
+    sharded: Set[str] = frozenset(),
+    ranks: Ranks = ALONE,
+    stop: Stop | None = None,
+) -> tuple[Vocabulary, Sequences]:
+    """The reviews without labels alone, and a lookup table of their words; see ``load``."""
+    leave_out = stop_words(hyperparameters.stop_words)
+    table = WordTable()
+    reader = Reader(channels, partial(words, leave_out=leave_out), table, sharded, ranks)
+    unlabeled = ranks.unless_stopped(stop or Stop(), lambda: reader.read(UNLABELED))
+    vocabulary = _vocabulary(table, [unlabeled], hyperparameters.vocab_size, ranks)
+    text = TextSettings(sorted(leave_out), hyperparameters.max_length, hyperparameters.truncate)
+    return vocabulary, _examples(UNLABELED, unlabeled, table, vocabulary, text, ranks).sequences
 
 
 def _vocabulary(table: WordTable, parts: Sequence[Corpus], vocab_size: int, ranks: Ranks) -> Vocabulary:

@@ -102,7 +102,9 @@ def _make(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
     begin = HeadStart([], data.training.labels.astype(np.float32))
     if hyperparameters.has_teachers:
         begin = _taught(data, hyperparameters)
-    if hyperparameters.word_vectors == "word2vec":
+    if data.pretrained is not None:
+        begin = begin._replace(vectors=data.pretrained.of(data.with_phrases(begin.phrases).vocabulary))
+    elif hyperparameters.word_vectors == "word2vec":
         data = data.with_phrases(begin.phrases)
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
         parts = [data.training.sequences, data.unlabeled]

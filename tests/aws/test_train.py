@@ -75,14 +75,15 @@ def test_several_instances_each_with_its_share(run: Run) -> None:
 
 def test_more_channels(run: Run) -> None:
     uri = f"s3://{BUCKET}/sentiment/training"
-    request = dry_run(run, "--validation", uri, "--test", uri, "--unlabeled", uri, "--sharded")
+    others = ("validation", "test", "unlabeled", "pretrained")
+    request = dry_run(run, *(part for name in others for part in (f"--{name}", uri)), "--sharded")
     kinds = {
         channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3DataDistributionType"]
         for channel in request["InputDataConfig"]
     }
     assert kinds == {
         "training": "ShardedByS3Key", "validation": "FullyReplicated", "test": "FullyReplicated",
-        "unlabeled": "FullyReplicated",
+        "unlabeled": "FullyReplicated", "pretrained": "FullyReplicated",
     }  # fmt: skip
 
 

@@ -1,0 +1,85 @@
+"""A job that makes word vectors, and one that begins with them."""
+
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sagemaker_training.errors import ClientError
+
+import train
+from conftest import PLAIN, make_base
+from sentiment import pretrained, pretraining
+from sentiment.artifact import load_artifact
+from sentiment.errors import ArtifactError
+from sentiment.stop import Stopped
+
+REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(64)]
+UNLABELED = [(f"another film{i} so good", "") for i in range(30)]
+# The vectors stay as they begin.
+FIXED = {"embedding_rate": "0", "embedding_dim": "8", "hidden_dim": "8", "batch_size": "8", "epochs": "1"}
+
+Job = Callable[..., Path]
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Job]:
+    """Runs a job, by its name and with channels of reviews or of files, and returns its folder."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def start(name: str, pretrained: Path | None = None, **channels: Any) -> Path:
+        folder = make_base(tmp_path / name, PLAIN | FIXED, **channels)
+        if pretrained is not None:
+            shutil.copytree(pretrained, folder / "input" / "data" / "pretrained")
+        monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(folder))
+        monkeypatch.setattr(sys, "argv", ["train"])
+        train.main()
+        return folder
+
+    yield start
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_next_job_begins_with_what_this_one_made(job: Job) -> None:
+    made = job("first", unlabeled=UNLABELED) / "model"
+    vectors = pretrained.load(made, 8)
+    assert "another" in vectors.vocabulary.words
+    artifact = load_artifact(job("second", pretrained=made, training=REVIEWS) / "model")
+    assert np.array_equal(artifact.weights["embedding.weight"], vectors.of(artifact.vocabulary))
+    assert artifact.weights["embedding.weight"][artifact.vocabulary.ids(["good"])[0]].any()
+
+
+def test_what_it_leaves_is_no_model(job: Job) -> None:
+    folder = job("first", unlabeled=UNLABELED)
+    with pytest.raises(ArtifactError, match="there is no trained model"):
+        load_artifact(folder / "model")
+
+
+def test_trained_model_can_be_begun_with(job: Job) -> None:
+    first = job("first", training=REVIEWS) / "model"
+    second = job("second", pretrained=first, training=REVIEWS) / "model"
+    before, after = (load_artifact(folder).weights["embedding.weight"] for folder in (first, second))
+    assert np.array_equal(before, after)
+
+
+def test_faulty_vectors_are_named(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ClientError, match=r"channel pretrained: .* has neither"):
+        job("second", pretrained=tmp_path / "nothing", training=REVIEWS)
+
+
+def test_job_that_is_stopped_leaves_nothing(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_arguments: object) -> None:
+        raise Stopped
+
+    monkeypatch.setattr(pretraining, "word2vec", stop)
+    folder = job("first", unlabeled=UNLABELED)
+    assert "there is nothing to save" in capsys.readouterr().out
+    assert not (folder / "model").exists()
+    assert not (tmp_path / "first" / "output" / "failure").exists()
