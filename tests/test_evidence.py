@@ -9,12 +9,14 @@ from sentiment.evidence import gathered, id_matrix, mean_weights
 from sentiment.targets import Evidence
 from sentiment.teachers import PARTS, Teachers
 
+NO_OTHERS = np.empty((PARTS + 1, 0), np.float32)
+
 
 def of(
     training: Examples, allowed: np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None = None
 ) -> Evidence:
     may = np.ones((PARTS + 1, 30), np.bool_) if allowed is None else allowed
-    return gathered(Teachers.of(training, MOVIES), training.sequences, may)
+    return gathered(Teachers.of(training, MOVIES), training.sequences, NO_OTHERS, may)
 
 
 def telling(labels: np.ndarray[tuple[int], np.dtype[np.int8]]) -> Examples:
@@ -72,6 +74,34 @@ def test_words_that_tell_nothing_weigh_nothing(text: list[int]) -> None:
     assert np.isfinite(found.line).all()
 
 
+def test_others_are_evidence_by_what_teachers_say_of_them() -> None:
+    training = telling(LABELS)
+    # The word 20 is in others only; each teacher has another opinion of it.
+    others = Sequences.of([[20, 5], [21, 5]] * 40)
+    told = np.full((PARTS + 1, 80), 0.5, np.float32)
+    told[0, ::2], told[1, ::2] = 0.95, 0.05
+    may = np.ones((PARTS + 1, 30), np.bool_)
+    found = gathered(Teachers.of(training, MOVIES), training.sequences.joined(others), told, may)
+    assert found.weights[0, 20] > 0.1
+    assert found.weights[1, 20] < -0.1
+    assert abs(found.weights[2, 20]) < 0.05
+    assert len(found.part) == len(LABELS) + 80
+    assert set(found.part[-80:]) == set(range(PARTS))
+
+
+def test_other_review_is_read_with_weights_that_do_not_know_what_is_said_of_it() -> None:
+    training = telling(LABELS)
+    teachers, may = Teachers.of(training, MOVIES), np.ones((PARTS + 1, 30), np.bool_)
+    sequences = training.sequences.joined(Sequences.of([[20, 5], [21, 5]]))
+    told = np.full((PARTS + 1, 2), 0.5, np.float32)
+    before = gathered(teachers, sequences, told, may)
+    told[:, 0] = 0.99
+    after = gathered(teachers, sequences, told, may)
+    part = before.part[-2]
+    assert after.weights[part, 20] == before.weights[part, 20] == 0
+    assert after.weights[(part + 1) % PARTS, 20] > 0
+
+
 def test_matrix_tells_which_ids_a_review_has() -> None:
     matrix = id_matrix(Sequences.of([[2, 2, 4], [], [3]]), 5)
     assert matrix.toarray().tolist() == [[0, 0, 1, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]]
@@ -95,6 +125,6 @@ def test_line_is_that_of_the_damped_mean() -> None:
         labels=np.where(np.arange(400) % 7, LABELS, 1 - LABELS).astype(np.int8)
     )
     teachers, may = Teachers.of(training, MOVIES), np.ones((PARTS + 1, 30), np.bool_)
-    mean, damped = (gathered(teachers, training.sequences, may, damping) for damping in (0, 9))
+    mean, damped = (gathered(teachers, training.sequences, NO_OTHERS, may, damping) for damping in (0, 9))
     # Every review has three words, so that a damped mean is a quarter of the mean.
     assert damped.line == pytest.approx([mean.line[0] * 4, mean.line[1]], rel=1e-3)

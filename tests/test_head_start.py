@@ -1,5 +1,6 @@
 """What a training has before its first step."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,16 +106,35 @@ def test_phrases_are_in_all_that_is_read(data: Datasets) -> None:
     assert more.word_counts["validation"].sum() == len(data.held_out["validation"].sequences.ids)
 
 
-def test_nothing_is_learned_from_unlabelled_reviews_beside_the_evidence(data: Datasets) -> None:
-    assert len(head_start.to_learn_from(data, WITH_ALL)) == len(data.training.labels)
-    assert len(make(data, WITH_ALL).probabilities) == len(data.training.labels)
+def test_unlabelled_reviews_are_learned_from_with_evidence(data: Datasets) -> None:
+    found = make(data, WITH_ALL)
+    count = len(data.training.labels) + len(data.unlabeled)
+    assert len(head_start.to_learn_from(data, WITH_ALL)) == len(found.probabilities) == count
+    assert found.evidence is not None
+    assert len(found.evidence.part) == count
+
+
+def test_without_a_teachers_word_evidence_is_of_the_labelled_reviews(data: Datasets) -> None:
+    found = make(data, replace(WITH_ALL, distillation=0))
+    assert found.probabilities.tolist() == data.training.labels.tolist()
+    assert found.evidence is not None
+    assert len(found.evidence.part) == len(data.training.labels)
+
+
+def test_teachers_have_document_vectors_if_they_are_asked_for(
+    data: Datasets, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="sentiment")
+    with_vectors = make(data, replace(WITH_ALL, document_vectors=4)).probabilities
+    assert "teachers with document vectors: accuracy" in caplog.text
+    assert not np.array_equal(with_vectors, make(data, WITH_ALL).probabilities)
 
 
 def test_evidence_of_a_review_is_not_of_its_own_label(data: Datasets) -> None:
     evidence = make(data, WITH_ALL).evidence
     assert evidence is not None
     by_movie: dict[int, set[int]] = {}
-    for movie, part in zip(data.movies.tolist(), evidence.part.tolist(), strict=True):
+    for movie, part in zip(data.movies.tolist(), evidence.part[: len(data.movies)].tolist(), strict=True):
         by_movie.setdefault(movie, set()).add(part)
     assert all(len(parts) == 1 for parts in by_movie.values())
 

@@ -61,6 +61,21 @@ def test_two_reviews_of_each_class_are_enough() -> None:
     assert len(Teachers.of(few, MOVIES[:4]).told()) == 4
 
 
+def test_each_teacher_judges_reviews_without_a_label() -> None:
+    others = examples(1_500)  # more than are judged at a time
+    told = Teachers.of(TRAINING, MOVIES).told_of(others.sequences)
+    assert told.shape == (PARTS + 1, 1_500)
+    assert (((told > 0.5) == (others.labels == 1)).mean(1) > 0.95).all()
+
+
+def test_ngrams_that_are_not_allowed_have_no_weight() -> None:
+    matrix = Teachers.of(TRAINING, MOVIES).matrix
+    allowed = np.arange(matrix.shape[1]) % 2 == 0
+    found = Teacher.of(matrix, TRAINING.labels.astype(np.float32), allowed=allowed)
+    assert (found.coefficients[~allowed] == 0).all()
+    assert (found.coefficients[allowed] != 0).any()
+
+
 def test_weights_are_those_of_the_paper() -> None:
     """Wang and Manning's formula, written out with scikit-learn's parts."""
     matrix = Teachers.of(TRAINING, MOVIES).matrix
@@ -68,5 +83,5 @@ def test_weights_are_those_of_the_paper() -> None:
     ratios = np.log((positive / positive.sum()) / (negative / negative.sum()))
     regression = LogisticRegression(max_iter=1_000, tol=1e-8).fit(matrix.multiply(ratios), TRAINING.labels)
     expected = regression.predict_proba(matrix.multiply(ratios))[:, 1]
-    actual = Teacher.of(matrix, TRAINING.labels).probabilities(matrix)
+    actual = Teacher.of(matrix, TRAINING.labels.astype(np.float32)).probabilities(matrix)
     np.testing.assert_allclose(actual, expected, atol=2e-3)

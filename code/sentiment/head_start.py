@@ -1,5 +1,6 @@
 """What a training has before its first step: phrases, word vectors, and what teachers say of the reviews."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
@@ -8,9 +9,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
-from sentiment import distillation, evidence, phrase_choice
+from sentiment import evidence, phrase_choice
 from sentiment.batches import Sequences
 from sentiment.datasets import Datasets
+from sentiment.distillation import Told
+from sentiment.document_vectors import document_vectors
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ranks import Ranks
 from sentiment.settings import DAMPING
@@ -18,6 +21,8 @@ from sentiment.stop import Stop
 from sentiment.targets import Evidence
 from sentiment.teachers import Teachers
 from sentiment.word_vectors import word2vec
+
+logger = logging.getLogger(__name__)
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -70,12 +75,7 @@ class HeadStart(NamedTuple):
 def to_learn_from(data: Datasets, hyperparameters: Hyperparameters) -> Sequences:
     """The labelled reviews, and behind them, if teachers say what those without a label are, the others."""
     labelled = data.training.sequences
-    return labelled.joined(data.unlabeled) if _learns_from_unlabeled(hyperparameters) else labelled
-
-
-def _learns_from_unlabeled(hyperparameters: Hyperparameters) -> bool:
-    # Beside the evidence a teacher's word of them would be nothing new.
-    return hyperparameters.distillation > 0 and hyperparameters.evidence == "none"
+    return labelled.joined(data.unlabeled) if hyperparameters.distillation > 0 else labelled
 
 
 def make(data: Datasets, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> HeadStart:
@@ -116,8 +116,8 @@ def _make(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
 def _taught(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
     """All but the word vectors."""
     teachers = Teachers.of(data.training, data.movies)
-    unlabeled = data.unlabeled if _learns_from_unlabeled(hyperparameters) else Sequences.of([])
-    probabilities = distillation.taught(teachers, unlabeled, hyperparameters.distillation)
+    told = _told(teachers, data, hyperparameters)
+    probabilities = told.targets(teachers.labels, hyperparameters.distillation)
     choices = phrase_choice.chosen(teachers, hyperparameters.phrases)
     phrases = np.unique(np.concatenate(choices))
     texts = phrase_choice.as_text(phrases, teachers, data.vocabulary)
@@ -125,7 +125,22 @@ def _taught(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
         return HeadStart(texts, probabilities)
     allowed = np.ones((len(choices), len(data.vocabulary) + len(phrases)), np.bool_)
     allowed[:, len(data.vocabulary) :] = [np.isin(phrases, choice) for choice in choices]
-    data = data.with_phrases(texts)
+    sequences = to_learn_from(data.with_phrases(texts), hyperparameters)
     damping = DAMPING.get(hyperparameters.pooling, 0)
-    found = evidence.gathered(teachers, data.training.sequences, allowed, damping)
+    found = evidence.gathered(teachers, sequences, told.others, allowed, damping)
     return HeadStart(texts, probabilities, evidence=found)
+
+
+def _told(teachers: Teachers, data: Datasets, hyperparameters: Hyperparameters) -> Told:
+    """What teachers say of the reviews to learn from."""
+    is_asked = hyperparameters.distillation > 0
+    told = Told.by(teachers, data.unlabeled if is_asked else Sequences.of([]))
+    if not (is_asked and hyperparameters.document_vectors):
+        return told
+    sequences = to_learn_from(data, hyperparameters)
+    epochs, seed = hyperparameters.document_epochs, hyperparameters.seed
+    vectors = document_vectors(sequences, hyperparameters.document_vectors, epochs, seed)
+    told = told.with_vectors(vectors, teachers)
+    right = ((told.labelled > 0.5) == (teachers.labels == 1)).mean()
+    logger.info("teachers with document vectors: accuracy %.4f on reviews not seen", right)
+    return told

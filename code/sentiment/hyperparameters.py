@@ -54,7 +54,13 @@ class Hyperparameters:
     evidence: str = _choice(
         "regression", EVIDENCE, "what the network begins with: a regression on words and phrases"
     )
-    distillation: float = _number(0.0, 0.0, 1.0, "share of the teachers' word in what is learned")
+    distillation: float = _number(
+        0.0, 0.0, 1.0, "share of teachers' word in what is learned; above 0, of reviews without labels, too"
+    )
+    document_vectors: int = _number(
+        0, 0, 4_096, "width of vectors of whole reviews, by which teachers judge, too; 0: they have none"
+    )
+    document_epochs: int = _number(10, 1, 1_000, "passes over the reviews to make those vectors")
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
     learning_rate: float = _number(1e-3, 1e-8, 10.0, "highest learning rate of the schedule")
     embedding_rate: float = _number(0.05, 0.0, 10.0, "learning rate of word vectors, as a share of it")

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
 
-from sentiment.batches import Examples
+from sentiment import regression
+from sentiment.batches import Examples, Sequences
 from sentiment.errors import DataError
 from sentiment.evaluation import sigmoid
 from sentiment.ngram_table import NGrams
@@ -21,8 +21,7 @@ from sentiment.ngram_table import NGrams
 logger = logging.getLogger(__name__)
 
 PARTS = 4  # the labelled reviews of each are judged by a teacher that learned from the others
-_PENALTY = 1.0  # inverse strength of the regression's L2 penalty
-_ITERATIONS = 200
+STRENGTH = 1.0  # inverse strength of the regression's L2 penalty
 
 
 class Teacher(NamedTuple):
@@ -37,18 +36,26 @@ class Teacher(NamedTuple):
     intercept: np.float32
 
     @classmethod
-    def of(cls, matrix: sparse.csr_array, labels: NDArray[np.int8]) -> "Teacher":
+    def of(
+        cls,
+        matrix: sparse.csr_array,
+        targets: NDArray[np.float32],
+        strength: float = STRENGTH,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> "Teacher":
         """The teacher that has learned from these reviews, of both classes.
 
         Args:
-            matrix: [reviews, n-grams], 1 where a review has the n-gram.
-            labels: [reviews].
+            matrix: [reviews, n-grams] float32, 1 where a review has the n-gram.
+            targets: [reviews] probabilities of "positive".
+            strength: inverse strength of the regression's L2 penalty.
+            allowed: [n-grams], which it may use; all if None.
         """
-        positive, negative = (np.asarray(matrix[labels == label].sum(0)) + 1.0 for label in (1, 0))
+        positive, negative = (matrix.T @ part + 1.0 for part in (targets, 1 - targets))
         ratios = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-        weighted = matrix @ sparse.diags_array(ratios.astype(np.float32))
-        regression = LogisticRegression(C=_PENALTY, max_iter=_ITERATIONS).fit(weighted, labels)
-        return cls((regression.coef_[0] * ratios).astype(np.float32), np.float32(regression.intercept_[0]))
+        if allowed is not None:
+            ratios *= allowed
+        return cls(*regression.fit(matrix, targets, ratios.astype(np.float32), strength))
 
     def probabilities(self, matrix: sparse.csr_array) -> NDArray[np.float32]:
         """[reviews] probabilities of "positive"."""
@@ -94,8 +101,9 @@ class Teachers(NamedTuple):
         ngrams = NGrams.of(training.sequences)
         matrix = ngrams.matrix(training.sequences)
         part = parts(labels, movies)
-        each = [Teacher.of(matrix[part != k], labels[part != k]) for k in range(PARTS)]
-        found = cls(ngrams, matrix, labels, part, [*each, Teacher.of(matrix, labels)])
+        certain = labels.astype(np.float32)
+        each = [Teacher.of(matrix[part != k], certain[part != k]) for k in range(PARTS)]
+        found = cls(ngrams, matrix, labels, part, [*each, Teacher.of(matrix, certain)])
         right = ((found.told() > 0.5) == (labels == 1)).mean()
         logger.info("teachers: %d n-grams, accuracy %.4f on reviews not seen", matrix.shape[1], right)
         return found
@@ -105,6 +113,17 @@ class Teachers(NamedTuple):
         told = np.empty(len(self.labels), np.float32)
         for number, teacher in enumerate(self.each[:PARTS]):
             told[self.part == number] = teacher.probabilities(self.matrix[self.part == number])
+        return told
+
+    def told_of(self, others: Sequences) -> NDArray[np.float32]:
+        """[PARTS + 1, others] probabilities of "positive" of reviews that no teacher has read, by each."""
+        told = np.empty((len(self.each), len(others)), np.float32)
+        begin = 0
+        for chunk in others.chunks():
+            matrix = self.ngrams.matrix(chunk)
+            for number, teacher in enumerate(self.each):
+                told[number, begin : begin + len(chunk)] = teacher.probabilities(matrix)
+            begin += len(chunk)
         return told
 
 

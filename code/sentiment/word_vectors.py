@@ -38,18 +38,20 @@ class _Texts:
                 yield list(map(str, part[i].tolist()))
 
 
-class _Progress(CallbackAny2Vec):  # type: ignore[misc]
-    """Says after each pass how far it is."""
+class Progress(CallbackAny2Vec):  # type: ignore[misc]
+    """Says after each pass over the reviews how far it is."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, name: str, epochs: int) -> None:
+        self._name = name
         self._epochs = epochs
         self._epoch = 0
         self._start = time.monotonic()
 
     def on_epoch_end(self, _model: Word2Vec) -> None:
+        """Called by gensim."""
         self._epoch += 1
         seconds = time.monotonic() - self._start
-        logger.info("word2vec: pass %d of %d over; %.0f s", self._epoch, self._epochs, seconds)
+        logger.info("%s: pass %d of %d over; %.0f s", self._name, self._epoch, self._epochs, seconds)
 
 
 def word2vec(
@@ -83,7 +85,7 @@ def word2vec(
         min_count=1,
         workers=1,
         seed=seed,
-        callbacks=[_Progress(epochs)],
+        callbacks=[Progress("word2vec", epochs)],
     )
     vectors = np.zeros(shape, np.float32)
     vectors[[int(word) for word in model.wv.index_to_key]] = model.wv.vectors
