@@ -11,7 +11,7 @@ from sentiment.hyperparameters import RECIPES, Hyperparameters, differences, hel
 
 def test_defaults_are_those_of_the_reference() -> None:
     defaults = Hyperparameters.parse({})
-    assert (defaults.epochs, defaults.hidden_dim, defaults.max_length) == (2, 200, 500)
+    assert (defaults.epochs, defaults.hidden_dim, defaults.max_length) == (2, 128, 1000)
     assert defaults.validation_fraction == 0.1
 
 

@@ -39,17 +39,17 @@ class Hyperparameters:
 
     recipe: str = _choice("default", tuple(RECIPES), "what every hyperparameter is that is not given")
     epochs: int = _number(2, 1, 1_000, "passes over the training reviews, at most")
-    hidden_dim: int = _number(200, 1, 4_096, "width of the LSTM's state")
+    hidden_dim: int = _number(128, 1, 4_096, "width of the LSTM's state")
     embedding_dim: int = _number(128, 1, 4_096, "width of a word's vector")
     vocab_size: int = _number(30_000, 3, 10_000_000, 'ids, "no word" and "infrequent word" included')
-    max_length: int = _number(500, 1, 20_000, "words of a review that count")
+    max_length: int = _number(1_000, 1, 20_000, "words of a review that count")
     truncate: str = _choice("tail", TRUNCATE, "which words of a longer review count")
     stop_words: str = _choice("none", STOP_WORDS, "which stop words are left out")
     pooling: str = _choice("damped-mean", POOLING, "which LSTM outputs decide")
     word_vectors: str = _choice("word2vec", WORD_VECTORS, "what word vectors begin as")
     word2vec_epochs: int = _number(5, 1, 1_000, "passes of word2vec over the reviews")
     phrases: int = _number(
-        20_000, 0, 1_000_000, "word pairs and triples that each of five teachers may give an id"
+        40_000, 0, 1_000_000, "word pairs and triples that each of five teachers may give an id"
     )
     evidence: str = _choice(
         "regression", EVIDENCE, "what the network begins with: a regression on words and phrases"
