@@ -103,7 +103,7 @@ def test_argument_of_another_form_is_refused(arguments: list[str]) -> None:
 def test_help_names_every_hyperparameter_with_default_and_range() -> None:
     lines = help_text().partition("\n\n")[0].splitlines()
     assert len(lines) == len(Hyperparameters.__dataclass_fields__)
-    assert any("--hidden_dim" in line and "200" in line and "from 1 to 4096" in line for line in lines)
+    assert any("--hidden_dim" in line and "128" in line and "from 1 to 4096" in line for line in lines)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
