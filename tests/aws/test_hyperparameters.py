@@ -16,7 +16,7 @@ def test_values_stay_strings() -> None:
 
 
 def test_defaults_are_sent() -> None:
-    assert with_defaults({"epochs": "3"}) == {"epochs": "3", "hidden_dim": "200"}
+    assert with_defaults({"epochs": "3"}) == {"epochs": "3", "hidden_dim": "128"}
 
 
 @pytest.mark.parametrize(

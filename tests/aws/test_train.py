@@ -12,7 +12,7 @@ from jobs.options import PROJECT_TAG
 pytestmark = pytest.mark.usefixtures("uploaded")
 DEFAULTS = {
     "TrainingJobName": "sentiment-1",
-    "HyperParameters": {"epochs": "2", "hidden_dim": "200"},
+    "HyperParameters": {"epochs": "2", "hidden_dim": "128"},
     "RoleArn": ROLE,
     "InputDataConfig": [
         {
@@ -51,7 +51,7 @@ def test_defaults(run: Run) -> None:
 
 def test_hyperparameters(run: Run) -> None:
     values = dry_run(run, "epochs=3", "learning-rate=0.01")["HyperParameters"]
-    assert values == {"epochs": "3", "hidden_dim": "200", "learning_rate": "0.01"}
+    assert values == {"epochs": "3", "hidden_dim": "128", "learning_rate": "0.01"}
 
 
 def test_spot_has_checkpoints_and_a_longest_wait(run: Run) -> None:
