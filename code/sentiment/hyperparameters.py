@@ -20,7 +20,7 @@ EVIDENCE = ("none", "regression")
 RECIPES = {
     "default": "the most accurate that a quarter of an hour on two cores gives, from labelled reviews alone",
     "seed": "the plain system, to the letter: no stop words, 5,000 words, the state after the last word",
-    "best": "the most accurate there is, in an hour on two cores; give it a channel unlabeled",
+    "best": "the most accurate there is, in half an hour on two cores; give it a channel unlabeled",
 }
 
 
