@@ -32,8 +32,8 @@ job = train.prepare(OptMl.from_environment(), Hyperparameters(word_vectors="rand
 loop = job.loop
 lengths = loop.training.sequences.lengths
 longest = np.argsort(lengths)[-loop.hyperparameters.batch_size:]
-every_width = np.unique(lengths, return_index=True)[1]
-batches = [longest] * 3 + [np.array([index]) for index in every_width]
+many_widths = np.unique(lengths, return_index=True)[1][::4]
+batches = [longest] * 3 + [np.array([index]) for index in many_widths]
 for number, batch in enumerate(Feed(loop.training, batches, loop.device)):
     loop.optimization.step(batch, number)
     loop.average.update_parameters(loop.network)
