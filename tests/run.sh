@@ -53,6 +53,10 @@ lint_others() {
     hadolint Dockerfile benchmarks/serving/*/Dockerfile && actionlint
 }
 
+# Most tests wait for one core. A file's tests stay together, for they share what they set up; four at most, for
+# each may start a model server.
+side_by_side=(--numprocesses auto --maxprocesses 4 --dist loadfile)
+
 times=()
 part "set-up" set_up
 if (($#)); then
@@ -61,8 +65,8 @@ fi
 part "ruff and mypy" lint_python
 part "shellcheck and shfmt" lint_shell
 part "hadolint and actionlint" lint_others
-part "unit tests" pytest --quiet --ignore tests/whole_path --ignore tests/image
-part "whole path" pytest --quiet tests/whole_path
+part "unit tests" pytest --quiet "${side_by_side[@]}" --ignore tests/whole_path --ignore tests/image
+part "whole path" pytest --quiet "${side_by_side[@]}" --durations 20 tests/whole_path
 # Where serving fails, all of it does, and every test waits for it.
 part "image" tests/image/run.sh --quiet --durations 20 --maxfail 5
 printf '%s\n' "" "${times[@]}"
