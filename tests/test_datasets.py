@@ -70,7 +70,7 @@ def test_channel_of_another_name_is_told(tmp_path: Path, caplog: pytest.LogCaptu
     assert "channel extra is not used" in caplog.text
 
 
-@pytest.mark.parametrize("names", [[], ["validation"], ["training", "train"]])
+@pytest.mark.parametrize("names", [[], ["validation"], ["training", "train"], ["unlabeled", "validation"]])
 def test_not_exactly_one_training_channel_is_refused(tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(DataError, match="expected one channel called training"):
         load(channels(tmp_path, **dict.fromkeys(names, REVIEWS)), SMALL)

@@ -96,6 +96,12 @@ def test_damaged_vectors_are_refused(tmp_path: Path) -> None:
         load(tmp_path, 2)
 
 
+def test_vectors_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    WordVectors(VOCABULARY, VECTORS * np.float32("nan")).save(tmp_path)
+    with pytest.raises(DataError, match="no finite numbers"):
+        load(tmp_path, 2)
+
+
 def test_files_of_two_jobs_are_refused(tmp_path: Path) -> None:
     WordVectors(VOCABULARY, VECTORS[:-1]).save(tmp_path)
     with pytest.raises(DataError, match="are not of one job"):

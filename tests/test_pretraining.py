@@ -66,6 +66,21 @@ def test_trained_model_can_be_begun_with(job: Job) -> None:
     assert np.array_equal(before, after)
 
 
+@pytest.mark.parametrize("channel", ["validation", "test"])
+def test_channel_to_train_on_that_was_forgotten_is_told(job: Job, channel: str) -> None:
+    with pytest.raises(ClientError, match="expected one channel called training"):
+        job("first", unlabeled=UNLABELED, **{channel: REVIEWS})
+
+
+def test_model_in_its_folder_is_none_afterwards(job: Job, tmp_path: Path) -> None:
+    model = job("first", training=REVIEWS) / "model"
+    shutil.rmtree(tmp_path / "first" / "input")
+    job("first", unlabeled=UNLABELED)
+    assert "another" in pretrained.load(model, 8).vocabulary.words
+    with pytest.raises(ArtifactError, match="there is no trained model"):
+        load_artifact(model)
+
+
 def test_faulty_vectors_are_named(job: Job, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ClientError, match=r"channel pretrained: .* has neither"):

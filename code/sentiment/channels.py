@@ -21,8 +21,8 @@ OTHER_CHANNELS = ("validation", "test", UNLABELED, PRETRAINED)
 
 
 def are_to_pretrain(channels: Mapping[str, Path]) -> bool:
-    """Whether there is nothing to train on, but something to make word vectors of."""
-    return UNLABELED in channels and not any(name in channels for name in TRAINING_CHANNELS)
+    """Whether there is nothing to train on or to measure by, but something to make word vectors of."""
+    return UNLABELED in channels and not channels.keys() & {*TRAINING_CHANNELS, "validation", "test"}
 
 
 def training_channel(channels: Mapping[str, Path]) -> str:

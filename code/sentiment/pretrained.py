@@ -44,12 +44,13 @@ class WordVectors(NamedTuple):
     vectors: NDArray[np.float32]
 
     def save(self, folder: Path) -> None:
-        """Write them.
+        """Write them; a model that is in the folder is none from then on, for the vocabulary is not its own.
 
         Raises:
             OSError: the folder cannot be written.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / SETTINGS_FILE).unlink(missing_ok=True)
         self.vocabulary.save(folder / VOCABULARY_FILE)
         with replacing(folder / VECTORS_FILE) as stream:
             stream.write(serialize({"vectors": self.vectors}))
@@ -132,4 +133,6 @@ def _read(folder: Path, source: Path) -> WordVectors:
     vocabulary = Vocabulary.load(folder / VOCABULARY_FILE)
     if vectors.ndim != 2 or len(vectors) != len(vocabulary) or vectors.dtype != np.float32:
         raise ArtifactError(f"{source}: {VECTORS_FILE} and {VOCABULARY_FILE} are not of one job")
+    if not np.isfinite(vectors).all():
+        raise ArtifactError(f"{source}: {VECTORS_FILE} has elements that are no finite numbers")
     return WordVectors(vocabulary, vectors)
