@@ -1,7 +1,11 @@
 """Vectors of whole reviews."""
 
+from collections.abc import Iterable
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from gensim.models.doc2vec import TaggedDocument
 
 from sentiment.batches import Sequences
 from sentiment.document_vectors import document_vectors
@@ -32,12 +36,21 @@ def test_root_mean_square_is_one() -> None:
     assert np.sqrt(np.square(vectors).mean()) == pytest.approx(1, rel=1e-4)
 
 
-def test_they_do_not_tell_when_a_review_was_read() -> None:
-    """All reviews are of the same words: what comes late must not look different from what comes early."""
-    alike = Sequences.of([GENERATOR.permutation(TEXTS[0]).tolist() for _ in range(300)])
-    vectors = document_vectors(alike, 8, 5, 1)
-    early, late = vectors[:150].mean(0), vectors[150:].mean(0)
-    assert np.abs(early - late).max() < 0.5
+def test_reviews_are_read_in_random_order_and_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In their own order, classes one behind the other, a vector would tell when its review was read."""
+    read: list[list[str]] = []
+
+    def learn(texts: Iterable[TaggedDocument], **_: object) -> SimpleNamespace:
+        read.extend(text.words for text in texts)
+        vectors = np.array([[float(len(words)), 1] for words in read], np.float32)
+        return SimpleNamespace(dv=SimpleNamespace(vectors=vectors))
+
+    monkeypatch.setattr("sentiment.document_vectors.Doc2Vec", learn)
+    # Each is longer than the one before it.
+    vectors = document_vectors(Sequences.of([[2] * (i + 1) for i in range(100)]), 2, 1, 1)
+    lengths = [len(words) for words in read]
+    assert lengths != sorted(lengths)
+    assert (np.diff(vectors[:, 0]) > 0).all()
 
 
 @pytest.mark.parametrize("texts", [[[], [2, 3]], [[], []]])
