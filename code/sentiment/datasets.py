@@ -118,9 +118,8 @@ def load(
     vectors = None
     if PRETRAINED in channels:
         vectors = pretrained.load(channels[PRETRAINED], hyperparameters.embedding_dim)
-    leave_out = stop_words(hyperparameters.stop_words)
-    table = WordTable()
-    reader = Reader(channels, partial(words, leave_out=leave_out), table, sharded, ranks)
+    text = _text(hyperparameters)
+    reader = _reader(channels, text, sharded, ranks)
     training, unlabeled, held_out = ranks.unless_stopped(
         stop or Stop(), lambda: reader.read_all(channel, hyperparameters)
     )
@@ -130,9 +129,8 @@ def load(
         unlabeled = unlabeled.without(ranks.concatenate(part.digests))
         unlabeled = unlabeled.without_movies(ranks.concatenate(part.movies))
 
-    vocabulary = _vocabulary(table, [training, unlabeled], hyperparameters.vocab_size, ranks)
-    text = TextSettings(sorted(leave_out), hyperparameters.max_length, hyperparameters.truncate)
-    to_examples = partial(_examples, table=table, vocabulary=vocabulary, text=text, ranks=ranks)
+    vocabulary = _vocabulary(reader.table, [training, unlabeled], hyperparameters.vocab_size, ranks)
+    to_examples = partial(_examples, table=reader.table, vocabulary=vocabulary, text=text, ranks=ranks)
     examples = {name: to_examples(name, part) for name, part in held_out.items()}
     data = Datasets(
         text,
@@ -157,13 +155,21 @@ def load_unlabeled(
     stop: Stop | None = None,
 ) -> tuple[Vocabulary, Sequences]:
     """The reviews without labels alone, and a lookup table of their words; see ``load``."""
-    leave_out = stop_words(hyperparameters.stop_words)
-    table = WordTable()
-    reader = Reader(channels, partial(words, leave_out=leave_out), table, sharded, ranks)
+    text = _text(hyperparameters)
+    reader = _reader(channels, text, sharded, ranks)
     unlabeled = ranks.unless_stopped(stop or Stop(), lambda: reader.read(UNLABELED))
-    vocabulary = _vocabulary(table, [unlabeled], hyperparameters.vocab_size, ranks)
-    text = TextSettings(sorted(leave_out), hyperparameters.max_length, hyperparameters.truncate)
-    return vocabulary, _examples(UNLABELED, unlabeled, table, vocabulary, text, ranks).sequences
+    vocabulary = _vocabulary(reader.table, [unlabeled], hyperparameters.vocab_size, ranks)
+    return vocabulary, _examples(UNLABELED, unlabeled, reader.table, vocabulary, text, ranks).sequences
+
+
+def _text(hyperparameters: Hyperparameters) -> TextSettings:
+    leave_out = sorted(stop_words(hyperparameters.stop_words))
+    return TextSettings(leave_out, hyperparameters.max_length, hyperparameters.truncate)
+
+
+def _reader(channels: Mapping[str, Path], text: TextSettings, sharded: Set[str], ranks: Ranks) -> Reader:
+    tokenize = partial(words, leave_out=frozenset(text.stop_words))
+    return Reader(channels, tokenize, WordTable(), sharded, ranks)
 
 
 def _vocabulary(table: WordTable, parts: Sequence[Corpus], vocab_size: int, ranks: Ranks) -> Vocabulary:

@@ -6,6 +6,8 @@ has not seen the review, as all that a model builds on has to: Wolpert, Stacked 
 Networks 5 (1992). Otherwise it would find each answer given away, and nothing left to learn.
 """
 
+import logging
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -14,6 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sentiment.batches import Sequences
 from sentiment.targets import Evidence
 from sentiment.teachers import PARTS, Teacher, Teachers
+
+logger = logging.getLogger(__name__)
 
 # Inverse strength of the regressions' L2 penalty: of 0.03 to 1, what gave the lowest log loss.
 _STRENGTH = 0.1
@@ -37,6 +41,7 @@ def gathered(
         allowed: [PARTS + 1, vocab_size], which ids each of the regressions may use.
         damping: of the mean that the network pools by, see ``DAMPING``.
     """
+    logger.info("evidence: %d words and phrases in %d reviews", allowed.shape[1], len(sequences))
     matrix = id_matrix(sequences, allowed.shape[1])
     part = np.concatenate([teachers.part, np.arange(told.shape[1]) % PARTS])
     certain = teachers.labels.astype(np.float32)

@@ -58,7 +58,7 @@ class Hyperparameters:
         0.0, 0.0, 1.0, "share of teachers' word in what is learned; above 0, of reviews without labels, too"
     )
     document_vectors: int = _number(
-        0, 0, 4_096, "width of vectors of whole reviews, by which teachers judge, too; 0: they have none"
+        0, 0, 4_096, "width of vectors of reviews, by which teachers of distillation judge, too; 0: no such"
     )
     document_epochs: int = _number(10, 1, 1_000, "passes over the reviews to make those vectors")
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")

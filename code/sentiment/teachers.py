@@ -21,7 +21,7 @@ from sentiment.ngram_table import NGrams
 logger = logging.getLogger(__name__)
 
 PARTS = 4  # the labelled reviews of each are judged by a teacher that learned from the others
-STRENGTH = 1.0  # inverse strength of the regression's L2 penalty
+_STRENGTH = 1.0  # inverse strength of the regression's L2 penalty
 
 
 class Teacher(NamedTuple):
@@ -40,7 +40,7 @@ class Teacher(NamedTuple):
         cls,
         matrix: sparse.csr_array,
         targets: NDArray[np.float32],
-        strength: float = STRENGTH,
+        strength: float = _STRENGTH,
         allowed: NDArray[np.bool_] | None = None,
     ) -> "Teacher":
         """The teacher that has learned from these reviews, of both classes.
