@@ -5,6 +5,7 @@ import numpy as np
 from sentiment.batches import Examples, Sequences
 
 GENERATOR = np.random.default_rng(0)
+VOCAB_SIZE = 30
 
 
 def examples(count: int) -> Examples:
@@ -12,7 +13,7 @@ def examples(count: int) -> Examples:
     labels = (np.arange(count) % 2).astype(np.int8)
     texts = []
     for label in labels:
-        words = GENERATOR.integers(4, 30, 12).tolist()
+        words = GENERATOR.integers(4, VOCAB_SIZE, 12).tolist()
         words[5:7] = [2, 3] if label else [3, 2]
         texts.append(words)
     return Examples(Sequences.of(texts), labels)

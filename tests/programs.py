@@ -49,6 +49,28 @@ def run_train(base: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
+def run_ranks(program: str, base: Path) -> None:
+    """Run a program in three processes that can join as ranks; none of them may fail."""
+    common = environment(base) | {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "GLOO_SOCKET_IFNAME": "lo",
+        "WORLD_SIZE": "3",
+        "LOCAL_WORLD_SIZE": "3",
+        "GROUP_RANK": "0",
+        "OMP_NUM_THREADS": "1",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(3)
+    ]  # fmt: skip
+    ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+    assert [code for _, code in ends] == [0, 0, 0], "\n".join(stderr for stderr, _ in ends)
+
+
 def children(process: subprocess.Popen[str]) -> list[int]:
     """The processes that a process has started."""
     found = [path.read_text().split() for path in Path(f"/proc/{process.pid}/task").glob("*/children")]

@@ -51,6 +51,15 @@ def test_checkpoint_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
     assert read.tensors["step"].shape == ()
 
 
+@pytest.mark.parametrize("name", ["checkpoint-0-0-0.safetensors", "stage-told-0-0.safetensors"])
+def test_folder_tells_whether_there_is_anything_to_go_on_from(tmp_path: Path, name: str) -> None:
+    (tmp_path / "other").touch()
+    assert not Checkpoints(tmp_path, 10).are_begun
+    assert not Checkpoints(tmp_path / "missing", 10).are_begun
+    (tmp_path / name).touch()
+    assert Checkpoints(tmp_path, 10).are_begun
+
+
 def test_newest_two_are_kept(tmp_path: Path) -> None:
     write(tmp_path, (0, 9), (1, 0), (1, 9), (2, 0))
     assert positions(tmp_path) == [(1, 9), (2, 0)]

@@ -52,6 +52,11 @@ def test_seed_decides_too() -> None:
     assert len(sides) == 2
 
 
+@pytest.mark.parametrize(("movie", "tells"), [(None, False), ("tt1", True)])
+def test_movies_are_known_or_not(movie: str | None, *, tells: bool) -> None:
+    assert read([review("a"), review("b", movie)], str.split, WordTable()).tells_movies == tells
+
+
 def test_every_review_is_on_one_side() -> None:
     texts = [f"text{i}" for i in range(1_000)]
     table = WordTable()

@@ -137,16 +137,21 @@ def test_text_that_is_held_out_is_not_read_without_its_label(tmp_path: Path) -> 
     assert not {"test", "validation"} & set(data.vocabulary.words)
 
 
-def test_movie_that_is_held_out_is_not_read_of_without_labels(tmp_path: Path) -> None:
+@pytest.mark.parametrize("urls_of", [("pos", "neg", "unsup"), ("pos", "neg")], ids=["known", "unknown"])
+def test_movie_that_is_held_out_is_not_read_of_without_labels(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, urls_of: tuple[str, ...]
+) -> None:
     files = {f"train/{side}/{i}_{rating}.txt": f"{side} {i}" for side, rating in SIDES for i in range(60)}
     files |= {f"train/unsup/{i}_0.txt": f"unsup {i}" for i in range(60)}
     urls = "".join(f"http://x/title/tt{i:07}/\n" for i in range(60))
-    files |= {f"train/urls_{name}.txt": urls for name in ("pos", "neg", "unsup")}
+    files |= {f"train/urls_{name}.txt": urls for name in urls_of}
     write_layout(tmp_path, files)
     data = load({"training": tmp_path, "unlabeled": tmp_path}, SMALL)
     held_out = len(data.held_out["validation"].labels) // 2
     assert held_out > 0
-    assert len(data.unlabeled) == 60 - held_out
+    are_known = "unsup" in urls_of
+    assert len(data.unlabeled) == (60 - held_out if are_known else 60)
+    assert ("channel unlabeled does not tell its movies" in caplog.text) == (not are_known)
 
 
 def test_unlabelled_reviews_are_in_the_fingerprint(tmp_path: Path) -> None:

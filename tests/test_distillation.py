@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from ngram_reviews import MOVIES, TRAINING, examples
+from ngram_reviews import MOVIES, TRAINING, VOCAB_SIZE, examples
 from sentiment.batches import Sequences
 from sentiment.distillation import Told
 from sentiment.teachers import PARTS, Teachers
 
-TEACHERS = Teachers.of(TRAINING, MOVIES)
+TEACHERS = Teachers.of(TRAINING, MOVIES, VOCAB_SIZE)
 LABELS = TRAINING.labels
 ALONE = Told.by(TEACHERS, Sequences.of([]))
 

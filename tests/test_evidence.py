@@ -3,20 +3,22 @@
 import numpy as np
 import pytest
 
-from ngram_reviews import MOVIES
+from ngram_reviews import MOVIES, VOCAB_SIZE
 from sentiment.batches import Examples, Sequences
 from sentiment.evidence import gathered, id_matrix, mean_weights
 from sentiment.targets import Evidence
 from sentiment.teachers import PARTS, Teachers
 
 NO_OTHERS = np.empty((PARTS + 1, 0), np.float32)
+NO_MOVIES = np.empty(0, np.uint64)
 
 
 def of(
     training: Examples, allowed: np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None = None
 ) -> Evidence:
-    may = np.ones((PARTS + 1, 30), np.bool_) if allowed is None else allowed
-    return gathered(Teachers.of(training, MOVIES), training.sequences, NO_OTHERS, may)
+    may = np.ones((PARTS + 1, VOCAB_SIZE), np.bool_) if allowed is None else allowed
+    teachers = Teachers.of(training, MOVIES, VOCAB_SIZE)
+    return gathered(teachers, training.sequences, NO_OTHERS, NO_MOVIES, may)
 
 
 def telling(labels: np.ndarray[tuple[int], np.dtype[np.int8]]) -> Examples:
@@ -60,7 +62,7 @@ def test_review_is_read_with_weights_that_do_not_know_its_label() -> None:
 
 
 def test_ids_that_are_not_allowed_weigh_nothing() -> None:
-    allowed = np.ones((PARTS + 1, 30), np.bool_)
+    allowed = np.ones((PARTS + 1, VOCAB_SIZE), np.bool_)
     allowed[1, 2] = False
     weights = of(telling(LABELS), allowed).weights
     assert weights[1, 2] == 0
@@ -80,8 +82,9 @@ def test_others_are_evidence_by_what_teachers_say_of_them() -> None:
     others = Sequences.of([[20, 5], [21, 5]] * 40)
     told = np.full((PARTS + 1, 80), 0.5, np.float32)
     told[0, ::2], told[1, ::2] = 0.95, 0.05
-    may = np.ones((PARTS + 1, 30), np.bool_)
-    found = gathered(Teachers.of(training, MOVIES), training.sequences.joined(others), told, may)
+    may = np.ones((PARTS + 1, VOCAB_SIZE), np.bool_)
+    teachers = Teachers.of(training, MOVIES, VOCAB_SIZE)
+    found = gathered(teachers, training.sequences.joined(others), told, MOVIES[:80], may)
     assert found.weights[0, 20] > 0.1
     assert found.weights[1, 20] < -0.1
     assert abs(found.weights[2, 20]) < 0.05
@@ -91,12 +94,12 @@ def test_others_are_evidence_by_what_teachers_say_of_them() -> None:
 
 def test_other_review_is_read_with_weights_that_do_not_know_what_is_said_of_it() -> None:
     training = telling(LABELS)
-    teachers, may = Teachers.of(training, MOVIES), np.ones((PARTS + 1, 30), np.bool_)
+    teachers, may = Teachers.of(training, MOVIES, VOCAB_SIZE), np.ones((PARTS + 1, VOCAB_SIZE), np.bool_)
     sequences = training.sequences.joined(Sequences.of([[20, 5], [21, 5]]))
     told = np.full((PARTS + 1, 2), 0.5, np.float32)
-    before = gathered(teachers, sequences, told, may)
+    before = gathered(teachers, sequences, told, MOVIES[:2], may)
     told[:, 0] = 0.99
-    after = gathered(teachers, sequences, told, may)
+    after = gathered(teachers, sequences, told, MOVIES[:2], may)
     part = before.part[-2]
     assert after.weights[part, 20] == before.weights[part, 20] == 0
     assert after.weights[(part + 1) % PARTS, 20] > 0
@@ -124,7 +127,9 @@ def test_line_is_that_of_the_damped_mean() -> None:
     training = telling(LABELS)._replace(
         labels=np.where(np.arange(400) % 7, LABELS, 1 - LABELS).astype(np.int8)
     )
-    teachers, may = Teachers.of(training, MOVIES), np.ones((PARTS + 1, 30), np.bool_)
-    mean, damped = (gathered(teachers, training.sequences, NO_OTHERS, may, damping) for damping in (0, 9))
+    teachers, may = Teachers.of(training, MOVIES, VOCAB_SIZE), np.ones((PARTS + 1, VOCAB_SIZE), np.bool_)
+    mean, damped = (
+        gathered(teachers, training.sequences, NO_OTHERS, NO_MOVIES, may, damping) for damping in (0, 9)
+    )
     # Every review has three words, so that a damped mean is a quarter of the mean.
     assert damped.line == pytest.approx([mean.line[0] * 4, mean.line[1]], rel=1e-3)

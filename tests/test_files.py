@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.files import naming, replacing
+from sentiment.files import is_whole, naming, replacing, write_with_checksum
 
 
 def test_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -37,3 +37,10 @@ def test_a_name_that_the_system_gave_is_kept(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, naming(Path("other")):
         (tmp_path / "missing").read_bytes()
     assert caught.value.filename == str(tmp_path / "missing")
+
+
+def test_checksum_in_a_name_tells_whether_a_file_is_whole(tmp_path: Path) -> None:
+    path = write_with_checksum(tmp_path / "stem", b"content")
+    assert path.name == "stem-ed7002b439e9ac84.safetensors"
+    assert is_whole(path, path.read_bytes())
+    assert not is_whole(path, b"conten")

@@ -11,6 +11,7 @@ from sentiment import datasets, head_start
 from sentiment.datasets import Datasets
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ranks import ALONE
+from sentiment.stages import Stages
 from sentiment.stop import Stop, Stopped
 from test_datasets import REVIEWS, channels
 
@@ -130,13 +131,27 @@ def test_teachers_have_document_vectors_if_they_are_asked_for(
     assert not np.array_equal(with_vectors, make(data, WITH_ALL).probabilities)
 
 
-def test_evidence_of_a_review_is_not_of_its_own_label(data: Datasets) -> None:
+def test_reviews_of_a_movie_are_read_with_the_same_weights(data: Datasets) -> None:
+    movies = np.arange(len(data.training.labels), dtype=np.uint64) // 3
+    data = replace(data, movies=movies, unlabeled_movies=np.arange(25, dtype=np.uint64) // 2)
     evidence = make(data, WITH_ALL).evidence
     assert evidence is not None
-    by_movie: dict[int, set[int]] = {}
-    for movie, part in zip(data.movies.tolist(), evidence.part[: len(data.movies)].tolist(), strict=True):
-        by_movie.setdefault(movie, set()).add(part)
-    assert all(len(parts) == 1 for parts in by_movie.values())
+    every = np.concatenate([data.movies, data.unlabeled_movies])
+    pairs = set(zip(every.tolist(), evidence.part.tolist(), strict=True))
+    assert len(pairs) == len(set(every.tolist()))
+
+
+def test_what_takes_minutes_is_not_done_again(
+    data: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hyperparameters = replace(WITH_ALL, document_vectors=4)
+    stages = Stages(tmp_path, {})
+    first = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
+    monkeypatch.setattr(head_start, "word2vec", None)
+    monkeypatch.setattr(head_start, "document_vectors", None)
+    again = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
+    for name, array in first.to_tensors().items():
+        assert again.to_tensors()[name].tobytes() == array.tobytes()
 
 
 @pytest.mark.parametrize("hyperparameters", [PLAIN, TAUGHT, WITH_ALL], ids=["none", "taught", "all"])

@@ -64,6 +64,8 @@ def test_names_of_sagemaker_are_passed_over() -> None:
         ("epochs", "true", "an integer"),
         ("epochs", "", "an integer"),
         ("epochs", "[1]", "an integer"),
+        ("epochs", "1" + "0" * 400, "an integer"),
+        ("epochs", "[" * 1_500, "an integer"),
         ("learning_rate", "NaN", "a number from 1e-08 to 10"),
         ("learning_rate", "1e999", "a number"),
         ("learning_rate", "-1", "a number"),

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
-from ngram_reviews import TRAINING
+from ngram_reviews import TRAINING, VOCAB_SIZE
 from sentiment.batches import Sequences
 from sentiment.errors import DataError
 from sentiment.ngram_table import NGrams
@@ -15,7 +15,7 @@ def as_texts(sequences: Sequences) -> list[str]:
 
 def test_ngrams_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sentiment.batches._CHUNK", 7)
-    matrix = NGrams.of(TRAINING.sequences).matrix(TRAINING.sequences)
+    matrix = NGrams.of(TRAINING.sequences, VOCAB_SIZE).matrix(TRAINING.sequences)
     vectorizer = CountVectorizer(
         ngram_range=(1, 3), binary=True, min_df=2, tokenizer=str.split, token_pattern=None, lowercase=False
     )
@@ -26,21 +26,22 @@ def test_ngrams_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_ngrams_that_are_new_are_passed_over() -> None:
-    ngrams = NGrams.of(Sequences.of([[2, 3], [2, 3]]))
-    matrix = ngrams.matrix(Sequences.of([[2, 2, 3], [9], []]))
+    ngrams = NGrams.of(Sequences.of([[2, 3], [2, 3]]), 20)
+    # To whom only knew the ids 2 and 3 the word 14 would be 2 + 4 * 3, the pair of both.
+    matrix = ngrams.matrix(Sequences.of([[2, 2, 3], [14], []]))
     assert matrix.toarray().tolist() == [[1, 1, 1], [0, 0, 0], [0, 0, 0]]
 
 
 def test_words_of_ngrams_are_told() -> None:
-    assert NGrams.of(Sequences.of([[2, 3], [2, 3]])).words().tolist() == [[2, 0, 0], [3, 0, 0], [2, 3, 0]]
+    assert NGrams.of(Sequences.of([[2, 3], [2, 3]]), 20).words().tolist() == [[2, 0, 0], [3, 0, 0], [2, 3, 0]]
 
 
 @pytest.mark.parametrize("texts", [[[2], [3], [4], [5]], [[], [], [], []], []])
 def test_reviews_that_share_no_word_are_refused(texts: list[list[int]]) -> None:
     with pytest.raises(DataError, match="no two reviews share a word"):
-        NGrams.of(Sequences.of(texts))
+        NGrams.of(Sequences.of(texts), 20)
 
 
 def test_more_words_than_keys_can_tell_apart_are_refused() -> None:
     with pytest.raises(DataError, match="lower vocab_size"):
-        NGrams.of(Sequences.of([[2**21], [2**21]]))
+        NGrams.of(Sequences.of([[2], [2]]), 2**21 + 1)

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from ngram_reviews import MOVIES, TRAINING
+from ngram_reviews import MOVIES, TRAINING, VOCAB_SIZE
 from sentiment.batches import Examples, Sequences
 from sentiment.phrase_choice import as_text, chosen
 from sentiment.teachers import PARTS, Teachers
 from sentiment.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary([f"w{i}" for i in range(2, 30)])
-TEACHERS = Teachers.of(TRAINING, MOVIES)
+TEACHERS = Teachers.of(TRAINING, MOVIES, VOCAB_SIZE)
 
 
 def texts(count: int) -> list[list[str]]:
@@ -43,7 +43,7 @@ def test_infrequent_words_are_in_no_phrase() -> None:
     with_infrequent = Sequences(
         np.where(TRAINING.sequences.ids == 2, 1, TRAINING.sequences.ids), TRAINING.sequences.offsets
     )
-    teachers = Teachers.of(Examples(with_infrequent, TRAINING.labels), MOVIES)
+    teachers = Teachers.of(Examples(with_infrequent, TRAINING.labels), MOVIES, VOCAB_SIZE)
     words = teachers.ngrams.words()
     assert (words == 1).any()
     assert not (words[chosen(teachers, 1_000)[-1]] == 1).any()
@@ -53,10 +53,11 @@ def test_label_of_a_review_has_no_say_in_the_choice_of_who_has_not_read_it() -> 
     labels = TRAINING.labels.copy()
     part = int(TEACHERS.part[7])
     labels[7] = 1 - labels[7]
-    others = Teachers.of(Examples(TRAINING.sequences, labels), MOVIES)
+    others = Teachers.of(Examples(TRAINING.sequences, labels), MOVIES, VOCAB_SIZE)
     assert np.array_equal(chosen(others, 20)[part], chosen(TEACHERS, 20)[part])
 
 
 @pytest.mark.parametrize("count", [3, 20])
 def test_same_reviews_give_the_same_phrases(count: int) -> None:
-    assert texts(count) == texts(count)
+    again = Teachers.of(TRAINING, MOVIES, VOCAB_SIZE)
+    assert [as_text(choice, again, VOCABULARY) for choice in chosen(again, count)] == texts(count)

@@ -1,13 +1,15 @@
 """Word vectors for later jobs."""
 
+import errno
 import io
 import tarfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from sentiment.artifact import Artifact, save
+from sentiment.artifact import VOCABULARY_FILE, Artifact, save
 from sentiment.errors import DataError
 from sentiment.pretrained import VECTORS_FILE, WordVectors, load
 from sentiment.settings import NetworkSettings, TextSettings
@@ -106,6 +108,22 @@ def test_files_of_two_jobs_are_refused(tmp_path: Path) -> None:
     WordVectors(VOCABULARY, VECTORS[:-1]).save(tmp_path)
     with pytest.raises(DataError, match="are not of one job"):
         load(tmp_path, 2)
+
+
+def test_lookup_table_of_another_job_is_refused(tmp_path: Path) -> None:
+    FOUND.save(tmp_path)
+    Vocabulary(["not", "good", "film"], ["not good"]).save(tmp_path / VOCABULARY_FILE)
+    with pytest.raises(DataError, match="are not of one job"):
+        load(tmp_path, 2)
+
+
+def test_full_disk_is_no_damage_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FOUND.save(tmp_path / "model")
+    archive(tmp_path / "model", tmp_path / "channel" / "model.tar.gz")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(Path, "write_bytes", Mock(side_effect=full))
+    with pytest.raises(OSError, match="No space left"):
+        load(tmp_path / "channel", 2)
 
 
 def test_other_width_is_refused_with_what_to_give(tmp_path: Path) -> None:

@@ -72,6 +72,11 @@ def test_channel_to_train_on_that_was_forgotten_is_told(job: Job, channel: str) 
         job("first", unlabeled=UNLABELED, **{channel: REVIEWS})
 
 
+def test_channel_whose_name_is_mistyped_is_told(job: Job) -> None:
+    with pytest.raises(ClientError, match=r"expected one channel called training.*: .*trainig"):
+        job("first", unlabeled=UNLABELED, trainig=REVIEWS)
+
+
 def test_model_in_its_folder_is_none_afterwards(job: Job, tmp_path: Path) -> None:
     model = job("first", training=REVIEWS) / "model"
     shutil.rmtree(tmp_path / "first" / "input")

@@ -1,15 +1,12 @@
 """What the processes of a job tell each other: one alone, and three by gloo."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from programs import environment
+from programs import run_ranks
 from sentiment.ranks import ALONE
 from sentiment.stop import Stop, Stopped
 
@@ -63,24 +60,7 @@ ranks.leave()
 
 
 def test_three_understand_each_other(tmp_path: Path) -> None:
-    common = environment(tmp_path) | {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(20_000 + os.getpid() % 10_000),
-        "GLOO_SOCKET_IFNAME": "lo",
-        "WORLD_SIZE": "3",
-        "LOCAL_WORLD_SIZE": "3",
-        "GROUP_RANK": "0",
-        "OMP_NUM_THREADS": "1",
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", THREE],
-            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
-        )
-        for rank in range(3)
-    ]  # fmt: skip
-    ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
-    assert [code for _, code in ends] == [0, 0, 0], "\n".join(stderr for stderr, _ in ends)
+    run_ranks(THREE, tmp_path)
 
 
 def test_one_alone_needs_nobody() -> None:

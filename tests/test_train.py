@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import train
 from conftest import PLAIN, make_base
 from sentiment import datasets, distillation, training
 from sentiment.artifact import load_artifact
-from sentiment.checkpoints import Checkpoint, Checkpoints
+from sentiment.checkpoints import Checkpoint, Checkpoints, Position
 from sentiment.errors import TrainingError
 from sentiment.feed import Prepared
 from sentiment.optimization import Optimization
@@ -284,6 +285,20 @@ def test_stopped_job_goes_on_where_it_was(run: Run, tmp_path: Path, monkeypatch:
     assert (tmp_path / "ml" / "model" / "model.safetensors").read_bytes() == whole
 
 
+def test_job_that_goes_on_and_is_stopped_while_it_reads_says_what_is_kept(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints = tmp_path / "ml" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        stop_at(patch, Optimization, "step", 11)
+        run()
+    stop_at(monkeypatch, datasets, "words", 9)
+    train.main()
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"stopped before the next step; the same job would go on from {checkpoints}"
+
+
 def test_job_that_goes_on_has_the_best_model_from_the_beginning(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +321,20 @@ def test_checkpoint_of_another_job_is_refused(run: Run, tmp_path: Path) -> None:
         run("--learning_rate=0.01", training=[*REVIEWS, ("a new one", "1")])
     cause = failure(tmp_path).splitlines()[0]
     assert "made with learning_rate 0.002 (now 0.01), training data of 58 reviews" in cause
+
+
+def test_checkpoint_of_a_gpu_is_refused_on_a_cpu(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "ml" / "checkpoints"
+    folder.mkdir(parents=True)
+    run()
+    content = Checkpoints(folder, 1).newest()
+    assert content
+    found = Checkpoint.from_bytes(content)
+    made_with = {**found.made_with, "device": "cuda"}
+    Checkpoints(folder, 1).write(replace(found, position=Position(9, 0), made_with=made_with), 0)
+    with pytest.raises(ClientError):
+        train.main()
+    assert "made with device cuda (now cpu)" in failure(tmp_path)
 
 
 def test_time_between_checkpoints_is_no_difference(run: Run, tmp_path: Path) -> None:

@@ -71,6 +71,11 @@ class Sequences:
         """[sequences], the number of tokens of each."""
         return np.diff(self.offsets)
 
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """[tokens], which sequence each is of."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
 
 class Examples(NamedTuple):
     """Sequences, and the labels to find: [sequences], 1 for positive, 0 for negative."""

@@ -21,8 +21,11 @@ OTHER_CHANNELS = ("validation", "test", UNLABELED, PRETRAINED)
 
 
 def are_to_pretrain(channels: Mapping[str, Path]) -> bool:
-    """Whether there is nothing to train on or to measure by, but something to make word vectors of."""
-    return UNLABELED in channels and not channels.keys() & {*TRAINING_CHANNELS, "validation", "test"}
+    """Whether there is nothing but reviews to make word vectors of.
+
+    Anything else may be a training channel whose name is mistyped.
+    """
+    return channels.keys() == {UNLABELED}
 
 
 def training_channel(channels: Mapping[str, Path]) -> str:

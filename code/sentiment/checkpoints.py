@@ -8,7 +8,6 @@ marks a file by others of its name and an ending, which are passed over on readi
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
 """
 
-import hashlib
 import json
 import logging
 import re
@@ -23,7 +22,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from sentiment.errors import CheckpointError
-from sentiment.files import partial, replacing
+from sentiment.files import is_whole, partial, write_with_checksum
 from sentiment.version import version
 
 logger = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 FORMAT_VERSION = 1
 KEPT = 2  # of the newest; the best epoch's comes on top
 
-_NAME = re.compile(r"checkpoint-(\d{5})-(\d{8})-([0-9a-f]{16})\.safetensors")
+_NAME = re.compile(r"checkpoint-(\d{5})-(\d{8})-[0-9a-f]{16}\.safetensors")
 _UPLOADING = ".sagemaker-uploading"
 
 
@@ -124,6 +123,12 @@ class Checkpoints:
         """Whether it is time for the next one."""
         return self.folder is not None and time.monotonic() - self._written >= self._interval
 
+    @property
+    def are_begun(self) -> bool:
+        """Whether there is anything to go on from, a stage of the head start included."""
+        names = [path.name for path in self.folder.iterdir()] if self.folder else []
+        return any(name.startswith(("checkpoint-", "stage-")) for name in names)
+
     def write(self, checkpoint: Checkpoint, best_epoch: int) -> None:
         """Write one; then remove all but the newest two, and the one of the end of the best epoch.
 
@@ -136,19 +141,16 @@ class Checkpoints:
         """
         if self.folder is None:
             return
-        content = checkpoint.to_bytes()
-        digest = hashlib.sha256(content).hexdigest()[:16]
         epochs, batches = checkpoint.position
-        path = self.folder / f"checkpoint-{epochs:05}-{batches:08}-{digest}.safetensors"
-        with replacing(path) as stream:
-            stream.write(content)
+        stem = self.folder / f"checkpoint-{epochs:05}-{batches:08}"
+        path = write_with_checksum(stem, checkpoint.to_bytes())
         self._written = time.monotonic()
         others = [(other, position) for other, position in self._files() if other != path]
         # Those that are no older were passed over when the training went on: they are damaged.
         older = [(other, position) for other, position in others if position < checkpoint.position]
         kept = [*older[: KEPT - 1], *(entry for entry in older if entry[1] == Position(best_epoch, 0))]
         for entry in others:
-            if entry not in kept and not entry[0].with_name(entry[0].name + _UPLOADING).exists():
+            if entry not in kept and not is_being_uploaded(entry[0]):
                 entry[0].unlink(missing_ok=True)
 
     def newest(self) -> bytes | None:
@@ -180,6 +182,11 @@ class Checkpoints:
         return [(path, Position(int(match[1]), int(match[2]))) for path, match in found]
 
 
+def is_being_uploaded(path: Path) -> bool:
+    """Whether the platform copies the file at this moment, so that it has to stay."""
+    return path.with_name(path.name + _UPLOADING).exists()
+
+
 def _read(path: Path) -> bytes | None:
     """The content of a file; None, with a warning, if it is damaged."""
     try:
@@ -187,8 +194,7 @@ def _read(path: Path) -> bytes | None:
     except OSError as error:
         logger.warning("checkpoint %s cannot be read (%s): trying the one before it", path, error.strerror)
         return None
-    match = _NAME.fullmatch(path.name)
-    if match and hashlib.sha256(content).hexdigest().startswith(match[3]):
+    if is_whole(path, content):
         return content
     logger.warning("checkpoint %s is damaged: trying the one before it", path)
     return None

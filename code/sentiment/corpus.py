@@ -82,6 +82,11 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def tells_movies(self) -> bool:
+        """Whether it is known of any review what it is about."""
+        return bool((self.movies != self.digests).any())
+
     def select(self, keep: NDArray[np.bool_]) -> "Corpus":
         """The reviews marked True, in the same order."""
         lengths = self.sequences.lengths

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,18 +12,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment import corpus, pretrained
+from sentiment import pretrained
 from sentiment.batches import Examples, Sequences
 from sentiment.channels import Reader, training_channel
 from sentiment.corpus import Corpus, WordTable
 from sentiment.errors import DataError
+from sentiment.gathering import examples_of, movies_of, sources_of
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.phrases import Phrases
 from sentiment.pretrained import PRETRAINED, WordVectors
 from sentiment.ranks import ALONE, Ranks
 from sentiment.reviews import UNLABELED
 from sentiment.settings import TextSettings
-from sentiment.sources import Source, Sources
+from sentiment.sources import Sources
 from sentiment.stop import Stop
 from sentiment.text import stop_words, words
 from sentiment.vocabulary import Vocabulary
@@ -41,6 +42,7 @@ class Datasets:
         training: what the network learns from.
         movies: [training reviews], a hash of what each is about.
         unlabeled: what else there is to read, without labels; none of it is of a movie that is held out.
+        unlabeled_movies: [unlabelled reviews], as ``movies``.
         held_out: what it is measured on, ``validation`` always and ``test`` if there is such a channel.
         word_counts: how many words of each held-out review count.
         sources: where each held-out review comes from.
@@ -52,6 +54,7 @@ class Datasets:
     training: Examples
     movies: NDArray[np.uint64]
     unlabeled: Sequences
+    unlabeled_movies: NDArray[np.uint64]
     held_out: dict[str, Examples]
     word_counts: dict[str, NDArray[np.int64]]
     sources: dict[str, Sources]
@@ -125,22 +128,20 @@ def load(
     )
     if "validation" not in channels:
         held_out["validation"] = held_out["validation"].without(ranks.concatenate(training.digests))
-    for part in held_out.values():
-        unlabeled = unlabeled.without(ranks.concatenate(part.digests))
-        unlabeled = unlabeled.without_movies(ranks.concatenate(part.movies))
-
+    unlabeled = _apart(unlabeled, held_out.values(), ranks)
     vocabulary = _vocabulary(reader.table, [training, unlabeled], hyperparameters.vocab_size, ranks)
-    to_examples = partial(_examples, table=reader.table, vocabulary=vocabulary, text=text, ranks=ranks)
+    to_examples = partial(examples_of, table=reader.table, vocabulary=vocabulary, text=text, ranks=ranks)
     examples = {name: to_examples(name, part) for name, part in held_out.items()}
     data = Datasets(
         text,
         vocabulary,
         to_examples("training", training),
-        _movies(training, ranks),
+        movies_of(training, ranks),
         to_examples(UNLABELED, unlabeled).sequences,
+        movies_of(unlabeled, ranks),
         examples,
         {name: part.sequences.lengths for name, part in examples.items()},
-        {name: _all_sources(part, ranks) for name, part in held_out.items()},
+        {name: sources_of(part, ranks) for name, part in held_out.items()},
         vectors,
     )
     _check(channel, data, hyperparameters)
@@ -159,7 +160,20 @@ def load_unlabeled(
     reader = _reader(channels, text, sharded, ranks)
     unlabeled = ranks.unless_stopped(stop or Stop(), lambda: reader.read(UNLABELED))
     vocabulary = _vocabulary(reader.table, [unlabeled], hyperparameters.vocab_size, ranks)
-    return vocabulary, _examples(UNLABELED, unlabeled, reader.table, vocabulary, text, ranks).sequences
+    return vocabulary, examples_of(UNLABELED, unlabeled, reader.table, vocabulary, text, ranks).sequences
+
+
+def _apart(unlabeled: Corpus, held_out: Iterable[Corpus], ranks: Ranks) -> Corpus:
+    """The reviews without labels that are of no text, and about no movie, that is held out."""
+    for part in held_out:
+        if part.tells_movies and not unlabeled.tells_movies and len(unlabeled):
+            logger.warning(
+                "channel %s does not tell its movies (urls_unsup.txt): what is held out is read about, too",
+                UNLABELED,
+            )
+        unlabeled = unlabeled.without(ranks.concatenate(part.digests))
+        unlabeled = unlabeled.without_movies(ranks.concatenate(part.movies))
+    return unlabeled
 
 
 def _text(hyperparameters: Hyperparameters) -> TextSettings:
@@ -207,44 +221,3 @@ def _check(channel: str, data: Datasets, hyperparameters: Hyperparameters) -> No
         )
     if "test" in data.held_out and len(data.held_out["test"].labels) == 0:
         raise DataError("channel test: no labelled reviews on any host; give some, or leave the channel out")
-
-
-def _examples(
-    name: str, part: Corpus, table: WordTable, vocabulary: Vocabulary, text: TextSettings, ranks: Ranks
-) -> Examples:
-    """Everybody's reviews of one part, in the order of the channel."""
-    sequences = corpus.encode(part, table, vocabulary, text.max_length, text.truncate)
-    labels = part.labels
-    if ranks.size > 1:
-        lengths, ids = ranks.concatenate(sequences.lengths), ranks.concatenate(sequences.ids)
-        order = _order(part, ranks)
-        sequences = Sequences(ids, np.concatenate([[0], np.cumsum(lengths)])).take(order)
-        labels = ranks.concatenate(labels)[order]
-    if name != UNLABELED:
-        found = f"{len(labels)} reviews, {(labels == 1).sum()} of them positive"
-        logger.info("%s: %s, %d words that count", name, found, len(sequences.ids))
-    elif len(labels):
-        logger.info("%s: %d reviews, %d words that count", name, len(labels), len(sequences.ids))
-    return Examples(sequences, labels)
-
-
-def _movies(part: Corpus, ranks: Ranks) -> NDArray[np.uint64]:
-    """What everybody's reviews of one part are about, in the order of the channel."""
-    return ranks.concatenate(part.movies)[_order(part, ranks)] if ranks.size > 1 else part.movies
-
-
-def _all_sources(part: Corpus, ranks: Ranks) -> Sources:
-    """Everybody's sources of one part, in the order of the channel; complete on rank 0 only."""
-    if ranks.size == 1:
-        return part.sources
-    order = _order(part, ranks)
-    mine = json.dumps([part.sources[i] for i in range(len(part))]).encode()
-    entries = [entry for content in ranks.collect(mine) for entry in json.loads(content)]
-    sources = Sources()
-    for index in order[: len(entries)].tolist():
-        sources.append(Source(*entries[index]))
-    return sources
-
-
-def _order(part: Corpus, ranks: Ranks) -> NDArray[np.int64]:
-    return np.argsort(ranks.concatenate(part.positions), kind="stable")

@@ -42,6 +42,8 @@ class Told(NamedTuple):
             vectors: [labelled and others, dimensions], with a root mean square of 1.
             teachers: those who told this.
         """
+        # What the regression of a part learns from has come by teachers who have read that part. Of one label
+        # among thousands, in one of its columns, that leaves next to nothing.
         count = len(self.labelled)
         own, labels, part = _columns(vectors[:count], self.labelled), teachers.labels, teachers.part
         labelled, others = np.empty_like(self.labelled), np.empty_like(self.others)

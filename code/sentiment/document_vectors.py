@@ -1,4 +1,4 @@
-"""Vectors of whole reviews, from the reviews alone, by which their words, pairs and triples can be told.
+"""Vectors of whole reviews, from the reviews alone, by which their words and pairs can be told.
 
 Le and Mikolov, ICML 2014, section 2.3 (PV-DBOW), of n-grams as Li et al., arXiv:1512.08183, do it. They know
 of words that labelled reviews lack, and so err elsewhere than what has read only those.
@@ -11,12 +11,12 @@ from gensim.models.doc2vec import Doc2Vec, TaggedDocument
 from numpy.typing import NDArray
 
 from sentiment.batches import Sequences
-from sentiment.ngrams import Keys, windows
+from sentiment.ngrams import Keys, find, windows
 from sentiment.word_vectors import Progress
 
 # N-grams that come less often say too little for the time they take.
 _FEWEST = 10
-_WORDS = 2  # of the longest n-gram
+_LONGEST = 2  # words of an n-gram
 # How many of the frequent ones are passed over: Mikolov et al., NIPS 2013, section 2.3.
 _SAMPLE = 1e-5
 _RATE = 0.05  # at first; twice gensim's, for the few passes there are
@@ -73,11 +73,9 @@ class _Texts:
     def __iter__(self) -> Iterator[TaggedDocument]:
         place = 0
         for chunk in self._sequences.chunks():
-            rows = np.repeat(np.arange(len(chunk)), chunk.lengths)
             keys, ends = self._ngrams(chunk)
-            index = np.searchsorted(self._known, keys).clip(max=len(self._known) - 1)
-            is_known = self._known[index] == keys
-            row = rows[ends[is_known]]
+            index, is_known = find(self._known, keys)
+            row = chunk.rows[ends[is_known]]
             known = index[is_known][np.argsort(row, kind="stable")]
             counts = np.bincount(row, minlength=len(chunk))
             for ngrams in np.split(known, np.cumsum(counts)[:-1]):
@@ -93,5 +91,5 @@ class _Texts:
 
     def _ngrams(self, chunk: Sequences) -> tuple[Keys, NDArray[np.int64]]:
         """Keys of n-grams, and where each ends."""
-        found = [(keys, ends) for more, keys, ends in windows(chunk, self._base) if more < _WORDS]
+        found = [(keys, ends) for _, keys, ends in windows(chunk, self._base, _LONGEST)]
         return np.concatenate([keys for keys, _ in found]), np.concatenate([ends for _, ends in found])

@@ -29,6 +29,7 @@ def gathered(
     teachers: Teachers,
     sequences: Sequences,
     told: NDArray[np.float32],
+    movies: NDArray[np.uint64],
     allowed: NDArray[np.bool_],
     damping: int = 0,
 ) -> Evidence:
@@ -38,12 +39,13 @@ def gathered(
         teachers: of the labelled ones.
         sequences: the labelled ones and, behind them, the others, phrases included.
         told: [PARTS + 1, others] what each teacher says of the others.
+        movies: [others], a hash of what each is about.
         allowed: [PARTS + 1, vocab_size], which ids each of the regressions may use.
         damping: of the mean that the network pools by, see ``DAMPING``.
     """
     logger.info("evidence: %d words and phrases in %d reviews", allowed.shape[1], len(sequences))
     matrix = id_matrix(sequences, allowed.shape[1])
-    part = np.concatenate([teachers.part, np.arange(told.shape[1]) % PARTS])
+    part = np.concatenate([teachers.part, (movies % np.uint64(PARTS)).astype(np.int64)])
     certain = teachers.labels.astype(np.float32)
     weights = np.zeros(allowed.shape, np.float32)
     for number, may in enumerate(allowed):
@@ -62,7 +64,7 @@ def gathered(
 
 def id_matrix(sequences: Sequences, vocab_size: int) -> sparse.csr_array:
     """[reviews, vocab_size] float32, 1 where a review has the id."""
-    rows = np.repeat(np.arange(len(sequences), dtype=np.int32), sequences.lengths)
+    rows = sequences.rows.astype(np.int32)
     ones = np.ones(len(rows), np.float32)
     matrix = sparse.csr_array((ones, (rows, sequences.ids)), shape=(len(sequences), vocab_size))
     matrix.sum_duplicates()
@@ -74,6 +76,6 @@ def mean_weights(
     sequences: Sequences, weights: NDArray[np.float32], part: NDArray[np.int64], damping: int = 0
 ) -> NDArray[np.float64]:
     """[reviews] the mean weight of each one's words, damped; 0 of one without."""
-    rows = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    rows = sequences.rows
     sums = np.bincount(rows, weights[part[rows], sequences.ids], len(sequences))
     return sums / np.maximum(1, sequences.lengths + damping)

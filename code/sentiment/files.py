@@ -1,10 +1,13 @@
 """Files that are there as a whole or not at all."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+_DIGITS = 16  # of a SHA-256, in a file's name
 
 
 @contextmanager
@@ -27,6 +30,24 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_with_checksum(stem: Path, content: bytes) -> Path:
+    """Write ``STEM-SHA256.safetensors``, whose name says what its content's SHA-256 begins with.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
+    path = stem.with_name(f"{stem.name}-{digest}.safetensors")
+    with replacing(path) as stream:
+        stream.write(content)
+    return path
+
+
+def is_whole(path: Path, content: bytes) -> bool:
+    """Whether the content of such a file is what was written."""
+    return hashlib.sha256(content).hexdigest().startswith(path.stem[-_DIGITS:])
 
 
 def partial(path: Path) -> Path:

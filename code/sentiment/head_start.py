@@ -1,7 +1,6 @@
 """What a training has before its first step: phrases, word vectors, and what teachers say of the reviews."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -17,14 +16,14 @@ from sentiment.document_vectors import document_vectors
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ranks import Ranks
 from sentiment.settings import DAMPING
+from sentiment.stages import NOT_KEPT, Stages, Tensors
 from sentiment.stop import Stop
 from sentiment.targets import Evidence
 from sentiment.teachers import Teachers
+from sentiment.vocabulary import Vocabulary
 from sentiment.word_vectors import word2vec
 
 logger = logging.getLogger(__name__)
-
-Tensors = Mapping[str, NDArray[Any]]
 
 
 class HeadStart(NamedTuple):
@@ -78,7 +77,9 @@ def to_learn_from(data: Datasets, hyperparameters: Hyperparameters) -> Sequences
     return labelled.joined(data.unlabeled) if hyperparameters.distillation > 0 else labelled
 
 
-def make(data: Datasets, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> HeadStart:
+def make(
+    data: Datasets, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop, stages: Stages = NOT_KEPT
+) -> HeadStart:
     """The head start that the hyperparameters ask for, from everything that nothing is measured on.
 
     Args:
@@ -86,37 +87,43 @@ def make(data: Datasets, hyperparameters: Hyperparameters, ranks: Ranks, stop: S
         hyperparameters: of the job.
         ranks: the processes of the job; the first one makes it for all.
         stop: ends it.
+        stages: keeps what takes minutes of it.
 
     Raises:
         DataError: there is too little to learn from.
         Stopped: any of the ranks was told to stop meanwhile.
+        OSError: a stage cannot be written.
     """
-    found = ranks.unless_stopped(stop, lambda: _make(data, hyperparameters) if ranks.rank == 0 else None)
+    found = ranks.unless_stopped(
+        stop, lambda: _make(data, hyperparameters, stages) if ranks.rank == 0 else None
+    )
     if ranks.size == 1 and found:
         return found
     content = ranks.broadcast(serialize(found.to_tensors()) if found else None)
     return HeadStart.from_tensors(deserialize(content or b""))
 
 
-def _make(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
+def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> HeadStart:
     begin = HeadStart([], data.training.labels.astype(np.float32))
     if hyperparameters.has_teachers:
-        begin = _taught(data, hyperparameters)
+        begin = _taught(data, hyperparameters, stages)
     if data.pretrained is not None:
-        begin = begin._replace(vectors=data.pretrained.of(data.with_phrases(begin.phrases).vocabulary))
+        vocabulary = Vocabulary(data.vocabulary.words, begin.phrases)
+        begin = begin._replace(vectors=data.pretrained.of(vocabulary))
     elif hyperparameters.word_vectors == "word2vec":
         data = data.with_phrases(begin.phrases)
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
         parts = [data.training.sequences, data.unlabeled]
-        vectors = word2vec(parts, shape, hyperparameters.word2vec_epochs, hyperparameters.seed)
-        begin = begin._replace(vectors=vectors)
+        epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
+        found = stages.done("vectors", lambda: {"vectors": word2vec(parts, shape, epochs, seed)})
+        begin = begin._replace(vectors=found["vectors"])
     return begin
 
 
-def _taught(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
+def _taught(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> HeadStart:
     """All but the word vectors."""
-    teachers = Teachers.of(data.training, data.movies)
-    told = _told(teachers, data, hyperparameters)
+    teachers = Teachers.of(data.training, data.movies, len(data.vocabulary))
+    told = _told(teachers, data, hyperparameters, stages)
     probabilities = told.targets(teachers.labels, hyperparameters.distillation)
     choices = phrase_choice.chosen(teachers, hyperparameters.phrases)
     phrases = np.unique(np.concatenate(choices))
@@ -127,20 +134,30 @@ def _taught(data: Datasets, hyperparameters: Hyperparameters) -> HeadStart:
     allowed[:, len(data.vocabulary) :] = [np.isin(phrases, choice) for choice in choices]
     sequences = to_learn_from(data.with_phrases(texts), hyperparameters)
     damping = DAMPING.get(hyperparameters.pooling, 0)
-    found = evidence.gathered(teachers, sequences, told.others, allowed, damping)
+    movies = data.unlabeled_movies[: told.others.shape[1]]  # of none where teachers are not asked
+    found = evidence.gathered(teachers, sequences, told.others, movies, allowed, damping)
     return HeadStart(texts, probabilities, evidence=found)
 
 
-def _told(teachers: Teachers, data: Datasets, hyperparameters: Hyperparameters) -> Told:
+def _told(teachers: Teachers, data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> Told:
     """What teachers say of the reviews to learn from."""
     is_asked = hyperparameters.distillation > 0
+    if is_asked and len(data.unlabeled) == 0:
+        logger.info("teachers: there is no channel unlabeled, which would let the network learn more of them")
     told = Told.by(teachers, data.unlabeled if is_asked else Sequences.of([]))
     if not (is_asked and hyperparameters.document_vectors):
         return told
-    sequences = to_learn_from(data, hyperparameters)
-    epochs, seed = hyperparameters.document_epochs, hyperparameters.seed
-    vectors = document_vectors(sequences, hyperparameters.document_vectors, epochs, seed)
-    told = told.with_vectors(vectors, teachers)
+    told = Told(**stages.done("told", lambda: _with_vectors(told, teachers, data, hyperparameters)))
     right = ((told.labelled > 0.5) == (teachers.labels == 1)).mean()
     logger.info("teachers with document vectors: accuracy %.4f on reviews not seen", right)
     return told
+
+
+def _with_vectors(
+    told: Told, teachers: Teachers, data: Datasets, hyperparameters: Hyperparameters
+) -> Tensors:
+    """What they say if they know the reviews' vectors, too."""
+    sequences = to_learn_from(data, hyperparameters)
+    epochs, seed = hyperparameters.document_epochs, hyperparameters.seed
+    vectors = document_vectors(sequences, hyperparameters.document_vectors, epochs, seed)
+    return told.with_vectors(vectors, teachers)._asdict()

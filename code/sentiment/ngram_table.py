@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sentiment.batches import Sequences
 from sentiment.errors import DataError
-from sentiment.ngrams import LARGEST_BASE, Keys, windows
+from sentiment.ngrams import LARGEST_BASE, Keys, find, windows
 from sentiment.vocabulary import LONGEST
 
 
@@ -18,20 +18,23 @@ class NGrams(NamedTuple):
 
     Attributes:
         keys: [n-grams], a number for each, rising; see ``windows``.
-        base: a number larger than any word id.
+        base: how many ids words have, those that these reviews lack included.
     """
 
     keys: Keys
     base: int
 
     @classmethod
-    def of(cls, sequences: Sequences) -> "NGrams":
+    def of(cls, sequences: Sequences, base: int) -> "NGrams":
         """Those in at least two of the reviews.
+
+        Args:
+            sequences: the reviews as word ids.
+            base: larger than any word id, that of a word which only other reviews have included.
 
         Raises:
             DataError: there are none, or too many different words.
         """
-        base = int(sequences.ids.max(initial=0)) + 1
         if base > LARGEST_BASE:
             raise DataError(f"of more than {LARGEST_BASE} words no n-grams are made\ngive a lower vocab_size")
         found = [keys for _, keys in _occurrences(sequences, base)]
@@ -47,8 +50,7 @@ class NGrams(NamedTuple):
         """[reviews, n-grams] float32, 1 where a review has the n-gram."""
         rows, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         for row, keys in _occurrences(sequences, self.base):
-            column = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
-            is_known = self.keys[column] == keys
+            column, is_known = find(self.keys, keys)
             rows.append(row[is_known])
             columns.append(column[is_known].astype(np.int32))
         row, column = np.concatenate(rows), np.concatenate(columns)
@@ -64,7 +66,7 @@ def _occurrences(sequences: Sequences, base: int) -> Iterator[tuple[NDArray[np.i
     """Row and key of each n-gram in each review that has it, once; some reviews at a time."""
     first = 0
     for chunk in sequences.chunks():
-        rows = np.repeat(np.arange(len(chunk)), chunk.lengths)
+        rows = chunk.rows
         found = [np.stack([rows[ends], keys]) for _, keys, ends in windows(chunk, base)]
         row, key = np.concatenate(found, axis=1)
         order = np.lexsort((key, row))

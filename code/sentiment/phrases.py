@@ -8,7 +8,7 @@ words: Mikolov et al., NIPS 2013 (arXiv:1310.4546), section 4; here their words 
 import numpy as np
 
 from sentiment.batches import Sequences
-from sentiment.ngrams import key, windows
+from sentiment.ngrams import find, key, windows
 from sentiment.vocabulary import LONGEST, Vocabulary
 
 
@@ -37,8 +37,7 @@ class Phrases:
         found[:, 0] = chunk.ids
         for more, keys, ends in windows(chunk, self._base):
             if more > 0:
-                index = np.searchsorted(self._keys, keys).clip(max=len(self._keys) - 1)
-                is_phrase = self._keys[index] == keys
+                index, is_phrase = find(self._keys, keys)
                 found[ends[is_phrase], more] = self._ids[index[is_phrase]]
         before = np.concatenate([[0], np.cumsum((found > 0).sum(1))])
         return Sequences(found[found > 0], before[chunk.offsets])

@@ -53,12 +53,11 @@ class WordVectors(NamedTuple):
         (folder / SETTINGS_FILE).unlink(missing_ok=True)
         self.vocabulary.save(folder / VOCABULARY_FILE)
         with replacing(folder / VECTORS_FILE) as stream:
-            stream.write(serialize({"vectors": self.vectors}))
+            stream.write(serialize({"vectors": self.vectors, "vocabulary": _digest(self.vocabulary)}))
 
     def fingerprint(self) -> str:
         """A hash of the content, and how much that is."""
-        digest = hashlib.sha256(self.vectors.tobytes())
-        digest.update("\n".join([*self.vocabulary.words, *self.vocabulary.phrases]).encode())
+        digest = hashlib.sha256(self.vectors.tobytes() + _digest(self.vocabulary).tobytes())
         return f"of {len(self.vocabulary)} ids, SHA-256 {digest.hexdigest()[:16]}"
 
     def of(self, vocabulary: Vocabulary) -> NDArray[np.float32]:
@@ -75,6 +74,12 @@ class WordVectors(NamedTuple):
             of_words = np.mean([rows.get(word, nothing) for word in phrase.split()], axis=0)
             found.append(rows.get(phrase, of_words))
         return np.stack(found).astype(np.float32)
+
+
+def _digest(vocabulary: Vocabulary) -> NDArray[np.uint8]:
+    """[32] the SHA-256 of a lookup table."""
+    content = "\n".join([*vocabulary.words, *vocabulary.phrases]).encode()
+    return np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
 
 
 def load(folder: Path, embedding_dim: int) -> WordVectors:
@@ -107,14 +112,17 @@ def _load(folder: Path) -> WordVectors:
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Write those files of an archive that are looked for, whatever else is in it."""
+    found = {}
     try:
         with tarfile.open(archive, "r:gz") as content:
             for member in content:
                 name = member.name.removeprefix("./")
                 if name in _FILES and member.isfile() and (stream := content.extractfile(member)):
-                    (folder / name).write_bytes(stream.read())
+                    found[name] = stream.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise ArtifactError(f"{archive}: the archive is damaged or cut off ({error})") from error
+    for name, raw in found.items():
+        (folder / name).write_bytes(raw)
 
 
 def _read(folder: Path, source: Path) -> WordVectors:
@@ -127,11 +135,13 @@ def _read(folder: Path, source: Path) -> WordVectors:
             f"in its model folder, or its {_ARCHIVE}"
         )
     try:
-        vectors = deserialize((folder / VECTORS_FILE).read_bytes())["vectors"]
+        tensors = deserialize((folder / VECTORS_FILE).read_bytes())
+        vectors, digest = tensors["vectors"], tensors["vocabulary"]
     except (SafetensorError, KeyError) as error:
         raise ArtifactError(f"{source}: {VECTORS_FILE} is damaged ({error})") from error
     vocabulary = Vocabulary.load(folder / VOCABULARY_FILE)
-    if vectors.ndim != 2 or len(vectors) != len(vocabulary) or vectors.dtype != np.float32:
+    fits = vectors.ndim == 2 and len(vectors) == len(vocabulary) and vectors.dtype == np.float32
+    if not (fits and np.array_equal(digest, _digest(vocabulary))):
         raise ArtifactError(f"{source}: {VECTORS_FILE} and {VOCABULARY_FILE} are not of one job")
     if not np.isfinite(vectors).all():
         raise ArtifactError(f"{source}: {VECTORS_FILE} has elements that are no finite numbers")

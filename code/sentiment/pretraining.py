@@ -8,6 +8,7 @@ from sentiment.opt_ml import OptMl
 from sentiment.pretrained import PRETRAINED, WordVectors
 from sentiment.ranks import Ranks
 from sentiment.stop import Stop
+from sentiment.version import version
 from sentiment.word_vectors import word2vec
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ def run(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Sto
         Stopped: any of the processes was told to stop before the vectors were there.
         OSError: they cannot be written.
     """
+    logger.info("version %s; word vectors alone; %s", version(), hyperparameters)
     channels, sharded = opt_ml.channels(), opt_ml.sharded_channels()
     vocabulary, reviews = datasets.load_unlabeled(channels, hyperparameters, sharded, ranks, stop)
     shape = (len(vocabulary), hyperparameters.embedding_dim)

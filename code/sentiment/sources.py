@@ -22,7 +22,8 @@ class Sources:
     """
 
     def __init__(self) -> None:
-        self._folders: dict[str, int] = {}
+        self._folders: list[str] = []
+        self._index_of: dict[str, int] = {}  # of a folder in that list
         self._names = bytearray()
         self._name_ends = array("q")
         self._last_name: bytes | None = None
@@ -38,8 +39,11 @@ class Sources:
             self._names += raw
             self._name_ends.append(len(self._names))
             self._last_name = raw
-        folder_index = self._folders.setdefault(folder + separator, len(self._folders))
-        self._folder_of.append(folder_index)
+        folder += separator
+        if folder not in self._index_of:
+            self._index_of[folder] = len(self._folders)
+            self._folders.append(folder)
+        self._folder_of.append(self._index_of[folder])
         self._name_of.append(len(self._name_ends) - 1)
         self._line_of.append(source.line)
 
@@ -50,7 +54,7 @@ class Sources:
         name = self._name_of[index]
         start = self._name_ends[name - 1] if name else 0
         file_name = self._names[start : self._name_ends[name]].decode("utf-8", "surrogateescape")
-        folder = list(self._folders)[self._folder_of[index]]
+        folder = self._folders[self._folder_of[index]]
         return Source(folder + file_name, self._line_of[index])
 
     def select(self, keep: NDArray[np.bool_]) -> "Sources":

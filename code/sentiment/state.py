@@ -59,7 +59,7 @@ class TrainingState:
         self.training = training
         self.head_start = head_start or HeadStart([], training.probabilities)
         self.hyperparameters = hyperparameters
-        self.made_with = {**(made_with or {}), "processes": ranks.size}
+        self.made_with = made_with or {}
         self.ranks = ranks
         self.device = network.embedding.weight.device
         if ranks.rank > 0:

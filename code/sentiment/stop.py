@@ -9,7 +9,7 @@ from types import FrameType
 class Stopped(BaseException):
     """The job was told to stop where leaving at once loses nothing.
 
-    No Exception, so that nothing on the way takes it for a failure.
+    No Exception, so that nothing on the way takes it for a failure. It may say where the job stands.
     """
 
 

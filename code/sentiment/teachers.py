@@ -81,12 +81,13 @@ class Teachers(NamedTuple):
     each: list[Teacher]
 
     @classmethod
-    def of(cls, training: Examples, movies: NDArray[np.uint64]) -> "Teachers":
+    def of(cls, training: Examples, movies: NDArray[np.uint64], vocab_size: int) -> "Teachers":
         """Those of labelled reviews.
 
         Args:
             training: of both classes.
-            movies: [reviews], what each is about.
+            movies: [reviews], a hash of what each is about.
+            vocab_size: how many ids words have.
 
         Raises:
             DataError: there is too little to learn from.
@@ -98,7 +99,7 @@ class Teachers(NamedTuple):
                 "give more, or evidence=none, phrases=0 and distillation=0"
             )
         logger.info("teachers: learn from %d reviews, for a minute or two", len(labels))
-        ngrams = NGrams.of(training.sequences)
+        ngrams = NGrams.of(training.sequences, vocab_size)
         matrix = ngrams.matrix(training.sequences)
         part = parts(labels, movies)
         certain = labels.astype(np.float32)

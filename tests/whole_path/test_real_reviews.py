@@ -17,18 +17,21 @@ pytestmark = pytest.mark.whole_path
 # longest batch and over every width, an evaluation.
 JOB = """
 import resource
+from pathlib import Path
 
 import numpy as np
 
-import train
+from sentiment.checkpoints import Checkpoints
 from sentiment.feed import Feed
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.job import prepare
 from sentiment.model import evaluate
 from sentiment.opt_ml import OptMl
 from sentiment.ranks import ALONE
 from sentiment.stop import Stop
 
-job = train.prepare(OptMl.from_environment(), Hyperparameters(word_vectors="random"), ALONE, Stop(), None)
+hyperparameters = Hyperparameters(word_vectors="random")
+job = prepare(OptMl.from_environment(), hyperparameters, ALONE, Stop(), Checkpoints(Path("none"), 1))
 loop = job.loop
 lengths = loop.training.sequences.lengths
 longest = np.argsort(lengths)[-loop.hyperparameters.batch_size:]
