@@ -55,11 +55,14 @@ class PlainTraining:
         self.labels = torch.from_numpy(labels.astype(np.float32))
         self.optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
         self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+        self.left = torch.empty(0, dtype=torch.int64)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
     def step(self) -> int:
-        """One optimizer step over a random batch; returns its number of reviews."""
-        chosen = torch.randperm(len(self.labels))[:BATCH_SIZE]
+        """One optimizer step, of random reviews until all have been read; returns their number."""
+        if len(self.left) == 0:
+            self.left = torch.randperm(len(self.labels))
+        chosen, self.left = self.left[:BATCH_SIZE], self.left[BATCH_SIZE:]
         ids, lengths = self.ids[chosen].to(self.device), self.lengths[chosen].to(self.device)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
             logits = self.network(ids, lengths)

@@ -1,6 +1,7 @@
-"""What was measured of each setting, in one table."""
+"""What was measured of each setting: on one fold, by all seeds, and on all folds."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.folds import FOLDS
 from benchmarks.report import RESULTS
 
 QUALITY = Path(__file__).with_name("quality.md")
@@ -64,8 +66,23 @@ def by_setting(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return dict(sorted(found.items(), key=lambda item: -item[1]["accuracy"]))
 
 
-def table(runs: Sequence[dict[str, Any]]) -> str:
-    """The table, in Markdown."""
+def on_first_fold(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs on fold 0, where every setting is measured."""
+    return [run for run in runs if run["fold"] == 0]
+
+
+def on_all_folds(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs of those settings and seeds that were measured on every fold."""
+    done = Counter((run["setting"], run["seed"]) for run in runs)
+    return [run for run in runs if done[run["setting"], run["seed"]] == FOLDS]
+
+
+def tables(runs: Sequence[dict[str, Any]]) -> str:
+    """The table of the first fold, and that of all folds, in Markdown."""
+    return f"{_table(on_first_fold(runs))}\n{_table(on_all_folds(runs))}"
+
+
+def _table(runs: Sequence[dict[str, Any]]) -> str:
     rows = [list(_COLUMNS), ["---"] * len(_COLUMNS)]
     rows += [_row(setting, of) for setting, of in by_setting(runs).items()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -94,8 +111,8 @@ def in_words(of: dict[str, Any]) -> list[str]:
 
 
 def write_table(runs: Sequence[dict[str, Any]]) -> None:
-    """Put the table in its place in ``quality.md``."""
+    """Put the tables in their place in ``quality.md``."""
     text = QUALITY.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    QUALITY.write_text(before + BEGIN + table(runs) + END + after, "utf-8")
+    QUALITY.write_text(before + BEGIN + tables(runs) + END + after, "utf-8")

@@ -1,13 +1,17 @@
-"""How fast the network trains: the shipped loop against the same network trained the plain way.
+"""How fast the network trains: the shipped loop beside the same network trained the plain way.
 
-Both sides train on the same 6,400 of the 25,000 real reviews, with all stop words left out, the same widths
-of embedding and LSTM, the same number of threads, and denormal numbers flushed to zero before the first
-tensor operation. Each side runs in a process of its own, they take turns, and the figure is the median of
-the rounds' ratios of reviews per second. The first step of each process is not counted.
+    benchmarks/run.sh training [--accuracy 0.85]
 
-On a GPU where there is one. A precision that the hardware does not have is reported as null.
+Both sides train the network of recipe=seed: the same 6,400 of the 25,000 real reviews, the same lookup table
+and widths, the same number of threads, and denormal numbers flushed to zero before the first tensor
+operation. Each side runs in a process of its own, they take turns, and the ratio is the median of the rounds'
+ratios of reviews per second. The first step of each process is not counted. On a GPU where there is one; a
+precision that the hardware does not have is reported as null.
+
+Then whole jobs, one of each recipe and one the plain way: see time_to_accuracy.py.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -16,12 +20,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from benchmarks import time_to_accuracy
 from benchmarks.plain_training import PlainLSTM, PlainTraining
 from benchmarks.report import REVIEWS, save
 from sentiment import datasets
-from sentiment.batches import Examples, Sequences
+from sentiment.batches import Examples
 from sentiment.checkpoints import Checkpoints
 from sentiment.errors import TrainingError
 from sentiment.feed import Feed
@@ -37,41 +43,24 @@ from sentiment.training import TrainingLoop, set_up_torch
 ROUNDS = 3
 REVIEW_COUNT = 6_400
 PLAIN_STEPS = 4
-HYPERPARAMETERS = Hyperparameters(
-    stop_words="all",
-    truncate="head",
-    epochs=1,
-    hidden_dim=200,
-    embedding_dim=64,
-    max_length=500,
-    pooling="max",
-    word_vectors="random",
-    phrases=0,
-    evidence="none",
-    learning_rate=2e-3,
-    embedding_rate=1,
-    embedding_dropout=0.5,
-    word_dropout=0,
-    averaging=0,
-    precision="fp32",
-)
+PRECISIONS = ("fp32", "bf16", "fp16")
+SEED = Hyperparameters.parse({"recipe": "seed"})
 
 
-def load() -> tuple[int, Examples]:
-    """The size of the vocabulary, and the first reviews of the training part in random order."""
+def load() -> tuple[NetworkSettings, Examples]:
+    """The network's shape, and the first reviews of the training part in random order."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "reviews.csv").symlink_to(REVIEWS)
-        data = datasets.load({"training": Path(folder)}, HYPERPARAMETERS)
-    chosen = torch.randperm(len(data.training.labels))[:REVIEW_COUNT].numpy()
-    sequences = [data.training.sequences[i].tolist() for i in chosen]
-    examples = Examples(Sequences.of(sequences), data.training.labels[chosen])
-    return len(data.vocabulary), examples
+        data = datasets.load({"training": Path(folder)}, SEED)
+    chosen = np.random.default_rng(SEED.seed).permutation(len(data.training.labels))[:REVIEW_COUNT]
+    settings = NetworkSettings(len(data.vocabulary), SEED.embedding_dim, SEED.hidden_dim, SEED.pooling)
+    return settings, Examples(data.training.sequences.take(chosen), data.training.labels[chosen])
 
 
 def measure_plain(precision: str) -> float:
     """Reviews per second of the plain way."""
-    vocab_size, examples = load()
-    network = PlainLSTM(vocab_size, HYPERPARAMETERS.embedding_dim, HYPERPARAMETERS.hidden_dim)
+    settings, examples = load()
+    network = PlainLSTM(settings.vocab_size, settings.embedding_dim, settings.hidden_dim)
     sequences = [examples.sequences[i] for i in range(REVIEW_COUNT)]
     loop = PlainTraining(network, sequences, examples.labels, precision, ALONE.device)
     loop.step()
@@ -82,15 +71,10 @@ def measure_plain(precision: str) -> float:
 
 def measure_shipped(precision: str) -> float:
     """Reviews per second of the shipped loop, over one epoch."""
-    vocab_size, examples = load()
-    hyperparameters = replace(HYPERPARAMETERS, precision=precision)
-    settings = NetworkSettings(
-        vocab_size, hyperparameters.embedding_dim, hyperparameters.hidden_dim, hyperparameters.pooling
-    )
-    network = SentimentLSTM(settings, hyperparameters.dropout, hyperparameters.embedding_dropout)
-    network.to(ALONE.device)
+    settings, examples = load()
+    network = SentimentLSTM(settings, SEED.dropout, SEED.embedding_dropout).to(ALONE.device)
     targets = Targets.certain(examples)
-    loop = TrainingLoop(network, targets, replace(hyperparameters, epochs=2))
+    loop = TrainingLoop(network, targets, replace(SEED, precision=precision, epochs=2))
     for batch in Feed(targets, loop.batches()[:1], loop.device):
         loop.optimization.step(batch, 0)
     start = time.perf_counter()
@@ -122,21 +106,26 @@ def has(precision: str) -> bool:
 
 
 def main() -> None:
-    """Compare in every precision that the hardware has, and report."""
-    save(
-        "training",
-        {
-            "device": Hardware.of(ALONE.device).name,
-            "threads": torch.get_num_threads(),
-            "seed": HYPERPARAMETERS.seed,
-            **{name: compare(name) if has(name) else None for name in ("fp32", "bf16", "fp16")},
-        },
+    """Compare in every precision that the hardware has, run the whole jobs, and report."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/run.sh training", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("--accuracy", type=float, default=0.85)
+    accuracy = parser.parse_args().accuracy
+    figures = {
+        "device": Hardware.of(ALONE.device).name,
+        "threads": torch.get_num_threads(),
+        "seed": SEED.seed,
+        **{name: compare(name) if has(name) else None for name in PRECISIONS},
+    }
+    save("training", figures)
+    whole_jobs = {"accuracy": accuracy, **time_to_accuracy.measure(accuracy)}
+    save("training", figures | {"time_to_accuracy": whole_jobs})
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        set_up_torch(HYPERPARAMETERS.seed)
+    if sys.argv[1:2] in (["plain"], ["shipped"]):
+        set_up_torch(SEED.seed)
         print(measure_plain(sys.argv[2]) if sys.argv[1] == "plain" else measure_shipped(sys.argv[2]))
     else:
         main()

@@ -1,11 +1,20 @@
-"""What was measured of each setting, in one table."""
+"""What was measured of each setting, in two tables."""
 
 from typing import Any
 
 import pytest
 
 from benchmarks import quality_table
-from benchmarks.quality_table import BEGIN, END, by_setting, summary, write_table
+from benchmarks.folds import FOLDS
+from benchmarks.quality_table import (
+    BEGIN,
+    END,
+    by_setting,
+    on_all_folds,
+    on_first_fold,
+    summary,
+    write_table,
+)
 
 
 def run(
@@ -40,6 +49,16 @@ def test_best_setting_comes_first() -> None:
     assert list(by_setting([run("a", 0, 1, 0.7), run("b", 0, 1, 0.9)])) == ["b", "a"]
 
 
+def test_first_fold_is_that_of_every_setting() -> None:
+    runs = [run("a", 0, 1, 0.7), run("a", 1, 1, 0.9), run("b", 0, 2, 0.8)]
+    assert on_first_fold(runs) == [runs[0], runs[2]]
+
+
+def test_all_folds_are_of_one_seed() -> None:
+    complete = [run("a", fold, 1, 0.7) for fold in range(FOLDS)]
+    assert on_all_folds([*complete, run("a", 0, 2, 0.8), run("b", 0, 1, 0.8)]) == complete
+
+
 def test_table_is_put_in_its_place(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "quality.md"
     path.write_text(f"before\n{BEGIN}old\n{END}after\n")
@@ -55,4 +74,4 @@ def test_table_is_put_in_its_place(tmp_path: Any, monkeypatch: pytest.MonkeyPatc
 def test_table_is_that_of_the_results() -> None:
     """Nobody has changed the one without the other."""
     measured = quality_table.QUALITY.read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
-    assert measured == quality_table.table(quality_table.kept())
+    assert measured == quality_table.tables(quality_table.kept())
