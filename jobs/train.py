@@ -16,6 +16,9 @@ from jobs.request import Request, send, show
 METRICS = json.loads((ROOT / "jobs" / "metrics.json").read_text("utf-8"))
 
 
+CHANNELS = ("training", "validation", "test", "unlabeled", "pretrained")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What a training job and the jobs of a tuning job are told alike; most of it are options of the command.
@@ -114,9 +117,10 @@ def find_job(account: Account, options_given: dict[str, Any]) -> Job:
         click.ClickException: image, role or reviews are not there.
     """
     given = dict(options_given)
-    training = given.pop("training") or account.uri("training")
-    others = {name: given.pop(name) for name in ("validation", "test", "unlabeled", "pretrained")}
-    channels = {"training": training} | {name: uri for name, uri in others.items() if uri}
+    uris = {name: given.pop(name) for name in CHANNELS}
+    channels = {name: uri for name, uri in uris.items() if uri}
+    needed = "unlabeled" if given.pop("pretrain", False) else "training"
+    channels.setdefault(needed, account.uri(needed))
     for uri in channels.values():
         storage.check_not_empty(account, uri)
     given["image"] = image.find(account, given["image"])
@@ -136,7 +140,7 @@ job_options = options.several(
     options.s3_uri("--training", "Reviews to train on. Default: those that upload has brought there."),
     options.s3_uri("--validation", "Reviews to choose the best epoch by. Default: a tenth is held out."),
     options.s3_uri("--test", "Reviews to measure the model on."),
-    options.s3_uri("--unlabeled", "Reviews without labels, for recipes that learn from them."),
+    options.s3_uri("--unlabeled", "Reviews without labels, for word vectors and for recipe=best."),
     options.s3_uri("--pretrained", "Word vectors to begin with: where a job has left its model.tar.gz."),
     click.option(
         "--input-mode",
@@ -162,6 +166,11 @@ job_options = options.several(
 @click.argument("values", nargs=-1, metavar="[HYPERPARAMETER=VALUE]...")
 @options.name
 @job_options
+@click.option(
+    "--pretrain",
+    is_flag=True,
+    help="Make word vectors, and no model, of the reviews without labels that upload has brought there.",
+)
 @options.s3_uri(
     "--checkpoints",
     "Where checkpoints go; those of an earlier job are gone on from. Default with --spot: a new place.",
@@ -181,9 +190,12 @@ def train(account: Account, values: tuple[str, ...], name: str, **others: Any) -
     group = others.pop("register")
     if group and not watch:
         raise click.UsageError("--register needs --wait: there is no model before the job is done")
+    if others["pretrain"] and (group or any(others[name] for name in CHANNELS if name != "unlabeled")):
+        raise click.UsageError("--pretrain makes no model, and takes no other reviews than --unlabeled")
     given = hyperparameters.parse(values)
     if others["spot"] and not others["checkpoints"]:
         others["checkpoints"] = account.uri("checkpoints", name)
+    is_pretraining = others["pretrain"]
     job = find_job(account, others)
     start = request(name, job, hyperparameters.with_defaults(given), tags)
     if dry_run:
@@ -197,5 +209,7 @@ def train(account: Account, values: tuple[str, ...], name: str, **others: Any) -
         if group:
             registry.register(account, trained, group, tags)
         click.echo(trained.artifact)
-        click.echo(f"next: python -m jobs deploy {name}", err=True)
+        folder = trained.artifact.rpartition("/")[0]
+        then = f"train --pretrained {folder}" if is_pretraining else f"deploy {name}"
+        click.echo(f"next: python -m jobs {then}", err=True)
     return None

@@ -11,7 +11,7 @@ from jobs import ROOT, hyperparameters, local_tuning, options, wait
 from jobs.account import Account
 from jobs.kinds import TUNING
 from jobs.request import Request, check, send, show
-from jobs.train import METRICS, Job, algorithm, definition, find_job, job_options
+from jobs.train import CHANNELS, METRICS, Job, algorithm, definition, find_job, job_options
 from sentiment.hyperparameters import Hyperparameters
 
 TUNING_FILE = ROOT / "jobs" / "tuning.json"
@@ -116,6 +116,8 @@ def tune(account: Account, values: tuple[str, ...], name: str, local: Path | Non
     """
     dry_run, watch, tuning_file = others.pop("dry_run"), others.pop("wait"), others.pop("tuning_file")
     settings = {key: others.pop(key) for key in ("strategy", "jobs", "parallel", "seed", "tags")}
+    if local and any(others[channel] for channel in CHANNELS):
+        raise click.UsageError("--local takes the reviews of its folder, and no channel of S3")
     given = hyperparameters.parse(values)
     tuning = read_tuning(tuning_file, given)
     tuned = {entry["Name"] for kind in RANGES for entry in tuning["ParameterRanges"][kind]}

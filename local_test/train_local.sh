@@ -2,7 +2,7 @@
 # Train as SageMaker does, on this machine: the same program over test_dir in the layout of /opt/ml.
 set -euo pipefail
 
-usage="usage: local_test/train_local.sh [IMAGE] [--data DIR] [--unlabeled DIR] [--HYPERPARAMETER VALUE ...]
+usage="usage: local_test/train_local.sh [IMAGE] [--data DIR] [--unlabeled DIR] [--pretrained DIR] [--HYPERPARAMETER VALUE ...]
 
 Trains on 25,000 IMDb reviews, or on those in DIR: without Docker, or in a container of IMAGE.
   local_test/train_local.sh --epochs 2 --hidden_dim 64
@@ -14,7 +14,6 @@ Trains on 25,000 IMDb reviews, or on those in DIR: without Docker, or in a conta
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 channel=$test_dir/input/data/training
-unlabeled_channel=$test_dir/input/data/unlabeled
 
 # The channel is a folder with what is fetched, or a link to the user's own. A folder that holds anything else is not
 # ours to remove.
@@ -33,10 +32,12 @@ prepare_channel() {
     ln -sfn "$data" "$channel"
 }
 
-prepare_unlabeled_channel() {
-    [[ -L $unlabeled_channel ]] && rm "$unlabeled_channel"
-    [[ -z $unlabeled ]] || ln -sn "$unlabeled" "$unlabeled_channel" ||
-        fail "$unlabeled_channel holds files of yours; move them, or leave out --unlabeled"
+# link_channel NAME: to the folder that was given, or to none.
+link_channel() {
+    local link=$test_dir/input/data/$1
+    [[ -L $link ]] && rm "$link"
+    [[ -z ${given[$1]:-} ]] || ln -sn "${given[$1]}" "$link" ||
+        fail "$link holds files of yours; move them, or leave out --$1"
 }
 
 train_here() {
@@ -51,9 +52,10 @@ train_in_image() {
     trap 'docker run --rm --volume "$test_dir:/opt/ml" "$image" \
         chown -R "$(id -u):$(id -g)" "${written[@]}"' EXIT
     local volumes=(--volume "$test_dir:/opt/ml" --volume "$(readlink -f "$channel"):/opt/ml/input/data/training:ro")
-    if [[ -n $unlabeled ]]; then
-        volumes+=(--volume "$unlabeled:/opt/ml/input/data/unlabeled:ro")
-    fi
+    local name
+    for name in "${!given[@]}"; do
+        volumes+=(--volume "${given[$name]}:/opt/ml/input/data/$name:ro")
+    done
     docker run --rm "${docker_options[@]}" "${volumes[@]}" "$image" train "$@"
 }
 
@@ -63,7 +65,7 @@ if (($#)) && [[ $1 != -* ]]; then
     shift
 fi
 data=
-unlabeled=
+declare -A given=() # the folders of the other channels
 hyperparameters=()
 while (($#)); do
     case $1 in
@@ -76,12 +78,12 @@ while (($#)); do
             data=$(cd "$2" && pwd)
             shift 2
             ;;
-        --unlabeled)
-            [[ -d ${2:-} ]] || fail "--unlabeled: ${2:-} is not a folder"
-            unlabeled=$(cd "$2" && pwd)
+        --unlabeled | --pretrained)
+            [[ -d ${2:-} ]] || fail "$1: ${2:-} is not a folder"
+            given[${1#--}]=$(cd "$2" && pwd)
             shift 2
             ;;
-        --data=* | --unlabeled=*) fail "write ${1%%=*} DIR, with a space" ;;
+        --data=* | --unlabeled=* | --pretrained=*) fail "write ${1%%=*} DIR, with a space" ;;
         --*)
             hyperparameters+=("$1")
             shift
@@ -102,7 +104,8 @@ else
     install_torch
 fi
 prepare_channel
-prepare_unlabeled_channel
+link_channel unlabeled
+link_channel pretrained
 # An earlier model stays until a new one replaces it: a mistake should not cost it.
 rm -rf "$test_dir/output"
 mkdir -p "$test_dir/model" "$test_dir/output"

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sentiment.hyperparameters import RECIPES, Hyperparameters
+from sentiment.opt_ml import OptMl
+
 ROOT = Path(__file__).resolve().parents[1]
 LOCAL_TEST = ROOT / "local_test"
 
@@ -37,6 +40,12 @@ def bare_path(tmp_path: Path) -> Path:
     (folder / "python3").write_text(f'#!/bin/bash\nexec {sys.executable} "$@"\n')
     (folder / "python3").chmod(0o755)
     return folder
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_on_the_command_line_is_all_of_it(recipe: str) -> None:
+    ours = OptMl(LOCAL_TEST / "test_dir").hyperparameters()
+    assert Hyperparameters.parse(ours, {"recipe": recipe}) == Hyperparameters.parse({"recipe": recipe})
 
 
 def test_torch_comes_from_the_index_of_cpu_builds_unless_told_otherwise() -> None:
@@ -119,6 +128,7 @@ def test_help_is_printed(script: str) -> None:
         (["--data", "/nowhere"], "error: --data: /nowhere is not a folder"),
         (["--data"], "error: --data:  is not a folder"),
         (["--unlabeled", "/nowhere"], "error: --unlabeled: /nowhere is not a folder"),
+        (["--pretrained", "/nowhere"], "error: --pretrained: /nowhere is not a folder"),
         (["--unlabeled=x"], "error: write --unlabeled DIR, with a space"),
         (["--epochs", "1", "surplus"], "error: unexpected surplus"),
     ],

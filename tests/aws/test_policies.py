@@ -97,12 +97,13 @@ def test_user_may_call_what_the_whole_journey_calls(whole_journey: list[Call]) -
 
 
 def test_user_is_permitted_little_else(whole_journey: list[Call]) -> None:
-    """What IAM asks for beside the operations themselves, and asking an endpoint."""
+    """What IAM asks for beside the operations themselves, asking an endpoint, and fetching results."""
     assert actions("user") - {action(call) for call in whole_journey} == {
         "iam:CreateServiceLinkedRole",
         "iam:GetRole",  # --role NAME
         "iam:PassRole",
         "s3:AbortMultipartUpload",
+        "s3:GetObject",  # what jobs leave
         "sagemaker:AddTags",
         "sagemaker:InvokeEndpoint",
         "sagemaker:InvokeEndpointAsync",

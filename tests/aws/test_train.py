@@ -87,6 +87,27 @@ def test_more_channels(run: Run) -> None:
     }  # fmt: skip
 
 
+def test_word_vectors_are_made_of_reviews_without_labels_alone(run: Run) -> None:
+    uri = f"s3://{BUCKET}/sentiment/training"
+    (channel,) = dry_run(run, "--pretrain", "--unlabeled", uri)["InputDataConfig"]
+    assert channel["ChannelName"] == "unlabeled"
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == uri
+
+
+def test_word_vectors_are_of_what_was_uploaded(run: Run) -> None:
+    boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key="sentiment/unlabeled/a.csv", Body=b"text\na\n")
+    (channel,) = dry_run(run, "--pretrain")["InputDataConfig"]
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://{BUCKET}/sentiment/unlabeled"
+
+
+def test_job_that_makes_word_vectors_says_how_to_begin_with_them(run: Run) -> None:
+    result = run(
+        "train", "--pretrain", "--unlabeled", f"s3://{BUCKET}/sentiment/training", "--name", "sentiment-1"
+    )
+    folder = f"s3://{BUCKET}/sentiment/models/sentiment-1/output"
+    assert f"next: python -m jobs train --pretrained {folder}\n" in result.stderr
+
+
 def test_vpc_and_keys(run: Run) -> None:
     request = dry_run(
         run, "--subnet", "a", "--subnet", "b", "--security-group", "c",
@@ -113,6 +134,8 @@ def test_tags(run: Run) -> None:
         (["--instance-type", "p3.2xlarge"], "p3.2xlarge is not like ml.p3.2xlarge"),
         (["--instance-type", "ml.m6g.large"], "ml.m6g.large has an Arm processor"),
         (["--register", "g", "--no-wait"], "--register needs --wait"),
+        (["--pretrain", "--register", "g"], "--pretrain makes no model"),
+        (["--pretrain", "--training", "s3://mine/a"], "takes no other reviews than --unlabeled"),
     ],
 )
 def test_contradiction_is_told(run: Run, arguments: list[str], message: str) -> None:

@@ -158,4 +158,4 @@ def test_commands_from_the_role_to_the_end(account: dict[str, str], tmp_path: Pa
     shown = subprocess.run(
         ["bash", "-euc", check], env=account, capture_output=True, text=True, check=True
     ).stdout
-    assert json.loads(shown) == {"epochs": "2", "hidden_dim": "128"}
+    assert json.loads(shown) == {"recipe": "default"}

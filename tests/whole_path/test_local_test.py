@@ -83,6 +83,17 @@ def test_unlabelled_reviews_are_given_by_a_folder_too(
     assert "unlabeled: " not in result.stdout
 
 
+def test_vectors_of_an_earlier_model_are_given_by_a_folder(
+    clone: Path, data: Path, trained: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    assert "pretrained: " not in trained.stdout
+    model = shutil.copytree(clone / "local_test" / "test_dir" / "model", tmp_path / "model")
+    result = train(clone, "--data", data, "--pretrained", model, *TRAIN, cwd=data)
+    assert "pretrained: vectors of" in result.stdout
+    result = train(clone, "--data", data, *TRAIN, cwd=data)
+    assert "pretrained: " not in result.stdout
+
+
 def test_files_of_ones_own_in_the_channel_are_not_removed(clone: Path, data: Path) -> None:
     channel = clone / "local_test" / "test_dir" / "input" / "data" / "training"
     channel.unlink(missing_ok=True)
