@@ -13,7 +13,7 @@ from image.containers import composed_log, remove_composed, unexpected
 from image.readme import block, blocks, replace
 
 # The one that builds and pushes is run by test_image_push. Those of a console only show.
-RUN = {"bash": 4, "python": 2}
+RUN = {"bash": 5, "python": 2}
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -144,7 +144,8 @@ def account(aws: dict[str, str], tmp_path: Path) -> dict[str, str]:
 def test_commands_from_the_role_to_the_end(account: dict[str, str], tmp_path: Path) -> None:
     """As a user would, one block after the other."""
     code = "".join(
-        block("bash", holding) for holding in ("aws iam create-role", "jobs train", "jobs transform")
+        block("bash", holding)
+        for holding in ("aws iam create-role", "--name sentiment-1", "recipe=best", "jobs transform")
     )
     answered = code.replace("jobs deploy", "jobs deploy --yes").replace("jobs delete", "jobs delete --yes")
     program = f"cd {ROOT}\n" + answered.replace("review.txt", f"{tmp_path}/review.txt").replace(
@@ -158,4 +159,4 @@ def test_commands_from_the_role_to_the_end(account: dict[str, str], tmp_path: Pa
     shown = subprocess.run(
         ["bash", "-euc", check], env=account, capture_output=True, text=True, check=True
     ).stdout
-    assert json.loads(shown) == {"recipe": "default"}
+    assert json.loads(shown) == {"epochs": "2", "hidden_dim": "128"}
