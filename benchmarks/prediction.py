@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     epochs = parser.parse_args().epochs
     torch.set_flush_denormal(True)
-    found: dict[str, dict[str, float] | None] = {}
+    found: dict[str, dict[str, dict[str, float]] | None] = {}
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         reviews = train(base, epochs)
@@ -144,9 +144,10 @@ def main() -> None:
             except TrainingError:
                 found[precision] = None
                 continue
+            by_threads = found[precision] = {}
             for count in range(1, torch.get_num_threads() + 1):
                 with threads(count):
-                    found[f"{precision}, {count} threads"] = measure(predictor, reviews)
+                    by_threads[f"threads={count}"] = measure(predictor, reviews)
         http = measure_http(base, reviews)
     save("prediction", {"seed": 1, "epochs": epochs, "reviews": len(reviews), **found, "http_ms": http})
 

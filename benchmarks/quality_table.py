@@ -41,7 +41,7 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The runs of one setting together.
 
     The standard error is that of the share of right answers among the reviews of the folds; seeds are no
-    further reviews. The calibration error is that of all folds pooled. The time is that of the fastest run, for
+    further reviews. The calibration error is that of all folds pooled. The time is that of the fastest run:
     whatever else the machine does only makes a run slower.
     """
     folds = {run["fold"]: run["reviews"] for run in runs}
