@@ -5,7 +5,7 @@ import pytest
 
 from ngram_reviews import MOVIES, VOCAB_SIZE
 from sentiment.batches import Examples, Sequences
-from sentiment.evidence import gathered, id_matrix, mean_weights
+from sentiment.evidence import gathered, id_matrix, sums
 from sentiment.targets import Evidence
 from sentiment.teachers import PARTS, Teachers
 
@@ -46,7 +46,9 @@ def test_mean_square_over_the_words_is_one() -> None:
 def test_line_through_the_mean_weights_tells_the_classes_apart() -> None:
     training = telling(LABELS)
     found = of(training)
-    logits = found.line[0] * mean_weights(training.sequences, found.weights, found.part) + found.line[1]
+    means = sums(id_matrix(training.sequences, VOCAB_SIZE), found.weights, found.part)
+    means /= training.sequences.lengths
+    logits = found.line[0] * means + found.line[1]
     assert ((logits > 0) == (training.labels == 1)).all()
 
 
@@ -110,16 +112,10 @@ def test_matrix_tells_which_ids_a_review_has() -> None:
     assert matrix.toarray().tolist() == [[0, 0, 1, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]]
 
 
-def test_mean_of_a_review_without_words_is_zero() -> None:
+def test_sum_is_of_the_words_that_differ_by_the_weights_of_the_part() -> None:
     weights = np.arange(12, dtype=np.float32).reshape(2, 6)
-    means = mean_weights(Sequences.of([[2, 4], []]), weights, np.array([1, 0]))
-    assert means.tolist() == [9.0, 0.0]
-
-
-def test_damped_mean_counts_more_words_than_there_are() -> None:
-    weights = np.arange(6, dtype=np.float32).reshape(1, 6)
-    means = mean_weights(Sequences.of([[2, 4], [3]]), weights, np.array([0, 0]), damping=10)
-    assert means.tolist() == [0.5, 3 / 11]
+    matrix = id_matrix(Sequences.of([[2, 4, 2], [], [3]]), 6)
+    assert sums(matrix, weights, np.array([1, 0, 0])).tolist() == [18.0, 0.0, 3.0]
 
 
 def test_line_is_that_of_the_damped_mean() -> None:

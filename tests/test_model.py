@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sentiment.batches import NO_WORD, Sequences, pad
 from sentiment.evaluation import sigmoid
-from sentiment.model import SentimentLSTM, evaluate, to_tensors
+from sentiment.model import SentimentLSTM, evaluate, is_first, to_tensors
 from sentiment.settings import DAMPING, POOLING, NetworkSettings
 from sentiment.targets import Evidence
 from sentiment.vocabulary import INFREQUENT_WORD
@@ -197,18 +197,18 @@ EVIDENCE = Evidence(
 @pytest.fixture(params=DAMPING)
 def with_evidence(request: pytest.FixtureRequest) -> SentimentLSTM:
     """A network that begins with ``EVIDENCE``, without dropout."""
-    network = SentimentLSTM(NetworkSettings(50, 16, 32, request.param))
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, request.param, evidence=True))
     network.begin_with(None, EVIDENCE)
     return network
 
 
-IDS = torch.tensor([[2, 5, 9, 30], [49, 48, 0, 0]])
-LENGTHS = torch.tensor([4, 2])
+IDS = torch.tensor([[2, 5, 9, 5, 30, 2], [49, 48, 0, 0, 0, 0]])
+LENGTHS = torch.tensor([6, 2])
 
 
 def line(weights: NDArray[np.float32], damping: int = 0) -> list[float]:
-    """The logits of ``IDS`` by slope, intercept and the mean weight of the words."""
-    sums = [float(weights[ids[:n]].sum()) for ids, n in zip(IDS, LENGTHS, strict=True)]
+    """The logits of ``IDS`` by slope, intercept and the mean weight of the words; each counts once."""
+    sums = [float(weights[np.unique(ids[:n])].sum()) for ids, n in zip(IDS, LENGTHS, strict=True)]
     return [2.5 * total / (n + damping) - 0.5 for total, n in zip(sums, LENGTHS.tolist(), strict=True)]
 
 
@@ -225,8 +225,26 @@ def test_evidence_that_is_given_takes_the_place_of_the_words_own(with_evidence: 
     assert torch.equal(with_evidence(IDS, LENGTHS, own), with_evidence(IDS, LENGTHS))
 
 
+def test_words_that_come_again_are_known_by_row() -> None:
+    ids = torch.tensor([[3, 4, 3, 3, 0, 0], [4, 3, 5, 4, 3, 6]])
+    assert is_first(ids).int().tolist() == [[1, 1, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1]]
+
+
+def test_evidence_counts_once_in_chunks_too(with_evidence: SentimentLSTM) -> None:
+    ids = torch.from_numpy(np.random.default_rng(0).integers(2, 50, (2, 200)))
+    lengths = torch.tensor([200, 90])
+    ids[1, 90:] = NO_WORD
+    expected = with_evidence(ids, lengths)
+    assert with_evidence.forward_in_chunks(ids, lengths).tolist() == pytest.approx(
+        expected.tolist(), abs=1e-4
+    )
+    every = SentimentLSTM(NetworkSettings(50, 16, 32, with_evidence.pooling))
+    every.load_state_dict(with_evidence.state_dict())
+    assert not torch.allclose(every(ids, lengths), expected, atol=0.01)
+
+
 def test_evidence_is_not_dropped() -> None:
-    network = SentimentLSTM(NetworkSettings(50, 16, 32, "mean"), dropout=0.9, embedding_dropout=0.9)
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, "mean", True), dropout=0.9, embedding_dropout=0.9)
     network.begin_with(None, EVIDENCE)
     own = torch.from_numpy(WEIGHTS)[IDS]
     assert network.train()(IDS, LENGTHS, own).tolist() == pytest.approx(line(WEIGHTS), rel=0.05)

@@ -80,6 +80,7 @@ def prepare(
         embedding_dim=hyperparameters.embedding_dim,
         hidden_dim=hyperparameters.hidden_dim,
         pooling=hyperparameters.pooling,
+        evidence=begin.evidence is not None,
     )
     dropouts = (hyperparameters.dropout, hyperparameters.embedding_dropout, hyperparameters.word_dropout)
     network = SentimentLSTM(settings, *dropouts)

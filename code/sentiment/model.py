@@ -56,6 +56,7 @@ class SentimentLSTM(nn.Module):
         super().__init__()
         self.pooling = settings.pooling
         self.damping = DAMPING.get(settings.pooling)
+        self.evidence = settings.evidence
         self.word_dropout = word_dropout
         self.embedding = nn.Embedding(settings.vocab_size, settings.embedding_dim, padding_idx=NO_WORD)
         self.embedding_dropout = nn.Dropout(embedding_dropout)
@@ -109,8 +110,8 @@ class SentimentLSTM(nn.Module):
         Args:
             ids: [batch, time] int64, padded at the end.
             lengths: [batch] int64, at least 1.
-            evidence: [batch, time], to be taken for the words' own; None or [batch, 0] leaves them that.
-                Neither it nor the cell that begins with it is dropped.
+            evidence: [batch, time], to be taken for the words' own; None leaves them that. Neither it nor the
+                cell that begins with it is dropped. Not read by a network without evidence.
 
         Returns:
             [batch] logits; their sigmoid is the probability of "positive".
@@ -121,11 +122,14 @@ class SentimentLSTM(nn.Module):
         vectors = self.embedding(self._drop_words(ids.T.contiguous()))
         # One mask for all words of a review, as Gal and Ghahramani (NIPS 2016) do it.
         vectors = vectors * self.embedding_dropout(torch.ones_like(vectors[:1]))
-        if evidence is None or evidence.shape[1] == 0:
+        if not self.evidence:
             outputs, _ = self.lstm(vectors)
             pooled = self.dropout(self._pool(outputs.float(), lengths))
         else:
-            outputs, _ = self.lstm(torch.cat([vectors[..., :-1], evidence.T.unsqueeze(2)], 2))
+            if evidence is None:
+                evidence = self.embedding.weight[ids, -1]
+            vectors = _with_evidence(vectors, (evidence * is_first(ids)).T)
+            outputs, _ = self.lstm(vectors)
             pooled = self._pool(outputs.float(), lengths)
             pooled = torch.cat([pooled[:, :1], self.dropout(pooled[:, 1:])], 1)
         logits: Tensor = self.linear(pooled).squeeze(1)
@@ -144,6 +148,7 @@ class SentimentLSTM(nn.Module):
         filling = -ids.shape[1] % CHUNK
         if filling * int((lengths > ids.shape[1] + filling - CHUNK).sum()) <= _MOST_FILLING:
             ids = nn.functional.pad(ids, (0, filling), value=NO_WORD)
+        counts = is_first(ids).T if self.evidence else None
         ids = ids.T
         hidden_dim = self.lstm.hidden_size
         start = -torch.inf if self.pooling == "max" else 0.0
@@ -152,6 +157,8 @@ class SentimentLSTM(nn.Module):
         for begin in range(0, len(ids), CHUNK):
             rows = int((lengths > begin).sum())
             vectors = self.embedding(ids[begin : begin + CHUNK, :rows].contiguous())
+            if counts is not None:
+                vectors = _with_evidence(vectors, vectors[..., -1] * counts[begin : begin + CHUNK, :rows])
             outputs, state = self.lstm(vectors, tuple(part[:, :rows].contiguous() for part in state))
             self._pool_chunk(pooled[:rows], outputs.float(), lengths[:rows] - begin)
         if self.damping is not None:
@@ -189,6 +196,20 @@ class SentimentLSTM(nn.Module):
         if self.pooling == "max":
             return outputs.masked_fill(padding, -torch.inf).amax(0)
         return outputs.masked_fill(padding, 0).sum(0) / (lengths[:, None] + (self.damping or 0))
+
+
+def is_first(ids: Tensor) -> Tensor:
+    """[batch, time] whether an id comes for the first time in its row."""
+    order = ids.argsort(dim=1, stable=True)
+    ordered = ids.gather(1, order)
+    is_new = torch.ones_like(ids, dtype=torch.bool)
+    is_new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    return torch.empty_like(is_new).scatter_(1, order, is_new)
+
+
+def _with_evidence(vectors: Tensor, evidence: Tensor) -> Tensor:
+    """[time, batch, embedding_dim] vectors with [time, batch] in the place of their last elements."""
+    return torch.cat([vectors[..., :-1], evidence.unsqueeze(2)], 2)
 
 
 def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:

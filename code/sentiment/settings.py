@@ -51,12 +51,15 @@ class NetworkSettings:
         hidden_dim: width of the LSTM's state.
         pooling: what of the LSTM's outputs the linear layer sees: the ``last`` word's, their ``mean``
             or their ``max`` over the words of the review, or a ``damped-mean``, see ``DAMPING``.
+        evidence: whether the last element of a word's vector is what the word tells by itself, which counts
+            where it comes for the first time.
     """
 
     vocab_size: int
     embedding_dim: int
     hidden_dim: int
     pooling: str
+    evidence: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no network can be built by.
@@ -70,6 +73,8 @@ class NetworkSettings:
             hidden_dim=self.hidden_dim,
         )
         _check_choice("pooling", self.pooling, POOLING)
+        if not isinstance(self.evidence, bool):
+            raise ValueError(f"evidence is {self.evidence!r}, expected true or false")
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The network's tensors by name: part of the artifact's format."""
