@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.quality_table import by_setting, in_words, kept, on_all_folds, on_first_fold
-from sentiment.hyperparameters import RECIPES, Hyperparameters, allowed
+from sentiment.hyperparameters import Hyperparameters, allowed
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -57,22 +57,6 @@ def test_accuracies_are_those_of_the_benchmark(setting: str) -> None:
 def test_accuracies_on_all_folds_are_those_of_the_benchmark(setting: str) -> None:
     accuracy, error, calibration, _ = in_words(by_setting(on_all_folds(kept()))[setting])
     assert f"| {accuracy} | {error} | {calibration} |\n" in README
-
-
-def test_times_to_an_accuracy_are_those_of_the_benchmark() -> None:
-    found = result("training")["time_to_accuracy"]
-    assert f"right of {found['accuracy']:.0%} of 2,542" in README
-    for name in ("plain", *RECIPES):
-        of = found[name]
-        assert f"| {of['reviews_per_second']} | {of['epoch']} | {of['seconds']} s |" in README
-
-
-def test_times_of_a_prediction_are_those_of_the_benchmark() -> None:
-    found = result("prediction")
-    one = found["fp32"]["threads=1"]
-    assert (
-        f"| {one['network_ms']:.1f} ms, {one['predictor_ms']:.1f} ms, {found['http_ms']:.1f} ms |" in README
-    )
 
 
 @pytest.mark.parametrize("server", ["toolkit", "fastapi", "torchserve"])
