@@ -2,7 +2,8 @@
 # Train as SageMaker does, on this machine: the same program over test_dir in the layout of /opt/ml.
 set -euo pipefail
 
-usage="usage: local_test/train_local.sh [IMAGE] [--data DIR] [--unlabeled DIR] [--pretrained DIR] [--HYPERPARAMETER VALUE ...]
+usage="usage: local_test/train_local.sh [IMAGE] [--data DIR] [--unlabeled DIR] [--pretrained DIR]
+    [--HYPERPARAMETER VALUE ...]
 
 Trains on 25,000 IMDb reviews, or on those in DIR: without Docker, or in a container of IMAGE.
   local_test/train_local.sh --epochs 2 --hidden_dim 64

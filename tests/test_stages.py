@@ -49,6 +49,17 @@ def test_damaged_file_is_made_again_with_a_warning(tmp_path: Path, caplog: pytes
     stages.done("told", fail)
 
 
+def test_file_that_cannot_be_read_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stages = Stages(tmp_path, MADE_WITH)
+    stages.done("told", found)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.with_name(path.name.replace(path.stem[-16:], "0" * 16)).mkdir()
+    caplog.set_level(logging.WARNING, logger="sentiment")
+    assert stages.done("told", found)["vectors"][0, 0] == 1.5
+    assert "cannot be read" in caplog.text
+
+
 def test_nothing_is_kept_without_a_folder() -> None:
     assert NOT_KEPT.done("told", found)["vectors"][0, 0] == 1.5
 

@@ -47,7 +47,11 @@ class Stages:
             return work()
         stem = f"stage-{name}-{self._made_with}"
         for path in self._folder.glob(f"{stem}-*.safetensors"):
-            content = path.read_bytes()
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                logger.warning("%s cannot be read (%s): made again", path, error.strerror)
+                continue
             if is_whole(path, content):
                 logger.info("going on behind %s", path)
                 return deserialize(content)
