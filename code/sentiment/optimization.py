@@ -17,7 +17,7 @@ from sentiment.precision import DTYPES
 _WARM_UP = 0.03
 # Words, padding included, that gradients are computed of at a time. Longer batches are taken in parts, or the
 # longest of all would decide what memory a job needs.
-PART_WORDS = {"cpu": 24_000, "cuda": 500_000}
+PART_WORDS = {"cpu": 12_000, "cuda": 500_000}
 
 
 def learning_rate_share(step: int, steps: int, schedule: str) -> float:
