@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+from programs import environment
 
 PROGRAM = """
 import resource
@@ -19,6 +22,8 @@ print([pages_of_a_tensor() for _ in range(14)][-1])
 """
 
 
-def test_memory_that_was_freed_is_not_asked_of_the_system_again() -> None:
-    printed = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+def test_memory_that_was_freed_is_not_asked_of_the_system_again(tmp_path: Path) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
     assert int(printed.stdout) < 10
