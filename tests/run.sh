@@ -68,5 +68,5 @@ part "hadolint and actionlint" lint_others
 part "unit tests" pytest --quiet "${side_by_side[@]}" --ignore tests/whole_path --ignore tests/image
 part "whole path" pytest --quiet "${side_by_side[@]}" --durations 20 tests/whole_path
 # Where serving fails, all of it does, and every test waits for it.
-part "image" tests/image/run.sh --quiet --durations 20 --maxfail 5
+part "image" tests/image/run.sh --quiet "${side_by_side[@]}" --durations 20 --maxfail 5
 printf '%s\n' "" "${times[@]}"

@@ -39,7 +39,7 @@ def set_up_torch(seed: int) -> None:
     keep_freed_memory()
     torch.use_deterministic_algorithms(True)
     # It would fill all new memory, for programs that read what they never wrote: a fifth of a step's time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def fit(

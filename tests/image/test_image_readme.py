@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from image.conftest import ROOT, Review, free_port, make_venv, sdk_environment, write_reviews
-from image.containers import composed_log, remove_composed, unexpected
+from image.conftest import ROOT, Review, free_port, run_local_mode, write_reviews
+from image.containers import composed_log, unexpected
 from image.readme import block, blocks, replace
 
 # The one that builds and pushes is run by test_image_push. Those of a console only show.
@@ -38,26 +38,12 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], "mine.json").write_text(os.environ["SM_
 """
 
 
-def run_locally(venv: str, code: str, image: str, folder: Path) -> str:
-    """Run code of an SDK that starts containers; returns their log, which must not be suspicious."""
+def run_locally(venv: str, code: str, image: str, folder: Path) -> None:
+    """Run code of an SDK that starts containers; their log must not be suspicious."""
     names = {"uri": image, "role": "arn:aws:iam::123456789012:role/sagemaker", "folder": str(folder)}
     prelude = "".join(f"{name} = {value!r}\n" for name, value in names.items())
-    command = [str(make_venv(venv) / "python"), "-c", prelude + code]
-    try:
-        done = subprocess.run(
-            command,
-            env=sdk_environment(folder),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-    finally:
-        remove_composed()
-    assert done.returncode == 0, done.stdout[-20_000:]
-    assert unexpected(composed_log(done.stdout)) == []
-    return done.stdout
+    log = run_local_mode(venv, "-c", prelude + code, folder=folder)
+    assert unexpected(composed_log(log)) == []
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from image.conftest import Review, free_port, make_venv, sdk_environment, write_reviews
-from image.containers import composed_log, remove_composed, unexpected
+from image.conftest import Review, free_port, run_local_mode, write_reviews
+from image.containers import composed_log, unexpected
 from sentiment.predictor import Predictor
 
 # Of the 25,000 lines of the long batch, this one is no review.
@@ -40,15 +40,8 @@ def folder(
     every = [json.dumps({"text": text}) for text, _ in all_reviews]
     every[BAD_LINE] = '{"text": 1}'
     (folder / "all" / "reviews.jsonl").write_text("".join(line + "\n" for line in every))
-    command = [str(make_venv("sdk2") / "python"), SCRIPT, image, str(folder), str(free_port())]
-    try:
-        with (folder / "log").open("wb") as log:
-            done = subprocess.run(
-                command, env=sdk_environment(folder), stdout=log, stderr=log, check=False, timeout=900
-            )
-        assert done.returncode == 0, (folder / "log").read_text()[-20_000:]
-    finally:
-        remove_composed()
+    log = run_local_mode("sdk2", SCRIPT, image, str(folder), str(free_port()), folder=folder, seconds=900)
+    (folder / "log").write_text(log)
     return folder
 
 
@@ -124,6 +117,6 @@ def test_batch_transform_answers_every_line_of_a_long_file(
 
 
 def test_the_containers_logged_nothing_suspicious(folder: Path) -> None:
-    log = composed_log((folder / "log").read_text(errors="replace"))
+    log = composed_log((folder / "log").read_text())
     assert "the model is loaded" in log
     assert unexpected(log) == []
