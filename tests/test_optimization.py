@@ -56,10 +56,15 @@ def test_long_batch_has_parts_of_so_many_words(most: int, rows: list[int]) -> No
 def test_step_in_parts_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once, in_parts = new(), new()
     expected = losses(at_once, 0, 3)
-    monkeypatch.setitem(PART_WORDS, "cpu", 9)
+    monkeypatch.setitem(PART_WORDS, "cpu", 18)
     assert losses(in_parts, 0, 3) == pytest.approx(expected, rel=1e-6)
     for name, weight in at_once.network.state_dict().items():
         torch.testing.assert_close(in_parts.network.state_dict()[name], weight)
+
+
+def test_parts_are_half_as_long_in_numbers_of_twice_the_bytes() -> None:
+    network, values = new().network, replace(HYPERPARAMETERS, precision="bf16")
+    assert 2 * new().part_words == Optimization(network, values, 1).part_words
 
 
 def vectors_moved(embedding_rate: float) -> float:

@@ -15,9 +15,9 @@ from sentiment.precision import DTYPES
 
 # Share of all steps in which the learning rate rises, before it falls to zero.
 _WARM_UP = 0.03
-# Words, padding included, that gradients are computed of at a time. Longer batches are taken in parts, or the
-# longest of all would decide what memory a job needs.
-PART_WORDS = {"cpu": 12_000, "cuda": 500_000}
+# Words, padding included, that gradients are computed of at a time, in arithmetic of two bytes; of four, half as
+# many. Longer batches are taken in parts, or the longest of all would decide what memory a job needs.
+PART_WORDS = {"cpu": 24_000, "cuda": 500_000}
 
 
 def learning_rate_share(step: int, steps: int, schedule: str) -> float:
@@ -79,6 +79,11 @@ class Optimization:
         ]
         return groups if vectors else groups[:1]
 
+    @property
+    def part_words(self) -> int:
+        """Words, padding included, that gradients are computed of at a time."""
+        return PART_WORDS[self.device.type] // (2 if self.dtype is None else 1)
+
     def step(self, batch: Prepared, number: int, weight: float = 1.0) -> Tensor:
         """One step.
 
@@ -91,7 +96,7 @@ class Optimization:
             [] the batch's mean loss before the step, in nats, times the weight. On a GPU it is not there yet.
         """
         self.optimizer.zero_grad()
-        parts = parted(batch, PART_WORDS[self.device.type])
+        parts = parted(batch, self.part_words)
         loss = torch.zeros((), device=self.device)
         for part in parts:
             with self._gathering(is_last=part is parts[-1]):
