@@ -15,8 +15,8 @@ from sentiment.precision import DTYPES
 
 # Share of all steps in which the learning rate rises, before it falls to zero.
 _WARM_UP = 0.03
-# Words, padding included, that gradients are computed of at a time, in arithmetic of two bytes; of four, half as
-# many. Longer batches are taken in parts, or the longest of all would decide what memory a job needs.
+# Words, padding included, that gradients are computed of at a time in numbers of two bytes; of four, half
+# as many. Longer batches are taken in parts, or the longest of all would decide what memory a job needs.
 PART_WORDS = {"cpu": 24_000, "cuda": 500_000}
 
 
