@@ -25,7 +25,8 @@ def cpu(*features: str) -> Hardware:
         (gpu(8, 6), "bf16"),  # A10G
         (gpu(9, 0), "bf16"),  # H100
         (cpu("avx2"), "fp32"),
-        (cpu("avx2", "avx512_bf16", "onednn_bf16"), "fp32"),
+        (cpu("avx2", "avx512_f", "onednn_bf16"), "fp32"),
+        (cpu("avx2", "avx512_bf16", "onednn_bf16"), "bf16"),
         (cpu("avx2", "avx512_bf16", "onednn_bf16", "amx_tile", "amx_bf16"), "bf16"),
     ],
 )
