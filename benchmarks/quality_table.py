@@ -42,8 +42,9 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     The standard error is that of the share of right answers among the reviews of the folds; seeds are no
     further reviews. The calibration error is that of all folds pooled. The time is that of the fastest run:
-    whatever else the machine does only makes a run slower.
+    whatever else the machine does only makes a run slower; and the hardware is that run's.
     """
+    fastest = min(runs, key=lambda run: run["seconds"])
     folds = {run["fold"]: run["reviews"] for run in runs}
     accuracy = mean(mean(run["accuracy"] for run in runs if run["fold"] == fold) for fold in folds)
     gaps = np.abs(np.sum([run["calibration_gaps"] for run in runs], axis=0)).sum()
@@ -53,9 +54,9 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "accuracy": accuracy,
         "standard_error": (accuracy * (1 - accuracy) / sum(folds.values())) ** 0.5,
         "calibration_error": float(gaps) / sum(run["reviews"] for run in runs),
-        "seconds": min(run["seconds"] for run in runs),
+        "seconds": fastest["seconds"],
         "date": max(run["date"] for run in runs),
-        "processor": runs[-1]["processor"],
+        "processor": fastest["processor"],
     }
 
 

@@ -1,7 +1,7 @@
 """How long it takes until a network is right so often: each recipe, and recipe=seed trained the plain way.
 
 A part of benchmarks/training.py. Over the 25,000 real reviews, of which every job holds out the same tenth by
-text; `best` has no reviews without labels there. The time is that from the start of a process to the end of
+text, in fp32; `best` has no reviews without labels there. The time is that from the start of a process to the end of
 the first epoch behind which the accuracy on that tenth is as high, reading and head start included.
 """
 
@@ -42,7 +42,8 @@ def measure(accuracy: float) -> dict[str, Found]:
         (channel / "reviews.csv").symlink_to(REVIEWS)
         commands = {"plain": [sys.executable, "-m", "benchmarks.time_to_accuracy"]}
         for recipe in RECIPES:
-            commands[recipe] = [sys.executable, str(ROOT / "code" / "train.py"), f"--recipe={recipe}"]
+            program = [sys.executable, str(ROOT / "code" / "train.py")]
+            commands[recipe] = [*program, f"--recipe={recipe}", "--precision=fp32"]
         return {name: follow(command, Path(base), accuracy) for name, command in commands.items()}
 
 

@@ -62,8 +62,8 @@ def write_csv(path: Path, reviews: list[tuple[str, str]]) -> None:
         csv.writer(stream).writerows([("text", "label"), *reviews])
 
 
-# No head start, which takes seconds, weights that learn fast, and on every machine the same arithmetic: for jobs
-# that are about something else.
+# No head start, which takes seconds, weights that learn fast, and the same arithmetic on all machines: for
+# jobs that are about something else.
 PLAIN = {
     "precision": "fp32",
     "word_vectors": "random",

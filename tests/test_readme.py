@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.quality_table import by_setting, in_words, kept, on_all_folds, on_first_fold
-from sentiment.hyperparameters import Hyperparameters, allowed
+from sentiment.hyperparameters import RECIPES, Hyperparameters, allowed
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -38,7 +38,8 @@ def test_numbers_are_those_of_the_benchmarks() -> None:
     training = result("training")
     for figure in (
         f"{result('preprocessing')['ratio']} times as fast",
-        f"{training['fp32']['ratio']} times as fast",
+        f"{training['fp32']['ratio']} times as many",
+        f"{training['bf16']['ratio']} times as many",
         f"{result('memory')['peak_memory_mib']} MiB",
         f"{result('serverless')['peak_memory_mib_max']} MiB",
         f"{result('serverless')['cold_start_seconds_median']} s",
@@ -57,6 +58,23 @@ def test_accuracies_are_those_of_the_benchmark(setting: str) -> None:
 def test_accuracies_on_all_folds_are_those_of_the_benchmark(setting: str) -> None:
     accuracy, error, calibration, _ = in_words(by_setting(on_all_folds(kept()))[setting])
     assert f"| {accuracy} | {error} | {calibration} |\n" in README
+
+
+@pytest.mark.parametrize("what", ["plain", *RECIPES])
+def test_times_to_an_accuracy_are_those_of_the_benchmark(what: str) -> None:
+    found = result("training")["time_to_accuracy"]
+    assert f"right of {found['accuracy']:.0%} of 2,542 reviews" in README
+    of = found[what]
+    assert f"| {of['reviews_per_second']} | {of['epoch']} | {of['seconds']} s |" in README
+
+
+def test_times_of_a_prediction_are_those_of_the_benchmark() -> None:
+    found = result("prediction")
+    fp32, bf16 = (found[precision]["threads=1"] for precision in ("fp32", "bf16"))
+    one = f"{fp32['network_ms']:.1f} ms, {fp32['predictor_ms']:.1f} ms, {found['http_ms']:.1f} ms"
+    many = f"{fp32['reviews_per_second_in_batches']}, {bf16['reviews_per_second_in_batches']}"
+    assert f"| {one} |" in README
+    assert f"| {many} |" in README
 
 
 @pytest.mark.parametrize("server", ["toolkit", "fastapi", "torchserve"])
