@@ -1,8 +1,8 @@
 """How long it takes until a network is right so often: each recipe, and recipe=seed trained the plain way.
 
 A part of benchmarks/training.py. Over the 25,000 real reviews, of which every job holds out the same tenth by
-text, in fp32; `best` has no reviews without labels there. The time is that from the start of a process to the end of
-the first epoch behind which the accuracy on that tenth is as high, reading and head start included.
+text, in fp32; `best` has no reviews without labels there. The time is that from the start of a process to the
+end of the first epoch behind which the accuracy on that tenth is as high, reading and head start included.
 """
 
 import os
