@@ -144,3 +144,5 @@ if __name__ == "__main__":
         main()
     except ClientError as failure:
         sys.exit(str(failure))
+    if launch.is_worker():
+        launch.end()

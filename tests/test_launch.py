@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
+import programs
 from sentiment import launch
 from sentiment.errors import HyperparameterError, TrainingError
 from sentiment.opt_ml import Hosts
@@ -124,3 +127,17 @@ def test_what_may_be_a_symptom_is_told_later(
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
     launch.report(error)
     assert bool(slept) == waits
+
+
+def test_end_is_at_once_and_loses_no_line(tmp_path: Path) -> None:
+    program = (
+        "import atexit, os; from sentiment import launch; atexit.register(os.abort); print(1); launch.end()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=programs.environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "1\n")

@@ -10,11 +10,13 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch.distributed import run as torchrun
@@ -101,6 +103,17 @@ def report(error: BaseException) -> None:
         time.sleep(_SYMPTOM_SECONDS)
     content = {"message": explain(error), "timestamp": int(time.time())}
     Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(content), "utf-8")
+
+
+def end() -> NoReturn:
+    """In a process that torchrun has started: end at once, when all is saved.
+
+    Threads of torch's gloo may still be at work, and now and then abort a process that ends in order:
+    "terminate called without an active exception". For that a job would fail which is done.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":

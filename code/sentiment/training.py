@@ -36,7 +36,6 @@ def set_up_torch(seed: int) -> None:
     torch.manual_seed(seed)
     if torch.cuda.is_available():
         return
-    keep_freed_memory()
     torch.use_deterministic_algorithms(True)
     # It would fill all new memory, for programs that read what they never wrote: a fifth of a step's time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -118,6 +117,8 @@ class TrainingLoop(TrainingState):
             TrainingError: the loss is no longer a finite number.
             OSError: a checkpoint cannot be written.
         """
+        if self.device.type == "cpu":
+            keep_freed_memory()  # that of the steps alone: what came before does not come again
         self.network.train()
         self.generator.bit_generator.state = self._generator_before
         batches = self.batches()[self._batches_done :]

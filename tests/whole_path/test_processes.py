@@ -97,9 +97,10 @@ def test_two_processes_begin_with_the_same_evidence(few_reviews: list[Review], t
 
 
 def test_two_processes_stopped_while_they_read_leave_nothing(
-    few_reviews: list[Review], tmp_path: Path
+    real_reviews: list[Review], tmp_path: Path
 ) -> None:
-    base = make_base(tmp_path, SMALL | {"processes_per_host": "2"}, training=few_reviews)
+    # So many that reading them takes longer than the stop.
+    base = make_base(tmp_path, SMALL | {"processes_per_host": "2"}, training=real_reviews[:10_000])
     with start_train(base) as process:
         assert process.stdout is not None
         while not process.stdout.readline().startswith("version"):

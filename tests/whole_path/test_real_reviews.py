@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sentiment.allocation import keep_freed_memory
 from sentiment.checkpoints import Checkpoints
 from sentiment.feed import Feed
 from sentiment.hyperparameters import Hyperparameters
@@ -33,6 +34,7 @@ from sentiment.stop import Stop
 hyperparameters = Hyperparameters(word_vectors="random")
 job = prepare(OptMl.from_environment(), hyperparameters, ALONE, Stop(), Checkpoints(Path("none"), 1))
 loop = job.loop
+keep_freed_memory()
 lengths = loop.training.sequences.lengths
 longest = np.argsort(lengths)[-loop.hyperparameters.batch_size:]
 many_widths = np.unique(lengths, return_index=True)[1][::4]
