@@ -238,3 +238,15 @@ def test_best_model_is_saved_as_soon_as_it_is_there() -> None:
     save: Callable[[], None] = lambda: saved.append(len(loop.history))  # noqa: E731
     assert fit(loop, examples(64, 1, noise=1.0), Stop(), NO_CHECKPOINTS, save)
     assert saved == [1]
+
+
+def test_memory_that_steps_free_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr(training, "keep_freed_memory", lambda: kept.append(True))
+    new_loop().run_epoch(Stop(), NO_CHECKPOINTS)
+    assert kept
+
+
+def test_new_memory_is_not_filled() -> None:
+    set_up_torch(1)
+    assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
