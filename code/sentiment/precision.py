@@ -14,7 +14,7 @@ from sentiment.errors import TrainingError
 _ON_GPU = (((8, 0), "bf16"), ((7, 0), "fp16"), ((0, 0), "fp32"))
 # On a CPU: AMX multiplies bf16 in tiles, and some with AVX-512 have instructions for it, by which recipe=seed
 # trains half as fast again as in fp32, and the default model predicts a quarter (benchmarks/results). AVX-512
-# without them can run bf16, too, but gains nothing.
+# without them can run bf16, too, but gains little.
 _ON_CPU = (("amx_bf16", "bf16"), ("avx512_bf16", "bf16"), (None, "fp32"))
 
 
