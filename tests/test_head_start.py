@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from sentiment import datasets, head_start
+from sentiment.batches import Sequences
 from sentiment.datasets import Datasets
+from sentiment.document_vectors import Documents
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.ngrams import Keys, key
 from sentiment.ranks import ALONE
 from sentiment.stages import Stages
 from sentiment.stop import Stop, Stopped
@@ -53,8 +56,9 @@ def test_without_a_teacher_only_labelled_ones_are_learned_from(data: Datasets) -
     assert len(head_start.to_learn_from(data, PLAIN)) == len(data.training.labels)
 
 
-def test_vectors_are_of_the_unlabelled_reviews_too(data: Datasets) -> None:
-    vectors = make(data, replace(PLAIN, word_vectors="word2vec")).vectors
+@pytest.mark.parametrize("word_vectors", ["word2vec", "documents"])
+def test_vectors_are_of_the_unlabelled_reviews_too(data: Datasets, word_vectors: str) -> None:
+    vectors = make(data, replace(PLAIN, word_vectors=word_vectors)).vectors
     assert vectors is not None
     assert vectors.shape == (len(data.vocabulary), 4)
     assert vectors[data.vocabulary.ids(["another"])[0]].any()
@@ -85,6 +89,7 @@ def test_nothing_of_validation_is_learned_from(tmp_path: Path) -> None:
 WITH_ALL = replace(
     PLAIN, word_vectors="word2vec", phrases=4, evidence="regression", pooling="mean", distillation=0.25
 )
+WITH_DOCUMENTS = replace(WITH_ALL, word_vectors="documents")
 
 
 def test_phrases_are_of_the_words_and_get_vectors_and_evidence(data: Datasets) -> None:
@@ -126,9 +131,35 @@ def test_teachers_have_document_vectors_if_they_are_asked_for(
     data: Datasets, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="sentiment")
-    with_vectors = make(data, replace(WITH_ALL, document_vectors=4)).probabilities
+    with_vectors = make(data, WITH_DOCUMENTS).probabilities
     assert "teachers with document vectors: accuracy" in caplog.text
     assert not np.array_equal(with_vectors, make(data, WITH_ALL).probabilities)
+
+
+def test_words_and_phrases_begin_as_the_vectors_that_were_learned_with_the_reviews(
+    data: Datasets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+
+    def learn(reviews: Sequences, wanted: Keys, *_: int) -> Documents:
+        asked.append(wanted.tolist())
+        vectors = np.arange(len(wanted), dtype=np.float32)[:, None].repeat(4, 1)
+        return Documents(np.ones((len(reviews), 4), np.float32), vectors)
+
+    monkeypatch.setattr(head_start, "document_vectors", learn)
+    found = make(data, WITH_DOCUMENTS)
+    base = len(data.vocabulary)
+    phrases = [key(data.vocabulary.ids(phrase.split()), base) for phrase in found.phrases]
+    assert asked == [[*range(base), *phrases]]
+    assert found.vectors is not None
+    assert found.vectors[:, 0].tolist() == list(range(base + len(phrases)))
+
+
+def test_labelled_reviews_alone_are_judged_by_their_vectors_too(data: Datasets) -> None:
+    data = replace(data, unlabeled=Sequences.of([]), unlabeled_movies=np.empty(0, np.uint64))
+    found = make(data, WITH_DOCUMENTS)
+    assert len(found.probabilities) == len(data.training.labels)
+    assert not np.array_equal(found.probabilities, make(data, WITH_ALL).probabilities)
 
 
 def test_reviews_of_a_movie_are_read_with_the_same_weights(data: Datasets) -> None:
@@ -141,10 +172,10 @@ def test_reviews_of_a_movie_are_read_with_the_same_weights(data: Datasets) -> No
     assert len(pairs) == len(set(every.tolist()))
 
 
+@pytest.mark.parametrize("hyperparameters", [WITH_ALL, WITH_DOCUMENTS], ids=["word2vec", "documents"])
 def test_what_takes_minutes_is_not_done_again(
-    data: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: Hyperparameters
 ) -> None:
-    hyperparameters = replace(WITH_ALL, document_vectors=4)
     stages = Stages(tmp_path, {})
     first = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
     monkeypatch.setattr(head_start, "word2vec", None)

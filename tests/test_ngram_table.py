@@ -36,6 +36,11 @@ def test_words_of_ngrams_are_told() -> None:
     assert NGrams.of(Sequences.of([[2, 3], [2, 3]]), 20).words().tolist() == [[2, 0, 0], [3, 0, 0], [2, 3, 0]]
 
 
+def test_frequent_ones_are_in_as_many_reviews_as_asked() -> None:
+    texts = Sequences.of([[2, 3], [2, 3, 3], [2], [3, 2, 2, 2]])
+    assert [len(NGrams.frequent(texts, 20, fewest).keys) for fewest in (1, 2, 3, 4, 5)] == [9, 3, 2, 1, 0]
+
+
 @pytest.mark.parametrize("texts", [[[2], [3], [4], [5]], [[], [], [], []], []])
 def test_reviews_that_share_no_word_are_refused(texts: list[list[int]]) -> None:
     with pytest.raises(DataError, match="no two reviews share a word"):

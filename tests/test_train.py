@@ -367,6 +367,7 @@ def test_help_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 HEAD_START = {"word_vectors": "word2vec", "distillation": "0.5", "averaging": "0.9", "word_dropout": "0.1"}
+DOCUMENTS = HEAD_START | {"word_vectors": "documents"}
 WITH_EVIDENCE = {"word_vectors": "word2vec", "phrases": "20", "evidence": "regression", "pooling": "mean"}
 PAIRS = [(f"film{i} was {'' if i % 2 else 'not '}good", str(i % 2)) for i in range(64)]
 UNLABELED = [("another film good", "1"), ("another film bad", "0")]
@@ -381,7 +382,9 @@ def test_unlabelled_reviews_are_learned_from(run: Run) -> None:
     assert labelled + artifact.training["validation"]["reviews"] == 64
 
 
-@pytest.mark.parametrize("hyperparameters", [HEAD_START, WITH_EVIDENCE], ids=["taught", "evidence"])
+@pytest.mark.parametrize(
+    "hyperparameters", [HEAD_START, DOCUMENTS, WITH_EVIDENCE], ids=["taught", "documents", "evidence"]
+)
 def test_head_start_is_in_a_checkpoint_and_not_made_again(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: dict[str, str]
 ) -> None:

@@ -14,7 +14,7 @@ from sentiment.teachers import PARTS, Teachers
 
 # Inverse strength of the L2 penalty where vectors join in, and what the teachers' logits, which are large
 # beside the vectors' elements, are multiplied by for it.
-_STRENGTH = 0.3
+_STRENGTH = 0.02
 _LOGITS = 0.3
 _SUREST = 1e-6
 

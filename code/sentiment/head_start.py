@@ -12,8 +12,9 @@ from sentiment import evidence, phrase_choice
 from sentiment.batches import Sequences
 from sentiment.datasets import Datasets
 from sentiment.distillation import Told
-from sentiment.document_vectors import document_vectors
+from sentiment.document_vectors import Documents, document_vectors
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.ngrams import Keys
 from sentiment.ranks import Ranks
 from sentiment.settings import DAMPING
 from sentiment.stages import NOT_KEPT, Stages, Tensors
@@ -107,6 +108,8 @@ def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> H
     begin = HeadStart([], data.training.labels.astype(np.float32))
     if hyperparameters.has_teachers:
         begin = _taught(data, hyperparameters, stages)
+    elif hyperparameters.word_vectors == "documents":
+        begin = begin._replace(vectors=_documents(data, np.empty(0, np.int64), hyperparameters, stages).words)
     if data.pretrained is not None:
         vocabulary = Vocabulary(data.vocabulary.words, begin.phrases)
         begin = begin._replace(vectors=data.pretrained.of(vocabulary))
@@ -120,44 +123,55 @@ def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> H
     return begin
 
 
+def _documents(data: Datasets, phrases: Keys, hyperparameters: Hyperparameters, stages: Stages) -> Documents:
+    """Vectors of the reviews, labelled ones first, and of words and phrases."""
+    base = len(data.vocabulary)
+    wanted = np.concatenate([np.arange(base), phrases])
+    reviews = data.training.sequences.joined(data.unlabeled)
+    width, epochs = hyperparameters.embedding_dim, hyperparameters.document_epochs
+
+    def learn() -> Tensors:
+        found = document_vectors(reviews, wanted, base, width, epochs, hyperparameters.seed)
+        return found._asdict()
+
+    found = stages.done("documents", learn)
+    return Documents(**found)
+
+
 def _taught(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> HeadStart:
-    """All but the word vectors."""
+    """All but the vectors of word2vec."""
     teachers = Teachers.of(data.training, data.movies, len(data.vocabulary))
-    told = _told(teachers, data, hyperparameters, stages)
-    probabilities = told.targets(teachers.labels, hyperparameters.distillation)
     choices = phrase_choice.chosen(teachers, hyperparameters.phrases)
     phrases = np.unique(np.concatenate(choices))
     texts = phrase_choice.as_text(phrases, teachers, data.vocabulary)
+    documents = None
+    if hyperparameters.word_vectors == "documents":
+        documents = _documents(data, teachers.ngrams.keys[phrases], hyperparameters, stages)
+    told = _told(teachers, data, hyperparameters, documents)
+    probabilities = told.targets(teachers.labels, hyperparameters.distillation)
+    begin = HeadStart(texts, probabilities, documents and documents.words)
     if hyperparameters.evidence == "none":
-        return HeadStart(texts, probabilities)
+        return begin
     allowed = np.ones((len(choices), len(data.vocabulary) + len(phrases)), np.bool_)
     allowed[:, len(data.vocabulary) :] = [np.isin(phrases, choice) for choice in choices]
     sequences = to_learn_from(data.with_phrases(texts), hyperparameters)
     damping = DAMPING.get(hyperparameters.pooling, 0)
     movies = data.unlabeled_movies[: told.others.shape[1]]  # of none where teachers are not asked
     found = evidence.gathered(teachers, sequences, told.others, movies, allowed, damping)
-    return HeadStart(texts, probabilities, evidence=found)
+    return begin._replace(evidence=found)
 
 
-def _told(teachers: Teachers, data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> Told:
+def _told(
+    teachers: Teachers, data: Datasets, hyperparameters: Hyperparameters, documents: Documents | None
+) -> Told:
     """What teachers say of the reviews to learn from."""
     is_asked = hyperparameters.distillation > 0
     if is_asked and len(data.unlabeled) == 0:
         logger.info("teachers: there is no channel unlabeled, which would let the network learn more of them")
     told = Told.by(teachers, data.unlabeled if is_asked else Sequences.of([]))
-    if not (is_asked and hyperparameters.document_vectors):
+    if not is_asked or documents is None:
         return told
-    told = Told(**stages.done("told", lambda: _with_vectors(told, teachers, data, hyperparameters)))
+    told = told.with_vectors(documents.reviews, teachers)
     right = ((told.labelled > 0.5) == (teachers.labels == 1)).mean()
     logger.info("teachers with document vectors: accuracy %.4f on reviews not seen", right)
     return told
-
-
-def _with_vectors(
-    told: Told, teachers: Teachers, data: Datasets, hyperparameters: Hyperparameters
-) -> Tensors:
-    """What they say if they know the reviews' vectors, too."""
-    sequences = to_learn_from(data, hyperparameters)
-    epochs, seed = hyperparameters.document_epochs, hyperparameters.seed
-    vectors = document_vectors(sequences, hyperparameters.document_vectors, epochs, seed)
-    return told.with_vectors(vectors, teachers)._asdict()

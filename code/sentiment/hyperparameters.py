@@ -13,7 +13,7 @@ from sentiment.settings import POOLING, STOP_WORDS, TRUNCATE
 
 PRECISION = ("auto", "fp32", "fp16", "bf16")
 SCHEDULE = ("triangle", "constant")
-WORD_VECTORS = ("random", "word2vec")
+WORD_VECTORS = ("random", "word2vec", "documents")
 EVIDENCE = ("none", "regression")
 
 # What each recipe is for. Of "default" the values are the defaults; recipes/ has what differs in the others.
@@ -48,6 +48,7 @@ class Hyperparameters:
     pooling: str = _choice("damped-mean", POOLING, "which LSTM outputs decide")
     word_vectors: str = _choice("word2vec", WORD_VECTORS, "what word vectors begin as")
     word2vec_epochs: int = _number(5, 1, 1_000, "passes of word2vec over the reviews")
+    document_epochs: int = _number(15, 1, 1_000, "passes over the reviews to make vectors of documents")
     phrases: int = _number(
         40_000, 0, 1_000_000, "word pairs and triples that each of five teachers may give an id"
     )
@@ -57,10 +58,6 @@ class Hyperparameters:
     distillation: float = _number(
         0.0, 0.0, 1.0, "share of teachers' word in what is learned; above 0, of reviews without labels, too"
     )
-    document_vectors: int = _number(
-        0, 0, 4_096, "width of vectors of reviews, by which teachers of distillation judge, too; 0: no such"
-    )
-    document_epochs: int = _number(10, 1, 1_000, "passes over the reviews to make those vectors")
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
     learning_rate: float = _number(1e-3, 1e-8, 10.0, "highest learning rate of the schedule")
     embedding_rate: float = _number(0.05, 0.0, 10.0, "learning rate of word vectors, as a share of it")

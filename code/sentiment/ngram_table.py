@@ -26,25 +26,36 @@ class NGrams(NamedTuple):
 
     @classmethod
     def of(cls, sequences: Sequences, base: int) -> "NGrams":
-        """Those in at least two of the reviews.
+        """Those in at least two of the reviews; the arguments are those of ``frequent``.
+
+        Raises:
+            DataError: there are none, or too many different words.
+        """
+        found = cls.frequent(sequences, base, 2)
+        if len(found.keys) == 0:
+            raise DataError(
+                "no two reviews share a word, so that nothing is learned from n-grams\n"
+                "give more, or evidence=none, phrases=0 and distillation=0"
+            )
+        return found
+
+    @classmethod
+    def frequent(cls, sequences: Sequences, base: int, fewest: int) -> "NGrams":
+        """Those in at least so many of the reviews; there may be none.
 
         Args:
             sequences: the reviews as word ids.
             base: larger than any word id, that of a word which only other reviews have included.
+            fewest: reviews that have to have it.
 
         Raises:
-            DataError: there are none, or too many different words.
+            DataError: there are too many different words.
         """
         if base > LARGEST_BASE:
             raise DataError(f"of more than {LARGEST_BASE} words no n-grams are made\ngive a lower vocab_size")
         found = [keys for _, keys in _occurrences(sequences, base)]
         keys, counts = np.unique(np.concatenate([np.empty(0, np.int64), *found]), return_counts=True)
-        if not (counts > 1).any():
-            raise DataError(
-                "no two reviews share a word, so that nothing is learned from n-grams\n"
-                "give more, or evidence=none, phrases=0 and distillation=0"
-            )
-        return cls(keys[counts > 1], base)
+        return cls(keys[counts >= fewest], base)
 
     def matrix(self, sequences: Sequences) -> sparse.csr_array:
         """[reviews, n-grams] float32, 1 where a review has the n-gram."""
