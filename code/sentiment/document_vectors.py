@@ -1,8 +1,8 @@
 """Vectors of whole reviews and of their words, pairs and triples, which come near each other.
 
 Le and Mikolov, ICML 2014, section 2.3 (PV-DBOW), of n-grams as Li et al., arXiv:1512.08183, have them, and
-with the cosine in place of the dot product: Thongtan and Phienthrakul, ACL Student Research Workshop 2019,
-section 2. Labels have no part in it: it learns from reviews without one, too, which words come with which.
+with the cosine in place of the dot product: Thongtan and Phienthrakul, ACL Student Research Workshop 2019.
+Labels have no part in it: it learns from reviews without one, too, which words come with which.
 """
 
 import logging
@@ -26,10 +26,10 @@ Floats = NDArray[np.float32]
 
 # N-grams that fewer reviews have say too little for the time they take.
 _FEWEST = 10
-# What the cosine is multiplied by to be a logit: the paper, section 3.
+# What the cosine is multiplied by to be a logit, as in the program of Thongtan and Phienthrakul.
 _SHARPNESS = 6.0
-# N-grams that a review has not, for each one that it has. The paper takes 5; fewer pull less far from what is
-# learned in the 15 passes there are time for, where the paper makes 120.
+# N-grams by chance for each one that a review has. Theirs are 5, in 120 passes; in the few that there is time
+# for, fewer tell more (benchmarks/quality.md).
 _NEGATIVES = 2.0
 # The share of an n-gram among them is its number of reviews to this power: Mikolov et al., NIPS 2013.
 _POWER = 0.75
