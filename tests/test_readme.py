@@ -85,6 +85,20 @@ def test_numbers_of_serving_are_those_of_the_benchmark(server: str) -> None:
     assert f"| {abs(behind)} ms {'more' if behind > 0 else 'less'} |" in README
 
 
+def test_numbers_of_serving_in_bf16_are_those_of_the_benchmark() -> None:
+    beside = result("serving")["beside_ours_bf16"]
+    ratios = [str(beside[server]["throughput_ratio"]) for server in ("toolkit", "fastapi", "torchserve")]
+    assert f"| {', '.join(ratios)} times as many |" in README
+
+
+def test_numbers_of_a_serverless_endpoint_are_those_of_the_benchmark() -> None:
+    found = result("serverless")
+    assert f"| {found['peak_memory_mib_max']} MiB | `benchmarks/run.sh serverless` |" in README
+    assert f"| {found['cold_start_seconds_median']} s | `benchmarks/run.sh serverless` |" in README
+    worker = max(max(each["processes_mib"]["model_service_worker"]) for each in found["rounds"])
+    assert f"a worker takes {worker} instead of" in README
+
+
 def test_numbers_of_the_soak_are_those_of_the_benchmark() -> None:
     steady, kills = result("soak")["steady"], result("soak")["kills"]
     assert kills["only_those_in_flight_failed"]

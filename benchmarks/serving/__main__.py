@@ -1,7 +1,7 @@
 """How the image serves under load, beside the same model behind other servers.
 
 The image, the plain toolkit stack, TorchServe and FastAPI serve one model of the default shape, all through
-the same sentiment.predictor; the image also in bf16, where the processor has AMX. Each gets the same cores
+the same sentiment.predictor; the image also in bf16, where the processor has it. Each gets the same cores
 and as many workers of one thread, and wrk, on other cores, sends real reviews, one a request. The servers
 take turns, each freshly started and warmed up; the figures are the medians of the rounds' ratios. Only
 answers of status 2xx count.
