@@ -13,6 +13,7 @@ from sentiment.datasets import Datasets
 from sentiment.document_vectors import Documents
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ngrams import Keys, key
+from sentiment.pretrained import WordVectors
 from sentiment.ranks import ALONE
 from sentiment.stages import Stages
 from sentiment.stop import Stop, Stopped
@@ -153,6 +154,27 @@ def test_words_and_phrases_begin_as_the_vectors_that_were_learned_with_the_revie
     assert asked == [[*range(base), *phrases]]
     assert found.vectors is not None
     assert found.vectors[:, 0].tolist() == list(range(base + len(phrases)))
+
+
+@pytest.mark.parametrize(("hyperparameters", "times"), [(PLAIN, 0), (WITH_ALL, 0), (TAUGHT, 1)])
+def test_with_pretrained_vectors_only_teachers_of_distillation_need_documents(
+    data: Datasets, monkeypatch: pytest.MonkeyPatch, hyperparameters: Hyperparameters, times: int
+) -> None:
+    asked: list[Keys] = []
+
+    def learn(reviews: Sequences, wanted: Keys, *_: int) -> Documents:
+        asked.append(wanted)
+        return Documents(np.ones((len(reviews), 4), np.float32), np.zeros((len(wanted), 4), np.float32))
+
+    monkeypatch.setattr(head_start, "document_vectors", learn)
+    given = WordVectors(data.vocabulary, np.ones((len(data.vocabulary), 4), np.float32))
+    distillation = 0.5 if times else 0.0
+    hyperparameters = replace(hyperparameters, word_vectors="documents", distillation=distillation)
+    found = make(replace(data, pretrained=given), hyperparameters)
+    assert len(asked) == times
+    assert found.vectors is not None
+    assert (found.vectors[2 : len(data.vocabulary)] == found.vectors[2]).all()
+    assert found.vectors[2].any()
 
 
 def test_labelled_reviews_alone_are_judged_by_their_vectors_too(data: Datasets) -> None:

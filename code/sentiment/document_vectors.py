@@ -186,7 +186,7 @@ class Space:
         return mistaken
 
     def _approach(self, review: np.int64, away: Floats, share: float) -> None:
-        """Move a review and its n-grams towards each other, and it away from what others have."""
+        """Move a review and its n-grams towards each other, and it away from what was drawn."""
         own = self.matrix.indices[self.matrix.indptr[review] : self.matrix.indptr[review + 1]]
         ngrams, vector = self.ngrams[own], self.reviews[review]
         rate = np.float32(_REVIEW_RATE * share / len(own))

@@ -108,8 +108,9 @@ def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> H
     begin = HeadStart([], data.training.labels.astype(np.float32))
     if hyperparameters.has_teachers:
         begin = _taught(data, hyperparameters, stages)
-    elif hyperparameters.word_vectors == "documents":
-        begin = begin._replace(vectors=_documents(data, np.empty(0, np.int64), hyperparameters, stages).words)
+    else:
+        documents = _documents(data, np.empty(0, np.int64), hyperparameters, stages)
+        begin = begin._replace(vectors=documents and documents.words)
     if data.pretrained is not None:
         vocabulary = Vocabulary(data.vocabulary.words, begin.phrases)
         begin = begin._replace(vectors=data.pretrained.of(vocabulary))
@@ -123,8 +124,13 @@ def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> H
     return begin
 
 
-def _documents(data: Datasets, phrases: Keys, hyperparameters: Hyperparameters, stages: Stages) -> Documents:
-    """Vectors of the reviews, labelled ones first, and of words and phrases."""
+def _documents(
+    data: Datasets, phrases: Keys, hyperparameters: Hyperparameters, stages: Stages
+) -> Documents | None:
+    """Vectors of the reviews, labelled ones first, and of words and phrases; None where none is needed."""
+    is_needed = data.pretrained is None or hyperparameters.distillation > 0
+    if hyperparameters.word_vectors != "documents" or not is_needed:
+        return None
     base = len(data.vocabulary)
     wanted = np.concatenate([np.arange(base), phrases])
     reviews = data.training.sequences.joined(data.unlabeled)
@@ -144,9 +150,7 @@ def _taught(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) ->
     choices = phrase_choice.chosen(teachers, hyperparameters.phrases)
     phrases = np.unique(np.concatenate(choices))
     texts = phrase_choice.as_text(phrases, teachers, data.vocabulary)
-    documents = None
-    if hyperparameters.word_vectors == "documents":
-        documents = _documents(data, teachers.ngrams.keys[phrases], hyperparameters, stages)
+    documents = _documents(data, teachers.ngrams.keys[phrases], hyperparameters, stages)
     told = _told(teachers, data, hyperparameters, documents)
     probabilities = told.targets(teachers.labels, hyperparameters.distillation)
     begin = HeadStart(texts, probabilities, documents and documents.words)
