@@ -3,10 +3,11 @@
     benchmarks/run.sh quality FOLDER [--folds 0 1 2 3 4] [--seeds 1 2 3] [SETTING ...]
 
 FOLDER is the official layout of the reviews. A SETTING is hyperparameters such as ``recipe=best,epochs=2``;
-without one every recipe is measured. Each runs as a whole job, in a process of its own whose time is taken,
-over all folds but one, and is measured on that one; no movie is on both sides. Reviews without labels are for
-those alone that begin with ``recipe=best``. The baselines run on the same folds. What was measured before
-stays in ``results/quality.json``; ``quality.md`` has a table of all of it.
+without one every recipe is measured, and ``@benchmarks/changes.txt`` are those of that file, which change one
+thing each. Each runs as a whole job, in a process of its own whose time is taken, over all folds but one, and
+is measured on that one; no movie is on both sides. Reviews without labels are for those alone that begin with
+``recipe=best``. The baselines run on the same folds. What was measured before stays in
+``results/quality.json``; ``quality.md`` has a table of all of it.
 """
 
 import argparse
@@ -123,7 +124,10 @@ def keep(run: Run) -> None:
 def main() -> None:
     """Run everything that is asked for, and keep each run as soon as it is there."""
     parser = argparse.ArgumentParser(
-        prog="benchmarks/run.sh quality", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="benchmarks/run.sh quality",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+        fromfile_prefix_chars="@",
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("settings", nargs="*", metavar="SETTING")

@@ -1,4 +1,4 @@
-"""What was measured of each setting: on one fold, by all seeds, and on all folds."""
+"""What was measured: of recipes and baselines on one fold and on all, and of values changed in a recipe."""
 
 import json
 from collections import Counter
@@ -27,6 +27,7 @@ _COLUMNS = (
     "date",
     "hardware",
 )
+_CHANGED_COLUMNS = ("recipe", "what is changed", "accuracy", "log loss", "time", "date", "hardware")
 
 
 def kept() -> list[dict[str, Any]]:
@@ -69,8 +70,19 @@ def by_setting(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def on_first_fold(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The runs on fold 0, where every setting is measured."""
-    return [run for run in runs if run["fold"] == 0]
+    """The runs of recipes and baselines on fold 0, where every setting is measured."""
+    return [run for run in runs if run["fold"] == 0 and "," not in run["setting"]]
+
+
+def changed(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs on fold 0 of recipes with changed values, and of each such recipe with the same seed.
+
+    One seed, so that all read the same batches in the same order: the lowest log loss first, by recipe.
+    """
+    same = [run for run in runs if (run["fold"], run["seed"]) == (0, 1)]
+    recipes = {run["setting"].partition(",")[0] for run in same if "," in run["setting"]}
+    of_recipes = [run for run in same if run["setting"].partition(",")[0] in recipes]
+    return sorted(of_recipes, key=lambda run: (run["setting"].partition(",")[0], run["log_loss"]))
 
 
 def on_all_folds(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -80,14 +92,14 @@ def on_all_folds(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def tables(runs: Sequence[dict[str, Any]]) -> str:
-    """The table of the first fold, and that of all folds, in Markdown."""
-    return f"{_table(on_first_fold(runs))}\n{_table(on_all_folds(runs))}"
+    """The table of the first fold, that of all folds, and that of changed values, in Markdown."""
+    summaries = [by_setting(on_first_fold(runs)), by_setting(on_all_folds(runs))]
+    found = [_table(_COLUMNS, [_row(setting, of) for setting, of in each.items()]) for each in summaries]
+    return "\n".join([*found, _table(_CHANGED_COLUMNS, [_changed_row(run) for run in changed(runs)])])
 
 
-def _table(runs: Sequence[dict[str, Any]]) -> str:
-    rows = [list(_COLUMNS), ["---"] * len(_COLUMNS)]
-    rows += [_row(setting, of) for setting, of in by_setting(runs).items()]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in [columns, ["---"] * len(columns), *rows])
 
 
 def _row(setting: str, of: dict[str, Any]) -> list[str]:
@@ -98,6 +110,21 @@ def _row(setting: str, of: dict[str, Any]) -> list[str]:
         *in_words(of),
         of["date"],
         of["processor"],
+    ]
+
+
+def _changed_row(run: dict[str, Any]) -> list[str]:
+    recipe, _, values = run["setting"].removeprefix("recipe=").partition(",")
+    accuracy, _, _, seconds = in_words(summary([run]))
+    loss = f"{run['log_loss']:.3f}"
+    return [
+        recipe,
+        values.replace(",", ", ") or "nothing",
+        accuracy,
+        loss,
+        seconds,
+        run["date"],
+        run["processor"],
     ]
 
 

@@ -1,4 +1,4 @@
-"""What was measured of each setting, in two tables."""
+"""What was measured, in three tables."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from benchmarks.quality_table import (
     BEGIN,
     END,
     by_setting,
+    changed,
     on_all_folds,
     on_first_fold,
     summary,
@@ -22,7 +23,8 @@ def run(
 ) -> dict[str, Any]:
     return {
         "setting": setting, "fold": fold, "seed": seed, "accuracy": accuracy, "reviews": 100,
-        "calibration_gaps": list(gaps), "seconds": 60 * seed, "date": f"2026-01-0{seed}", "processor": "CPU",
+        "log_loss": 1 - accuracy, "calibration_gaps": list(gaps),
+        "seconds": 60 * seed, "date": f"2026-01-0{seed}", "processor": "CPU",
     }  # fmt: skip
 
 
@@ -49,9 +51,15 @@ def test_best_setting_comes_first() -> None:
     assert list(by_setting([run("a", 0, 1, 0.7), run("b", 0, 1, 0.9)])) == ["b", "a"]
 
 
-def test_first_fold_is_that_of_every_setting() -> None:
-    runs = [run("a", 0, 1, 0.7), run("a", 1, 1, 0.9), run("b", 0, 2, 0.8)]
+def test_first_fold_is_that_of_recipes_and_baselines() -> None:
+    runs = [run("a", 0, 1, 0.7), run("a", 1, 1, 0.9), run("b", 0, 2, 0.8), run("b,epochs=2", 0, 2, 0.8)]
     assert on_first_fold(runs) == [runs[0], runs[2]]
+
+
+def test_changed_values_are_beside_their_recipe() -> None:
+    recipe, changes = run("b", 0, 1, 0.8), [run(f"b,epochs={n}", 0, 1, n / 10) for n in (7, 9)]
+    others = [run("a", 0, 1, 0.7), run("b", 0, 2, 0.7), run("b,epochs=7", 1, 1, 0.7)]
+    assert changed([*others, changes[0], recipe, changes[1]]) == [changes[1], recipe, changes[0]]
 
 
 def test_all_folds_are_of_one_seed() -> None:
@@ -63,11 +71,12 @@ def test_table_is_put_in_its_place(tmp_path: Any, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "quality.md"
     path.write_text(f"before\n{BEGIN}old\n{END}after\n")
     monkeypatch.setattr(quality_table, "QUALITY", path)
-    write_table([run("a", 0, 2, 0.8)])
+    write_table([run("a", 0, 2, 0.8), run("recipe=b,epochs=2,seed=3", 0, 1, 0.75)])
     text = path.read_text()
     assert text.startswith(f"before\n{BEGIN}| setting |")
     assert text.endswith(f"{END}after\n")
     assert "| a | 0 | 2 | 80.0% | 4.0% | 0.000 | 2 min | 2026-01-02 | CPU |" in text
+    assert "| b | epochs=2, seed=3 | 75.0% | 0.250 | 60 s | 2026-01-01 | CPU |" in text
     assert "\nold\n" not in text
 
 
