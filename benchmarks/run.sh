@@ -6,12 +6,12 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../local_test/environment.sh"
 
 usage="usage: benchmarks/run.sh preprocessing | training | memory | quality FOLDER |
-    prediction | serving | soak | serverless | fuzz
-quality, serving, soak, serverless and fuzz tell their options by --help"
+    objectives FOLDER | prediction | serving | soak | serverless | fuzz
+quality, objectives, serving, soak, serverless and fuzz tell their options by --help"
 
 name=${1:-}
 case $name in
-    preprocessing | training | memory | quality | prediction | serving | soak | serverless | fuzz) ;;
+    preprocessing | training | memory | quality | objectives | prediction | serving | soak | serverless | fuzz) ;;
     *) fail "$usage" ;;
 esac
 make_venv container tests

@@ -116,22 +116,30 @@ class SentimentLSTM(nn.Module):
         Returns:
             [batch] logits; their sigmoid is the probability of "positive".
         """
-        # Time comes first from here on: it is the layout that the LSTM kernels work in. They read
-        # padding too, but only after the last word of a review, so that no real word's output
-        # depends on it.
-        vectors = self.embedding(self._drop_words(ids.T.contiguous()))
+        return self.read(self.embed(ids, evidence), lengths)
+
+    def embed(self, ids: Tensor, evidence: Tensor | None = None) -> Tensor:
+        """[time, batch, embedding_dim] what the LSTM reads; arguments as those of ``forward``.
+
+        Time comes first from here on: it is the layout that the LSTM kernels work in. They read padding too,
+        but only after the last word of a review, so that no real word's output depends on it.
+        """
+        vectors: Tensor = self.embedding(self._drop_words(ids.T.contiguous()))
         # One mask for all words of a review, as Gal and Ghahramani (NIPS 2016) do it.
         vectors = vectors * self.embedding_dropout(torch.ones_like(vectors[:1]))
         if not self.evidence:
-            outputs, _ = self.lstm(vectors)
-            pooled = self.dropout(self._pool(outputs.float(), lengths))
-        else:
-            if evidence is None:
-                evidence = self.embedding.weight[ids, -1]
-            vectors = _with_evidence(vectors, (evidence * is_first(ids)).T)
-            outputs, _ = self.lstm(vectors)
-            pooled = self._pool(outputs.float(), lengths)
-            pooled = torch.cat([pooled[:, :1], self.dropout(pooled[:, 1:])], 1)
+            return vectors
+        if evidence is None:
+            evidence = self.embedding.weight[ids, -1]
+        return _with_evidence(vectors, (evidence * is_first(ids)).T)
+
+    def read(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """[batch] logits of [time, batch, embedding_dim] vectors."""
+        outputs, _ = self.lstm(vectors)
+        pooled = self._pool(outputs.float(), lengths)
+        # The cell that begins with the evidence is not dropped.
+        first = 1 if self.evidence else 0
+        pooled = torch.cat([pooled[:, :first], self.dropout(pooled[:, first:])], 1)
         logits: Tensor = self.linear(pooled).squeeze(1)
         return logits
 
