@@ -141,3 +141,20 @@ def test_end_is_at_once_and_loses_no_line(tmp_path: Path) -> None:
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (0, "1\n")
+
+
+@pytest.mark.parametrize(("variables", "is_at_once"), [({"TORCHELASTIC_RUN_ID": "1"}, True), ({}, False)])
+def test_training_program_ends_at_once_where_torchrun_has_started_it(
+    tmp_path: Path, variables: dict[str, str], *, is_at_once: bool
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import atexit; atexit.register(print, 'in order')")
+    code = programs.ROOT / "code"
+    variables |= {"PYTHONPATH": f"{tmp_path}:{code}"}
+    ended = subprocess.run(
+        [sys.executable, code / "train.py", "--help"],
+        env=programs.environment(tmp_path, **variables),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("in order" not in ended.stdout) == is_at_once
