@@ -20,6 +20,7 @@ import torch
 from benchmarks.folds import give_unlabeled, lay_out
 from benchmarks.perturbation import PerturbedOptimization
 from benchmarks.report import save
+from benchmarks.setting import checked, parse
 from sentiment import job
 from sentiment.checkpoints import Checkpoints
 from sentiment.evaluation import log_loss
@@ -41,9 +42,9 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
 def train(base: Path, setting: str, terms: tuple[str, ...]) -> dict[str, Any]:
     """Train to the last epoch; the figures on the validation channel.
 
-    What takes minutes before the first step is done for the first objective of a setting and kept.
+    The vectors that it begins with are made for the first objective of a setting and kept.
     """
-    hyperparameters = Hyperparameters.parse(dict(pair.split("=", 1) for pair in setting.split(",")))
+    hyperparameters = Hyperparameters.parse(parse(setting))
     hyperparameters = replace(hyperparameters, patience=hyperparameters.epochs)
     prepared = job.prepare(OptMl(base), hyperparameters, ALONE, Stop(), Checkpoints(base / "checkpoints", 1))
     loop, validation = prepared.loop, prepared.data.held_out["validation"]
@@ -69,15 +70,16 @@ def main() -> None:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("settings", nargs="*", metavar="SETTING", default=["recipe=default", "recipe=best"])
+    parser.add_argument("settings", nargs="*", metavar="SETTING", type=checked)
     given = parser.parse_args()
+    settings = given.settings or ["recipe=default", "recipe=best"]
     folder = given.folder.resolve()
-    found: dict[str, dict[str, Any]] = {setting: {} for setting in given.settings}
+    found: dict[str, dict[str, Any]] = {setting: {} for setting in settings}
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary)
         (base / "checkpoints").mkdir()
         lay_out(folder, 0, base)
-        for setting in given.settings:
+        for setting in settings:
             give_unlabeled(folder, base, setting.startswith("recipe=best"))
             for name, terms in OBJECTIVES.items():
                 found[setting][name] = train(base, setting, terms)

@@ -29,6 +29,7 @@ from benchmarks.baselines import BASELINES
 from benchmarks.folds import FOLDS, give_unlabeled, lay_out
 from benchmarks.quality_table import RUNS, kept, write_table
 from benchmarks.report import ROOT, processor
+from benchmarks.setting import checked, parse
 from sentiment.calibration import temperature
 from sentiment.evaluation import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
 from sentiment.hyperparameters import RECIPES, Hyperparameters
@@ -40,7 +41,7 @@ Run = dict[str, Any]
 
 def run_job(base: Path, setting: str, seed: int) -> Run:
     """Run a job; its figures on the validation channel, and its time."""
-    values = dict(pair.split("=", 1) for pair in setting.split(",")) | {"seed": str(seed)}
+    values = parse(setting) | {"seed": str(seed)}
     start = time.perf_counter()
     subprocess.run(
         [
@@ -130,7 +131,7 @@ def main() -> None:
         fromfile_prefix_chars="@",
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("settings", nargs="*", metavar="SETTING")
+    parser.add_argument("settings", nargs="*", metavar="SETTING", type=checked)
     parser.add_argument("--folds", type=int, nargs="+", default=[0], choices=range(FOLDS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     given = parser.parse_intermixed_args()

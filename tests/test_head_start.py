@@ -207,6 +207,19 @@ def test_what_takes_minutes_is_not_done_again(
         assert again.to_tensors()[name].tobytes() == array.tobytes()
 
 
+@pytest.mark.parametrize("hyperparameters", [WITH_ALL, WITH_DOCUMENTS], ids=["word2vec", "documents"])
+def test_vectors_of_other_phrases_are_not_gone_on_with(
+    data: Datasets, tmp_path: Path, hyperparameters: Hyperparameters
+) -> None:
+    """They may change though the hyperparameters do not: with the movies, or with another version."""
+    stages = Stages(tmp_path, {})
+    first = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
+    again = head_start.make(data, replace(hyperparameters, phrases=1), ALONE, Stop(), stages)
+    assert again.phrases != first.phrases
+    assert again.vectors is not None
+    assert len(again.vectors) == len(data.vocabulary) + len(again.phrases)
+
+
 @pytest.mark.parametrize("hyperparameters", [PLAIN, TAUGHT, WITH_ALL], ids=["none", "taught", "all"])
 def test_tensors_hold_all_of_it(data: Datasets, hyperparameters: Hyperparameters) -> None:
     found = make(data, hyperparameters)

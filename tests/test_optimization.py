@@ -80,6 +80,22 @@ def vectors_moved(embedding_rate: float) -> float:
     return float(moved["embedding.weight"] / moved["lstm.bias_ih_l0"])
 
 
+def test_weights_decay_and_word_vectors_do_not() -> None:
+    """No more than the evidence in them, which a review is not read with while it is learned from."""
+    torch.manual_seed(1)
+    network = SentimentLSTM(NetworkSettings(7, 4, 4, "mean", evidence=True))
+    hidden, unread = network.lstm.get_parameter("weight_hh_l0").clone(), network.embedding.weight[-1].clone()
+    evidence = network.embedding.weight[:, -1].clone()
+    part = batch()
+    part = part._replace(ids=part.ids.clamp(max=5), evidence=torch.zeros(part.ids.shape))
+    optimization = Optimization(network, replace(HYPERPARAMETERS, weight_decay=10.0), 100)
+    for number in range(20):
+        optimization.step(part, number)
+    assert torch.equal(network.embedding.weight[-1], unread)
+    assert torch.equal(network.embedding.weight[:, -1], evidence)
+    assert network.lstm.get_parameter("weight_hh_l0").abs().sum() < hidden.abs().sum() / 2
+
+
 @pytest.mark.parametrize("embedding_rate", [0.0, 0.25, 2.0])
 def test_word_vectors_have_a_learning_rate_of_their_own(embedding_rate: float) -> None:
     # Adam's first step is as long as the learning rate.

@@ -24,6 +24,7 @@ UNLABELED = [(f"another film{i} so good", "") for i in range(30)]
 FIXED = {"embedding_rate": "0", "embedding_dim": "8", "hidden_dim": "8", "batch_size": "8", "epochs": "1"}
 
 Job = Callable[..., Path]
+Values = dict[str, str] | None
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Job]:
     """Runs a job, by its name and with channels of reviews or of files, and returns its folder."""
     before = signal.getsignal(signal.SIGTERM)
 
-    def start(name: str, pretrained: Path | None = None, **channels: Any) -> Path:
-        folder = make_base(tmp_path / name, PLAIN | FIXED, **channels)
+    def start(name: str, pretrained: Path | None = None, given: Values = None, **channels: Any) -> Path:
+        folder = make_base(tmp_path / name, PLAIN | FIXED | (given or {}), **channels)
         if pretrained is not None:
             shutil.copytree(pretrained, folder / "input" / "data" / "pretrained")
         monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(folder))
@@ -60,10 +61,18 @@ def test_what_it_leaves_is_no_model(job: Job) -> None:
 
 
 def test_trained_model_can_be_begun_with(job: Job) -> None:
-    first = job("first", training=REVIEWS) / "model"
-    second = job("second", pretrained=first, training=REVIEWS) / "model"
-    before, after = (load_artifact(folder).weights["embedding.weight"] for folder in (first, second))
-    assert np.array_equal(before, after)
+    channels = {"training": REVIEWS, "validation": REVIEWS}
+    first = job("first", **channels) / "model"
+    second = job("second", pretrained=first, given={"seed": "2"}, **channels) / "model"
+    without = job("without", given={"seed": "2"}, **channels) / "model"
+    vectors = [load_artifact(folder).weights["embedding.weight"] for folder in (first, second, without)]
+    assert np.array_equal(vectors[0], vectors[1])
+    assert not np.array_equal(vectors[0], vectors[2])
+
+
+def test_vectors_of_documents_are_told_to_come_later(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    job("first", given={"word_vectors": "documents"}, unlabeled=UNLABELED)
+    assert "here they are word2vec's" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("channel", ["validation", "test"])

@@ -32,6 +32,13 @@ def test_what_another_job_did_is_done_again(tmp_path: Path) -> None:
     assert other["vectors"][0, 0] == 1.5
 
 
+def test_what_was_made_of_something_else_is_done_again(tmp_path: Path) -> None:
+    stages = Stages(tmp_path, MADE_WITH)
+    stages.done("vectors", lambda: found(0), b"good film")
+    assert stages.done("vectors", found, b"bad film")["vectors"][0, 0] == 1.5
+    assert stages.done("vectors", fail, b"good film")["vectors"][0, 0] == 0
+
+
 def test_stages_have_names(tmp_path: Path) -> None:
     stages = Stages(tmp_path, MADE_WITH)
     stages.done("told", lambda: found(0))

@@ -38,7 +38,7 @@ class Datasets:
 
     Attributes:
         text: how reviews became ids.
-        vocabulary: the lookup table, made of the training part's words.
+        vocabulary: the lookup table, made of the words of the training part and of the unlabelled reviews.
         training: what the network learns from.
         movies: [training reviews], a hash of what each is about.
         unlabeled: what else there is to read, without labels; none of it is of a movie that is held out.

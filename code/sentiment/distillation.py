@@ -20,7 +20,7 @@ _SUREST = 1e-6
 
 
 class Told(NamedTuple):
-    """It.
+    """What teachers say of the reviews.
 
     Attributes:
         labelled: [labelled] probabilities of "positive", each by the teacher that has not read the review.

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class HeadStart(NamedTuple):
-    """It.
+    """What a training has before its first step.
 
     Attributes:
         phrases: of the lookup table.
@@ -119,7 +119,8 @@ def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> H
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
         parts = [data.training.sequences, data.unlabeled]
         epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
-        found = stages.done("vectors", lambda: {"vectors": word2vec(parts, shape, epochs, seed)})
+        made_of = "\n".join(begin.phrases).encode()
+        found = stages.done("vectors", lambda: {"vectors": word2vec(parts, shape, epochs, seed)}, made_of)
         begin = begin._replace(vectors=found["vectors"])
     return begin
 
@@ -140,7 +141,7 @@ def _documents(
         found = document_vectors(reviews, wanted, base, width, epochs, hyperparameters.seed)
         return found._asdict()
 
-    found = stages.done("documents", learn)
+    found = stages.done("documents", learn, wanted.tobytes())
     return Documents(**found)
 
 

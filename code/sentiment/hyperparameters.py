@@ -62,7 +62,7 @@ class Hyperparameters:
     learning_rate: float = _number(1e-3, 1e-8, 10.0, "highest learning rate of the schedule")
     embedding_rate: float = _number(0.05, 0.0, 10.0, "learning rate of word vectors, as a share of it")
     schedule: str = _choice("triangle", SCHEDULE, "course of the learning rate")
-    weight_decay: float = _number(0.0, 0.0, 10.0, "decoupled weight decay (AdamW)")
+    weight_decay: float = _number(0.0, 0.0, 10.0, "decoupled weight decay (AdamW), but of word vectors")
     gradient_clip: float = _number(1.0, 1e-6, 1e6, "largest norm of a step's gradient")
     dropout: float = _number(0.5, 0.0, 0.95, "share of pooled LSTM outputs dropped in training")
     embedding_dropout: float = _number(0.3, 0.0, 0.95, "share of word vectors dropped in training")
@@ -75,7 +75,9 @@ class Hyperparameters:
     precision: str = _choice("auto", PRECISION, "arithmetic of the network in training")
     checkpoint_minutes: float = _number(10.0, 0.001, 1_440.0, "time from one checkpoint to the next")
     processes_per_host: int = _number(0, 0, 64, "training processes on each host; 0: one a GPU, or one")
-    seed: int = _number(1, 0, 2**32 - 1, "of the split, the weights, the batches and the dropout")
+    seed: int = _number(
+        1, 0, 2**32 - 1, "of all that is random: split, weights, batches, dropout, word vectors"
+    )
 
     @classmethod
     def parse(cls, *sources: Mapping[str, Any]) -> Self:

@@ -67,7 +67,11 @@ class Optimization:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def _groups(self) -> list[dict[str, Any]]:
-        """The parameters that learn, word vectors apart; each group with its share of the learning rate."""
+        """The parameters that learn, word vectors apart; each group with its share of the learning rate.
+
+        Vectors do not decay: a step would change those of all words, also of those that it has not read, and
+        the evidence in them.
+        """
         vectors: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         for name, parameter in self.network.named_parameters():
@@ -75,7 +79,7 @@ class Optimization:
                 (vectors if name.endswith("embedding.weight") else others).append(parameter)
         groups: list[dict[str, Any]] = [
             {"params": others, "share": 1.0},
-            {"params": vectors, "share": self.hyperparameters.embedding_rate},
+            {"params": vectors, "share": self.hyperparameters.embedding_rate, "weight_decay": 0.0},
         ]
         return groups if vectors else groups[:1]
 

@@ -34,18 +34,22 @@ class Stages:
 
     def __init__(self, folder: Path | None, made_with: Mapping[str, Any]) -> None:
         self._folder = folder
-        content = json.dumps(made_with, sort_keys=True).encode()
-        self._made_with = hashlib.sha256(content).hexdigest()[:16]
+        self._made_with = json.dumps(made_with, sort_keys=True).encode()
 
-    def done(self, name: str, work: Callable[[], Tensors]) -> Tensors:
+    def done(self, name: str, work: Callable[[], Tensors], made_of: bytes = b"") -> Tensors:
         """What the work gives, or gave before the job was interrupted.
+
+        Args:
+            name: of the part.
+            work: makes it.
+            made_of: what it depends on that the job computes before it.
 
         Raises:
             OSError: it cannot be written.
         """
         if self._folder is None:
             return work()
-        stem = f"stage-{name}-{self._made_with}"
+        stem = f"stage-{name}-{hashlib.sha256(self._made_with + made_of).hexdigest()[:16]}"
         for path in self._folder.glob(f"{stem}-*.safetensors"):
             try:
                 content = path.read_bytes()

@@ -24,7 +24,7 @@ class Evidence(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """It.
+    """The reviews to learn from, and what the network is to say of each.
 
     Attributes:
         sequences: the reviews.

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def set_up_torch(seed: int) -> None:
-    """Make torch's results depend on the seed alone (on one machine, with one number of threads).
+    """Make torch's results depend on the seed alone (on one machine with CPUs, with one number of threads).
 
     Call it before the first tensor operation: threads that exist already keep their own treatment of
     denormal numbers, which are flushed to zero because they slow down CPUs by a factor.

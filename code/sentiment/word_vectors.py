@@ -75,7 +75,10 @@ def word2vec(
         DataError: the reviews have no words.
     """
     if not any(len(part.ids) for part in parts):
-        raise DataError("the reviews have no words to make vectors of\ngive others, or word_vectors=random")
+        raise DataError(
+            "the reviews have no words to make vectors of: only a to z and 0 to 9 count\n"
+            "give others, or, if there are labels, word_vectors=random"
+        )
     texts = _Texts(parts)
     model = Word2Vec(
         texts,
