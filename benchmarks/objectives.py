@@ -83,7 +83,8 @@ def main() -> None:
             give_unlabeled(folder, base, setting.startswith("recipe=best"))
             for name, terms in OBJECTIVES.items():
                 found[setting][name] = train(base, setting, terms)
-                save("objectives", {"threads": torch.get_num_threads(), "settings": found})
+                figures = {"threads": torch.get_num_threads(), "settings": found}
+                save("objectives", figures, ["FOLDER", *found])
 
 
 if __name__ == "__main__":

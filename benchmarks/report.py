@@ -5,6 +5,7 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,10 +25,18 @@ def processor() -> str:
     return f"{name}, {len(os.sched_getaffinity(0))} cores, {widest}"
 
 
-def save(name: str, figures: dict[str, Any]) -> None:
-    """Print the figures, and keep them in ``results/NAME.json``."""
+def save(name: str, figures: dict[str, Any], arguments: Sequence[str] | None = None) -> None:
+    """Print the figures, and keep them in ``results/NAME.json``.
+
+    Args:
+        name: of the benchmark.
+        figures: what was measured.
+        arguments: of its command, if others than those that it was given are to be kept.
+    """
     content = {
-        "command": shlex.join(["benchmarks/run.sh", name, *sys.argv[1:]]),
+        "command": shlex.join(
+            ["benchmarks/run.sh", name, *(sys.argv[1:] if arguments is None else arguments)]
+        ),
         "date": datetime.now(UTC).date().isoformat(),
         "processor": processor(),
         "python": platform.python_version(),

@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 
+from benchmarks.quality_table import kept
 from benchmarks.report import ROOT
 from benchmarks.setting import checked, parse
 
@@ -31,3 +32,8 @@ def test_what_is_none_is_told(text: str, message: str) -> None:
 def test_changes_are_settings() -> None:
     for line in (ROOT / "benchmarks" / "changes.txt").read_text("utf-8").splitlines():
         checked(line)
+
+
+def test_changes_were_measured() -> None:
+    measured = {run["setting"] for run in kept() if run["fold"] == 0}
+    assert set((ROOT / "benchmarks" / "changes.txt").read_text("utf-8").splitlines()) <= measured
