@@ -1,5 +1,6 @@
 """Five parts of the labelled reviews that share no movie, each held out once."""
 
+import argparse
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
@@ -9,6 +10,18 @@ from sentiment.acl_imdb import SENTIMENTS
 from sentiment.reviews import UNLABELED, Review, read_channel
 
 FOLDS = 5
+
+
+def existing(text: str) -> Path:
+    """The absolute path of a folder, for ``argparse``.
+
+    Raises:
+        argparse.ArgumentTypeError: there is none.
+    """
+    folder = Path(text).resolve()
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: there is no such folder; give the unpacked aclImdb")
+    return folder
 
 
 def fold_of(review: Review) -> int:

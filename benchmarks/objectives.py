@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.folds import give_unlabeled, lay_out
+from benchmarks.folds import existing, give_unlabeled, lay_out
 from benchmarks.perturbation import PerturbedOptimization
 from benchmarks.report import save
 from benchmarks.setting import checked, parse
@@ -69,18 +69,17 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=existing)
     parser.add_argument("settings", nargs="*", metavar="SETTING", type=checked)
     given = parser.parse_args()
     settings = given.settings or ["recipe=default", "recipe=best"]
-    folder = given.folder.resolve()
     found: dict[str, dict[str, Any]] = {setting: {} for setting in settings}
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary)
         (base / "checkpoints").mkdir()
-        lay_out(folder, 0, base)
+        lay_out(given.folder, 0, base)
         for setting in settings:
-            give_unlabeled(folder, base, setting.startswith("recipe=best"))
+            give_unlabeled(given.folder, base, setting.startswith("recipe=best"))
             for name, terms in OBJECTIVES.items():
                 found[setting][name] = train(base, setting, terms)
                 figures = {"threads": torch.get_num_threads(), "settings": found}

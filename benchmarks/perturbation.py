@@ -1,4 +1,4 @@
-"""Training against noise in the direction that confuses the network most, by its size and by the objective.
+"""Training against noise in the direction that confuses the network most.
 
 For one logit that direction is the logit's gradient by the word vectors, up to its sign:
 
@@ -58,13 +58,13 @@ class PerturbedOptimization(Optimization):
         self, network: SentimentLSTM, hyperparameters: Hyperparameters, steps: int, terms: Sequence[str]
     ) -> None:
         super().__init__(network, hyperparameters, steps)
-        self.lstm = network
+        self._alone = network  # not as several processes wrap it
         self.terms = terms
 
     def _add_gradients(self, part: Prepared, weight: float) -> Tensor:
         with self._arithmetic():
-            vectors = self.lstm.embed(part.ids, part.evidence)
-            logits = self.lstm.read(vectors, part.lengths)
+            vectors = self._alone.embed(part.ids, part.evidence)
+            logits = self._alone.read(vectors, part.lengths)
         clean = Clean(vectors, logits.float(), part.lengths, part.targets)
         loss = functional.binary_cross_entropy_with_logits(clean.logits, clean.targets)
         others = [self._loss(clean, term) for term in self.terms]
@@ -77,9 +77,9 @@ class PerturbedOptimization(Optimization):
     def _loss(self, clean: Clean, term: str) -> Tensor:
         if term == "entropy":
             return functional.binary_cross_entropy_with_logits(clean.logits, clean.logits.sigmoid())
-        noise = LENGTH * unit_noise(clean, term, self.lstm.evidence)
+        noise = LENGTH * unit_noise(clean, term, self._alone.evidence)
         with self._arithmetic():
-            logits = self.lstm.read(clean.vectors + noise, clean.lengths).float()
+            logits = self._alone.read(clean.vectors + noise, clean.lengths).float()
         if term == "virtual":
             return divergence(clean.logits.detach(), logits)
         return functional.binary_cross_entropy_with_logits(logits, clean.targets)

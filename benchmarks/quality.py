@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import BASELINES
-from benchmarks.folds import FOLDS, give_unlabeled, lay_out
+from benchmarks.folds import FOLDS, existing, give_unlabeled, lay_out
 from benchmarks.quality_table import RUNS, kept, write_table
 from benchmarks.report import ROOT, processor
 from benchmarks.setting import checked, parse
@@ -130,14 +130,14 @@ def main() -> None:
         formatter_class=argparse.RawTextHelpFormatter,
         fromfile_prefix_chars="@",
     )
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=existing)
     parser.add_argument("settings", nargs="*", metavar="SETTING", type=checked)
     parser.add_argument("--folds", type=int, nargs="+", default=[0], choices=range(FOLDS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     given = parser.parse_intermixed_args()
     settings = given.settings or [f"recipe={name}" for name in RECIPES]
     for fold in given.folds:
-        for run in measure(given.folder.resolve(), fold, given.seeds, settings):
+        for run in measure(given.folder, fold, given.seeds, settings):
             keep(run)
             print({name: run[name] for name in ("setting", "fold", "seed", "accuracy", "seconds")})
 

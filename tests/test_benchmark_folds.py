@@ -1,10 +1,11 @@
 """Parts of the reviews that share no movie."""
 
+import argparse
 from pathlib import Path
 
 import pytest
 
-from benchmarks.folds import FOLDS, fold_of, give_unlabeled, lay_out, split
+from benchmarks.folds import FOLDS, existing, fold_of, give_unlabeled, lay_out, split
 from sentiment.reviews import read_channel
 from test_acl_imdb import write_layout
 
@@ -55,3 +56,9 @@ def test_reviews_without_labels_are_there_for_whom_they_are_wanted(folder: Path,
     assert [review.text for review in read_channel("unlabeled", channel)] == ["without a label"]
     give_unlabeled(folder, tmp_path, False)
     assert not channel.exists()
+
+
+def test_folder_that_is_missing_is_told(tmp_path: Path) -> None:
+    assert existing(str(tmp_path)) == tmp_path.resolve()
+    with pytest.raises(argparse.ArgumentTypeError, match="there is no such folder"):
+        existing(str(tmp_path / "aclImdb"))

@@ -1,9 +1,15 @@
-"""The figures of a run."""
+"""What is run, and the figures of a run."""
+
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks import quality
 from benchmarks.quality import calibration_gaps, figures
+from benchmarks.report import ROOT
 from sentiment.evaluation import CALIBRATION_BINS, sigmoid
 
 
@@ -43,3 +49,27 @@ def test_gaps_are_of_the_bin_of_each_probability() -> None:
     gaps = calibration_gaps(logits, labels)
     assert gaps[CALIBRATION_BINS // 2] == pytest.approx(500)
     assert np.count_nonzero(gaps) == 1
+
+
+def test_settings_come_from_a_file_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def measure(*arguments: Any) -> list[Any]:
+        asked.extend(arguments[-1])
+        return []
+
+    changes = ROOT / "benchmarks" / "changes.txt"
+    monkeypatch.setattr(quality, "measure", measure)
+    monkeypatch.setattr(sys, "argv", ["quality", str(tmp_path), f"@{changes}", "recipe=best"])
+    quality.main()
+    assert asked == [*changes.read_text("utf-8").splitlines(), "recipe=best"]
+
+
+def test_mistake_is_told_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(quality, "measure", None)
+    monkeypatch.setattr(sys, "argv", ["quality", str(tmp_path), "recipe=best", "recipe=best,epoch=2"])
+    with pytest.raises(SystemExit):
+        quality.main()
+    assert "'recipe=best,epoch=2': hyperparameter epoch" in capsys.readouterr().err
