@@ -10,7 +10,7 @@ from sagemaker_inference import parameters
 
 from sentiment.errors import RequestError
 from sentiment.json_log import LEVELS
-from serving import nginx, request_log, settings
+from serving import nginx, settings
 from serving.settings import SettingsError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,23 +93,25 @@ def test_routes_are_those_of_nginx(environment: dict[str, str], documented: set[
 
 
 FIELDS = {name: row[1] for row in table("field of a request") for name in re.findall(r"`(\w+)`", row[0])}
+# nginx joins adjacent strings.
+CONFIGURATION = re.sub(r"'\s+'", "", nginx.configuration(settings.read({}), Path("/x")))
 
 
 def test_fields_are_those_of_the_request_log() -> None:
-    formats = re.findall(r"log_format \w+ escape=json '(.*)';", request_log.directives("info"))
+    formats = re.findall(r"log_format \w+ escape=json '(.*)';", CONFIGURATION)
     fields = [line.partition(',"_aws"')[0] for line in formats]
     logged = {name for line in fields for name in re.findall(r'"(\w+)":["$\d]', line)}
     assert set(FIELDS) == logged - {"time", "level", "source"}
 
 
 def test_units_are_those_of_the_metrics() -> None:
-    metrics = dict(re.findall(r'"Name":"(\w+)","Unit":"(\w+)"', request_log.directives("info")))
+    metrics = dict(re.findall(r'"Name":"(\w+)","Unit":"(\w+)"', CONFIGURATION))
     units = {name: "" if unit == "None" else unit.lower() for name, unit in metrics.items()}
     assert {name: FIELDS[name] for name in metrics} == units
 
 
 def test_namespace_of_the_metrics() -> None:
-    assert f"namespace `{request_log.NAMESPACE}`" in DOCS
+    assert f"namespace `{settings.read({}).metric_namespace}`" in DOCS
 
 
 def test_status_codes_are_those_of_all_who_answer() -> None:

@@ -59,6 +59,8 @@ class Settings:
         heap_bytes: Java's heap.
         multi_model: whether this is a multi-model endpoint.
         log_level: one of LEVELS.
+        metric_namespace: CloudWatch namespace of the request log's metrics.
+        metric_names: figures of the model in the request log.
         precision: the arithmetic of the network: fp32, or auto for the fastest that the hardware has.
         max_texts: of one request.
         max_characters: of one text.
@@ -80,6 +82,8 @@ class Settings:
     heap_bytes: int
     multi_model: bool
     log_level: str
+    metric_namespace: str
+    metric_names: tuple[str, ...]
     precision: str
     max_texts: int
     max_characters: int
@@ -130,6 +134,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         heap_bytes=heap_bytes,
         multi_model=multi_model,
         log_level=variables.choice("SERVE_LOG_LEVEL", LEVELS, "info"),
+        metric_namespace="SentimentLSTM",
+        metric_names=("unknown_share",),
         # The workers read these by themselves, and trust that they have been checked.
         precision=variables.choice("SERVE_PRECISION", ("fp32", "auto"), "fp32"),
         max_texts=variables.number("SERVE_MAX_TEXTS", Limits.texts, 1, 10**9),
