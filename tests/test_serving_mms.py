@@ -25,8 +25,8 @@ def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
-def properties(environment: dict[str, str] | None = None, *, alone: bool = False) -> dict[str, str]:
-    lines = mms.configuration(settings.read(environment or {}), Path("/run/x"), alone=alone).splitlines()
+def properties(environment: dict[str, str] | None = None) -> dict[str, str]:
+    lines = mms.configuration(settings.read(environment or {}), Path("/run/x")).splitlines()
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -40,23 +40,8 @@ def test_server_listens_on_unix_sockets_alone() -> None:
     assert found["management_address"] == "unix:/run/x/management.sock"
 
 
-def test_management_is_on_no_port_without_nginx_either() -> None:
-    assert properties(alone=True)["management_address"] == "unix:/run/x/management.sock"
-
-
-def test_server_has_the_public_port_without_nginx() -> None:
-    assert (
-        properties({"SAGEMAKER_BIND_TO_PORT": "9999"}, alone=True)["inference_address"]
-        == "http://0.0.0.0:9999"
-    )
-
-
 def test_model_is_registered_later() -> None:
     assert "load_models" not in properties()
-
-
-def test_model_is_loaded_at_the_start_without_nginx() -> None:
-    assert properties(alone=True)["load_models"] == "model=/run/x/models/model"
 
 
 def test_configuration_takes_nothing_from_the_environment() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -351,31 +352,9 @@ def test_model_whose_parent_dies_is_unloaded(supervise: Start, capfd: pytest.Cap
     ]
 
 
-@pytest.fixture
-def no_nginx(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> Start:
-    monkeypatch.setattr(nginx, "find", lambda: None)
-    return supervise
-
-
-def test_without_nginx_the_missing_promises_are_told(
-    no_nginx: Start, capfd: pytest.CaptureFixture[str]
-) -> None:
-    running = no_nginx()
-    running.child("fake_model_server")
-    running.stop.set()
-    assert running.wait() is None
-    assert [(line["level"], line["message"]) for line in lines(capfd)] == [
-        ("warning", supervisor.MISSING_WITHOUT_NGINX)
-    ]
-
-
-def test_without_nginx_the_model_server_has_the_port_and_the_model(no_nginx: Start, tmp_path: Path) -> None:
-    no_nginx().child("fake_model_server")
-    configuration = (tmp_path / "config.properties").read_text()
-    assert "inference_address=http://0.0.0.0:8080\n" in configuration
-    assert f"load_models=model={tmp_path}/models/model\n" in configuration
-    assert (tmp_path / "artifacts" / "model").readlink() == FORMAT_1
-
-
-def test_without_nginx_there_is_no_multi_model_endpoint(no_nginx: Start) -> None:
-    assert no_nginx(**MULTI_MODEL).wait() == "a multi-model endpoint needs nginx, which is not installed"
+def test_missing_nginx_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
+    subject = Supervisor(settings.read({}), Log(), tmp_path, FORMAT_1)
+    with pytest.raises(FileNotFoundError, match="install it with: sudo apt-get install -y nginx"):
+        subject.run(threading.Event())
+    assert psutil.Process().children() == []

@@ -44,21 +44,19 @@ class Answer(NamedTuple):
             return self.body.decode("utf-8", "replace")
 
 
-def configuration(settings: Settings, folder: Path, *, alone: bool) -> str:
+def configuration(settings: Settings, folder: Path) -> str:
     """The server's configuration; nothing of it can be changed through the environment.
 
     Args:
         settings: how to serve.
         folder: where its sockets and empty model folders are.
-        alone: without nginx in front: the server has the public port and loads the model at its start.
     """
     body = settings.body_bytes or MOST_BYTES
     values = {
-        "inference_address": f"http://0.0.0.0:{settings.port}" if alone else f"unix:{folder}/mms.sock",
+        "inference_address": f"unix:{folder}/mms.sock",
         # Management loads code from anywhere and asks for no password.
         "management_address": f"unix:{folder}/management.sock",
         "model_store": "/",
-        **({"load_models": f"model={folder}/models/model"} if alone else {}),
         "default_service_handler": HANDLER,
         "default_workers_per_model": settings.workers,
         "default_response_timeout_seconds": response_seconds(settings),

@@ -14,14 +14,24 @@ DRAIN_SECONDS = 20
 CONNECTIONS = 4096
 
 
-def find() -> str | None:
-    """Path of the nginx program, or None; Debian installs it where only root's PATH looks."""
-    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+def find() -> str:
+    """Path of the nginx binary; Debian installs it in a folder that only root has on its PATH.
+
+    Raises:
+        FileNotFoundError: nginx is not installed.
+    """
+    binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if binary is None:
+        raise FileNotFoundError(
+            "nginx is not installed; install it with: sudo apt-get install -y nginx "
+            "(Fedora, Amazon Linux: sudo dnf install -y nginx)"
+        )
+    return binary
 
 
-def command(program: str, folder: Path) -> list[str]:
+def command(binary: str, folder: Path) -> list[str]:
     """The command that runs nginx with the configuration in ``folder``."""
-    return [program, "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    return [binary, "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
 def configuration(settings: Settings, folder: Path) -> str:

@@ -22,12 +22,6 @@ WATCH_SECONDS = 0.5
 LAST_WORDS_SECONDS = 2
 END_SECONDS = 3
 
-MISSING_WITHOUT_NGINX = (
-    "nginx is not installed, so that Multi Model Server serves alone: /ping does not tell if the model is "
-    "loaded; requests are not batched; there are other routes than /ping and /invocations, and no "
-    "/execution-parameters; requests are not logged; errors are not all in JSON; the end cuts off requests"
-)
-
 
 class ServingError(Exception):
     """An essential part is gone and cannot come back. The message says which, and why."""
@@ -106,49 +100,40 @@ class Supervisor:
             ServingError: an essential part is gone.
             FileNotFoundError: a program is not installed.
         """
-        front = nginx.find()
-        if front is None and self._settings.multi_model:
-            raise ServingError("a multi-model endpoint needs nginx, which is not installed")
-        with self._java(alone=front is None) as java:
-            if front is None:
-                self._log.write("warning", MISSING_WITHOUT_NGINX)
-                self._watch([java], java, stop)
-                return
-            with (
-                control.listening(self._folder / "control.sock", self._health, self._models, self._log),
-                self._nginx(front) as door,
-            ):
-                threading.Thread(target=self._open, daemon=True).start()
-                self._watch([door, java], java, stop)
-                self._log.write("info", "stopping: no new requests, those in flight are answered")
+        nginx_binary = nginx.find()
+        with (
+            self._model_server() as model_server,
+            control.listening(self._folder / "control.sock", self._health, self._models, self._log),
+            self._nginx(nginx_binary) as nginx_process,
+        ):
+            threading.Thread(target=self._open, daemon=True).start()
+            self._watch([nginx_process, model_server], model_server, stop)
+            self._log.write("info", "stopping: no new requests, those in flight are answered")
 
     @contextlib.contextmanager
-    def _java(self, *, alone: bool) -> Iterator[Program]:
+    def _model_server(self) -> Iterator[Program]:
         settings = self._settings
-        if alone:
-            self._models.prepare("model", self._artifact)
-        config = mms.configuration(settings, self._folder, alone=alone)
-        (self._folder / mms.CONFIGURATION).write_text(config, "utf-8")
+        (self._folder / mms.CONFIGURATION).write_text(mms.configuration(settings, self._folder), "utf-8")
         command, environment = mms.command(settings, self._folder), mms.environment(settings, self._folder)
-        java = Program("the model server", command, self._log, **environment)
+        model_server = Program("the model server", command, self._log, **environment)
         try:
-            yield java
+            yield model_server
         finally:
-            java.end(signal.SIGTERM, END_SECONDS)
+            model_server.end(signal.SIGTERM, END_SECONDS)
 
     @contextlib.contextmanager
-    def _nginx(self, program: str) -> Iterator[Program]:
+    def _nginx(self, binary: str) -> Iterator[Program]:
         config = nginx.configuration(self._settings, self._folder)
         (self._folder / "nginx.conf").write_text(config, "utf-8")
-        door = Program("nginx", nginx.command(program, self._folder), self._log)
+        nginx_process = Program("nginx", nginx.command(binary, self._folder), self._log)
         # With a part gone there is little left to answer, and the platform waits for the end.
         seconds = END_SECONDS
         try:
-            yield door
+            yield nginx_process
             seconds = nginx.DRAIN_SECONDS + 1
         finally:
             # It closes its port at once, and ends when the last answer is sent.
-            door.end(signal.SIGQUIT, seconds)
+            nginx_process.end(signal.SIGQUIT, seconds)
 
     def _open(self) -> None:
         """Wait for the model server, let nginx in, load the model."""
@@ -164,14 +149,14 @@ class Supervisor:
         except (ModelError, OSError) as error:
             self._load_error = str(error)
 
-    def _watch(self, programs: Sequence[Program], java: Program, stop: threading.Event) -> None:
+    def _watch(self, programs: Sequence[Program], model_server: Program, stop: threading.Event) -> None:
         asked, had_workers = 0.0, time.monotonic()
         while not stop.wait(WATCH_SECONDS):
             for program in programs:
                 program.check()
             if self._load_error:
                 raise ServingError(self._load_error)
-            self._check_parents(java)
+            self._check_parents(model_server)
             for model in self._models.all():
                 self._end_overdue_workers(model.name)
             if self._settings.multi_model or self._models.workers("model"):
@@ -183,9 +168,9 @@ class Supervisor:
                 if self._server.answers():
                     self._health.server_answered()
 
-    def _check_parents(self, java: Program) -> None:
+    def _check_parents(self, model_server: Program) -> None:
         """The workers of a model have a parent; without it none of them can be started again."""
-        models, living = self._models.all(), _parents(java.process.pid)
+        models, living = self._models.all(), _parents(model_server.process.pid)
         for model in models:
             if model.name in living:
                 model.parent = living[model.name]
@@ -193,8 +178,8 @@ class Supervisor:
             elif model.parent and model in self._models:
                 # Or because the server itself has just died.
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    java.process.wait(WATCH_SECONDS)
-                java.check()
+                    model_server.process.wait(WATCH_SECONDS)
+                model_server.check()
                 self._parent_is_gone(model)
 
     def _parent_is_gone(self, model: Model) -> None:
@@ -230,11 +215,11 @@ class Supervisor:
                 _kill(worker.pid, signal.SIGKILL)
 
 
-def _parents(java: int) -> dict[str, int]:
-    """The living worker parents by model: children of Java that say of which model they are."""
+def _parents(model_server: int) -> dict[str, int]:
+    """The living worker parents by model: children of the server that say of which model they are."""
     found = {}
     with contextlib.suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(java).children():
+        for child in psutil.Process(model_server).children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 arguments = child.cmdline()
                 if "--model-name" in arguments and child.status() != psutil.STATUS_ZOMBIE:
