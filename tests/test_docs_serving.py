@@ -119,7 +119,7 @@ def test_status_codes_are_those_of_all_who_answer() -> None:
     answered = {int(status) for status in re.findall(r"return (\d{3}) '", configuration)}
     errors: list[type[RequestError]] = [RequestError, *RequestError.__subclasses__()]
     answered |= {error.status for error in errors}
-    for name in ("control", "models"):
+    for name in ("management", "model_registry"):
         path = ROOT / "container" / "serving" / f"{name}.py"
         answered |= {int(str(status)) for call, status in first_arguments(path) if call == "ModelError"}
     assert {int(row[0]) for row in table("status")} == answered

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import pytest
 
-from serving import mms
+from serving import model_server
 from serving.settings import Settings
 from serving.supervisor import ServingError
 
@@ -219,13 +219,13 @@ def test_folder_is_removed_after_a_fault_too(serve: Serve) -> None:
 def test_without_the_corrected_class_nothing_is_batched(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(mms, "can_batch", lambda: False)
+    monkeypatch.setattr(model_server, "can_batch", lambda: False)
     serve.main()
     assert serve.how.batch_size == 1
     assert first_line(capfd) == "requests are not batched: container/classes has no corrected decoder"
 
 
 def test_with_the_corrected_class_requests_are_batched(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mms, "can_batch", lambda: True)
+    monkeypatch.setattr(model_server, "can_batch", lambda: True)
     serve.main()
     assert serve.how.batch_size == 16

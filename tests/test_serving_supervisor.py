@@ -16,7 +16,7 @@ import pytest
 
 from programs import is_alive
 from sentiment.workers import Worker
-from serving import cgroup, mms, models, nginx, settings, supervisor
+from serving import cgroup, model_registry, model_server, nginx, settings, supervisor
 from serving.logs import Log
 from serving.supervisor import Program, ServingError, Supervisor
 
@@ -42,14 +42,14 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def start(script: str, **environment: str) -> Program:
-    return Program("it", ["sh", "-c", script], Log(), **environment)
+    return Program("it", ["sh", "-c", script], Log(), environment)
 
 
 def finish(script: str, **environment: str) -> Program:
     """Wait until the program has ended by itself and everything it said is in the log."""
     program = start(script, **environment)
     program.process.wait()
-    program.end(signal.SIGTERM, 0)
+    program.stop(signal.SIGTERM, 0)
     return program
 
 
@@ -75,7 +75,7 @@ def test_program_gets_nothing_to_read() -> None:
 def test_program_that_runs_is_all_right() -> None:
     program = start("sleep 60")
     program.check()
-    program.end(signal.SIGKILL, 10)
+    program.stop(signal.SIGKILL, 10)
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_program_that_has_ended_by_itself_is_not(script: str, how: str) -> None:
 
 def test_program_is_ended_by_the_signal() -> None:
     program = start("sleep 60")
-    program.end(signal.SIGQUIT, 10)
+    program.stop(signal.SIGQUIT, 10)
     assert program.process.returncode == -signal.SIGQUIT
 
 
 def test_program_has_time_to_end(capfd: pytest.CaptureFixture[str]) -> None:
     program = start("trap 'sleep 0.1; echo done; exit 5' QUIT; echo ready; while :; do sleep 0.01; done")
     wait_until(lambda: "ready" in capfd.readouterr().out)
-    program.end(signal.SIGQUIT, 10)
+    program.stop(signal.SIGQUIT, 10)
     assert program.process.returncode == 5
     assert lines(capfd)[-1]["message"] == "done"
 
@@ -105,21 +105,21 @@ def test_program_has_time_to_end(capfd: pytest.CaptureFixture[str]) -> None:
 def test_program_that_takes_too_long_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
     program = start("trap '' TERM; echo ready; while :; do sleep 0.01; done")
     wait_until(lambda: "ready" in capfd.readouterr().out)
-    program.end(signal.SIGTERM, 0.1)
+    program.stop(signal.SIGTERM, 0.1)
     assert program.process.returncode == -signal.SIGKILL
 
 
 def test_children_end_with_the_program(capfd: pytest.CaptureFixture[str]) -> None:
     program = start("sleep 60 & echo $!; exec sleep 60")
     child = psutil.Process(int(wait_until(lambda: lines(capfd))[0]["message"]))
-    program.end(signal.SIGTERM, 10)
+    program.stop(signal.SIGTERM, 10)
     child.wait(10)
 
 
 def test_keyboard_does_not_reach_the_program() -> None:
     program = start("sleep 60")
     assert os.getsid(program.process.pid) != os.getsid(0)
-    program.end(signal.SIGKILL, 10)
+    program.stop(signal.SIGKILL, 10)
 
 
 class Running:
@@ -166,19 +166,19 @@ Start = Callable[..., Running]
 @pytest.fixture
 def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Start a supervisor; what goes wrong with the model server, and the environment."""
-    monkeypatch.setattr(supervisor, "WATCH_SECONDS", 0.02)
-    monkeypatch.setattr(supervisor, "LAST_WORDS_SECONDS", 0.2)
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(supervisor, "TRACEBACK_SECONDS", 0.2)
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
-    monkeypatch.setattr(models, "MULTI_MODEL_FOLDER", TESTS)
+    monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", TESTS)
     monkeypatch.setattr(nginx, "find", lambda: "nginx")
     monkeypatch.setattr(nginx, "command", lambda *_: ["sleep", "60"])
     path = {"PYTHONPATH": f"{TESTS.parent / 'code'}:{TESTS}"}
-    monkeypatch.setattr(mms, "environment", lambda *_: path)
+    monkeypatch.setattr(model_server, "environment", lambda *_: path)
     started: list[Running] = []
 
     def begin(action: str = "", **environment: str) -> Running:
         command = [sys.executable, str(TESTS / "fake_model_server.py"), str(tmp_path), action]
-        monkeypatch.setattr(mms, "command", lambda *_: command)
+        monkeypatch.setattr(model_server, "command", lambda *_: command)
         started.append(Running(tmp_path, environment))
         return started[0]
 
@@ -191,7 +191,7 @@ def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
 def test_server_serves_until_it_is_stopped(supervise: Start) -> None:
     running = supervise()
     running.worker()
-    assert running.subject._health.reason_against() is None
+    assert running.subject._health.unhealthy_reason() is None
     running.stop.set()
     assert running.wait() is None
 
@@ -241,7 +241,7 @@ def test_parent_of_the_workers_that_dies_is_named(supervise: Start) -> None:
 def test_worker_that_dies_is_no_reason_to_end(supervise: Start) -> None:
     running = supervise()
     os.kill(running.worker().pid, signal.SIGKILL)
-    wait_until(lambda: running.subject._health.reason_against() == "no worker has loaded the model")
+    wait_until(lambda: running.subject._health.unhealthy_reason() == "no worker has loaded the model")
     time.sleep(0.1)
     assert running.error is None
 
@@ -249,7 +249,7 @@ def test_worker_that_dies_is_no_reason_to_end(supervise: Start) -> None:
 def test_model_that_no_worker_can_load_is_a_fault_in_the_end(
     supervise: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mms, "LOAD_SECONDS", 1)
+    monkeypatch.setattr(model_server, "LOAD_SECONDS", 1)
     assert supervise("no worker").wait() == "no worker could load the model for 1 s; see above why"
 
 
@@ -308,7 +308,7 @@ def test_nginx_does_not_have_all_the_time(supervise: Start, monkeypatch: pytest.
 def test_fault_does_not_wait_for_what_is_in_flight(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nginx, "command", lambda *_: NGINX_THAT_WAITS)
     monkeypatch.setattr(nginx, "DRAIN_SECONDS", 1_000)
-    monkeypatch.setattr(supervisor, "END_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.1)
     running = supervise()
     running.worker()
     running.kill_parent()
@@ -320,7 +320,7 @@ MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
 
 def test_multi_model_endpoint_begins_without_a_model(supervise: Start) -> None:
     running = supervise(**MULTI_MODEL)
-    wait_until(lambda: running.subject._health.reason_against() is None)
+    wait_until(lambda: running.subject._health.unhealthy_reason() is None)
     assert running.subject._models.all() == []
 
 
@@ -328,7 +328,7 @@ def test_model_that_is_unloaded_and_loaded_again_is_no_fault(
     supervise: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:
     running = supervise(**MULTI_MODEL)
-    wait_until(lambda: running.subject._health.reason_against() is None)
+    wait_until(lambda: running.subject._health.unhealthy_reason() is None)
     for _ in range(20):
         running.subject._models.load("a", FORMAT_1)
         time.sleep(0.03)
@@ -341,7 +341,7 @@ def test_model_that_is_unloaded_and_loaded_again_is_no_fault(
 
 def test_model_whose_parent_dies_is_unloaded(supervise: Start, capfd: pytest.CaptureFixture[str]) -> None:
     running = supervise(**MULTI_MODEL)
-    wait_until(lambda: running.subject._health.reason_against() is None)
+    wait_until(lambda: running.subject._health.unhealthy_reason() is None)
     for name in ("a", "b"):
         running.subject._models.load(name, FORMAT_1)
     running.kill_parent("a")

@@ -1,4 +1,4 @@
-"""Starts the parts, watches over them, and ends them: all together, and with the reason."""
+"""Starts nginx and Multi Model Server, watches them and the workers, and stops everything together."""
 
 import contextlib
 import os
@@ -6,61 +6,82 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import psutil
 
-from serving import control, mms, nginx
-from serving.health import Health
+from serving import model_server, nginx
 from serving.logs import Log
-from serving.models import Model, ModelError, Models
+from serving.management import Health, management_server
+from serving.model_registry import Model, ModelError, ModelRegistry
 from serving.settings import Settings
 
-WATCH_SECONDS = 0.5
-# A killed worker first gets a signal at which it says where it was, and this long to say it.
-LAST_WORDS_SECONDS = 2
-END_SECONDS = 3
+POLL_SECONDS = 0.5
+# Between SIGABRT, on which a worker logs its traceback, and SIGKILL.
+TRACEBACK_SECONDS = 2
+STOP_SECONDS = 3
 
 
 class ServingError(Exception):
-    """An essential part is gone and cannot come back. The message says which, and why."""
+    """A program that cannot be restarted is gone; the message names it and the cause."""
 
 
 class Program:
-    """A running program, whose output goes into the log."""
+    """A child process whose output goes to the log, stopped at the end of a ``with`` block.
 
-    def __init__(self, name: str, command: Sequence[str], log: Log, **environment: str) -> None:
+    ``environment`` is added to this process' variables. At the end of the block the program gets
+    ``stop_signal``, and SIGKILL after ``stop_seconds`` (default and after a fault: ``STOP_SECONDS``).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Log,
+        environment: Mapping[str, str] = {},
+        stop_signal: signal.Signals = signal.SIGTERM,
+        stop_seconds: float | None = None,
+    ) -> None:
         self.name = name
-        # In a session of its own, so that Ctrl-C reaches it through the supervisor only, and what it
-        # leaves behind when it dies can be found.
+        self._stop_signal = stop_signal
+        self._stop_seconds = STOP_SECONDS if stop_seconds is None else stop_seconds
+        # A session of its own: Ctrl-C reaches only the supervisor, and killpg also a dead program's children.
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
-            # nginx logs paths as they are. In its JSON a backslash would make another error.
+            # nginx logs a path's bytes unchanged; backslash escapes would break its JSON.
             errors="replace",
-            env=os.environ | environment,
+            env={**os.environ, **environment},
             start_new_session=True,
         )
         streams = ((self.process.stdout, "info"), (self.process.stderr, "warning"))
         self._relays = [log.relay(stream, name, level) for stream, level in streams if stream]
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # After a fault there is little left to answer, and the platform waits for the end.
+        self.stop(self._stop_signal, STOP_SECONDS if kind else self._stop_seconds)
+
     def check(self) -> None:
-        """Look whether it runs.
+        """Check that the program is running.
 
         Raises:
             ServingError: it has ended.
         """
         code = self.process.poll()
         if code is not None:
-            how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-            raise ServingError(f"{self.name} ended by itself, {how}")
+            cause = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+            raise ServingError(f"{self.name} ended by itself, {cause}")
 
-    def end(self, number: signal.Signals, seconds: float) -> None:
-        """Send a signal, wait, and kill what is left of it and of its children."""
+    def stop(self, number: signal.Signals, seconds: float) -> None:
+        """Send a signal, wait up to ``seconds``, and kill the program and its children."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -73,13 +94,11 @@ class Program:
 
 
 class Supervisor:
-    """The whole server, in ``folder``.
+    """Serves a model until it is stopped.
 
     Args:
-        settings: how to serve.
-        log: where everything is said.
-        folder: for sockets and configuration; its path is short, and it is empty.
-        artifact: the model, unless this is a multi-model endpoint.
+        folder: an empty folder with a short path, for sockets and configuration.
+        artifact: the model; not used on a multi-model endpoint.
     """
 
     def __init__(self, settings: Settings, log: Log, folder: Path, artifact: Path) -> None:
@@ -87,57 +106,46 @@ class Supervisor:
         self._log = log
         self._folder = folder
         self._artifact = artifact
-        self._server = mms.Server(folder)
-        self._models = Models(folder, settings, self._server)
+        self._server = model_server.ModelServer(folder)
+        self._models = ModelRegistry(folder, settings, self._server)
         self._health = Health(self._models, settings.request_seconds, multi_model=settings.multi_model)
-        self._warned: set[int] = set()
+        self._killed: set[int] = set()
         self._load_error: str | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until ``stop`` is set, and then answer what is in flight.
+        """Serve until ``stop`` is set, then answer the requests in flight.
 
         Raises:
-            ServingError: an essential part is gone.
+            ServingError: a program that cannot be restarted is gone.
             FileNotFoundError: a program is not installed.
         """
         nginx_binary = nginx.find()
         with (
-            self._model_server() as model_server,
-            control.listening(self._folder / "control.sock", self._health, self._models, self._log),
-            self._nginx(nginx_binary) as nginx_process,
+            self._start_model_server() as server_process,
+            management_server(self._folder / "control.sock", self._health, self._models, self._log),
+            self._start_nginx(nginx_binary) as nginx_process,
         ):
-            threading.Thread(target=self._open, daemon=True).start()
-            self._watch([nginx_process, model_server], model_server, stop)
+            threading.Thread(target=self._load_model, daemon=True).start()
+            self._watch(nginx_process, server_process, stop)
             self._log.write("info", "stopping: no new requests, those in flight are answered")
 
-    @contextlib.contextmanager
-    def _model_server(self) -> Iterator[Program]:
-        settings = self._settings
-        (self._folder / mms.CONFIGURATION).write_text(mms.configuration(settings, self._folder), "utf-8")
-        command, environment = mms.command(settings, self._folder), mms.environment(settings, self._folder)
-        model_server = Program("the model server", command, self._log, **environment)
-        try:
-            yield model_server
-        finally:
-            model_server.end(signal.SIGTERM, END_SECONDS)
+    def _start_model_server(self) -> Program:
+        settings, folder = self._settings, self._folder
+        config = model_server.configuration(settings, folder)
+        (folder / model_server.CONFIGURATION).write_text(config, "utf-8")
+        command = model_server.command(settings, folder)
+        return Program("the model server", command, self._log, model_server.environment(settings, folder))
 
-    @contextlib.contextmanager
-    def _nginx(self, binary: str) -> Iterator[Program]:
+    def _start_nginx(self, binary: str) -> Program:
         config = nginx.configuration(self._settings, self._folder)
         (self._folder / "nginx.conf").write_text(config, "utf-8")
-        nginx_process = Program("nginx", nginx.command(binary, self._folder), self._log)
-        # With a part gone there is little left to answer, and the platform waits for the end.
-        seconds = END_SECONDS
-        try:
-            yield nginx_process
-            seconds = nginx.DRAIN_SECONDS + 1
-        finally:
-            # It closes its port at once, and ends when the last answer is sent.
-            nginx_process.end(signal.SIGQUIT, seconds)
+        command = nginx.command(binary, self._folder)
+        # On SIGQUIT it closes its port at once, and ends after the last answer.
+        return Program("nginx", command, self._log, {}, signal.SIGQUIT, nginx.DRAIN_SECONDS + 1)
 
-    def _open(self) -> None:
-        """Wait for the model server, let nginx in, load the model."""
-        while not (self._server.answers() and self._server.is_managed()):
+    def _load_model(self) -> None:
+        """Wait for the model server, give nginx access to it, and load the model."""
+        while not (self._server.inference_is_up() and self._server.management_is_up()):
             time.sleep(0.1)
         # nginx does not run as root.
         (self._folder / "mms.sock").chmod(0o666)
@@ -149,82 +157,84 @@ class Supervisor:
         except (ModelError, OSError) as error:
             self._load_error = str(error)
 
-    def _watch(self, programs: Sequence[Program], model_server: Program, stop: threading.Event) -> None:
-        asked, had_workers = 0.0, time.monotonic()
-        while not stop.wait(WATCH_SECONDS):
-            for program in programs:
-                program.check()
+    def _watch(self, nginx_process: Program, server_process: Program, stop: threading.Event) -> None:
+        last_asked, last_worker = 0.0, time.monotonic()
+        while not stop.wait(POLL_SECONDS):
+            nginx_process.check()
+            server_process.check()
             if self._load_error:
                 raise ServingError(self._load_error)
-            self._check_parents(model_server)
+            self._check_worker_parents(server_process)
             for model in self._models.all():
-                self._end_overdue_workers(model.name)
+                self._kill_overdue_workers(model.name)
             if self._settings.multi_model or self._models.workers("model"):
-                had_workers = time.monotonic()
-            elif time.monotonic() - had_workers > mms.LOAD_SECONDS:
-                raise ServingError(f"no worker could load the model for {mms.LOAD_SECONDS} s; see above why")
-            if time.monotonic() - asked > 1:
-                asked = time.monotonic()
-                if self._server.answers():
+                last_worker = time.monotonic()
+            elif time.monotonic() - last_worker > model_server.LOAD_SECONDS:
+                raise ServingError(
+                    f"no worker could load the model for {model_server.LOAD_SECONDS} s; see above why"
+                )
+            if time.monotonic() - last_asked > 1:
+                last_asked = time.monotonic()
+                if self._server.inference_is_up():
                     self._health.server_answered()
 
-    def _check_parents(self, model_server: Program) -> None:
-        """The workers of a model have a parent; without it none of them can be started again."""
-        models, living = self._models.all(), _parents(model_server.process.pid)
+    def _check_worker_parents(self, server_process: Program) -> None:
+        """Check that the workers' parent of each model is alive: without it no worker can be restarted."""
+        models, parents = self._models.all(), _worker_parents(server_process.process.pid)
         for model in models:
-            if model.name in living:
-                model.parent = living[model.name]
-            # In this order: its parent may be gone because it has just been unloaded.
+            if model.name in parents:
+                model.parent = parents[model.name]
+            # In this order: the parent of a model that has just been unloaded is gone too.
             elif model.parent and model in self._models:
-                # Or because the server itself has just died.
+                # The whole server may be ending, which is the better reason.
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    model_server.process.wait(WATCH_SECONDS)
-                model_server.check()
-                self._parent_is_gone(model)
+                    server_process.process.wait(POLL_SECONDS)
+                server_process.check()
+                self._lose_parent(model)
 
-    def _parent_is_gone(self, model: Model) -> None:
+    def _lose_parent(self, model: Model) -> None:
         reason = (
             f"the parent of the workers of {model.name} is gone, and the model server cannot start another"
         )
         if not self._settings.multi_model:
             raise ServingError(reason)
-        # The platform loads it again when it is asked for.
+        # The platform loads the model again for its next request.
         self._log.write("error", f"{reason}; it is unloaded")
         model.parent = None
-        # Another model may be being loaded, which takes its time.
+        # In a thread, because a load of another model may hold the registry for minutes.
         threading.Thread(target=self._unload, args=(model.name,), daemon=True).start()
 
     def _unload(self, name: str) -> None:
         with contextlib.suppress(ModelError, OSError):
             self._models.unload(name)
 
-    def _end_overdue_workers(self, name: str) -> None:
+    def _kill_overdue_workers(self, name: str) -> None:
         for worker in self._models.workers(name):
             overdue = worker.busy_seconds - self._settings.request_seconds
             if overdue < 0:
-                self._warned.discard(worker.pid)
-            elif worker.pid not in self._warned:
-                self._warned.add(worker.pid)
+                self._killed.discard(worker.pid)
+            elif worker.pid not in self._killed:
+                self._killed.add(worker.pid)
                 self._log.write(
                     "error",
                     f"worker {worker.pid} of {name} has been busy with one request for more than "
                     f"{self._settings.request_seconds} s, and is killed",
                 )
                 _kill(worker.pid, signal.SIGABRT)
-            elif overdue > LAST_WORDS_SECONDS:
+            elif overdue > TRACEBACK_SECONDS:
                 _kill(worker.pid, signal.SIGKILL)
 
 
-def _parents(model_server: int) -> dict[str, int]:
-    """The living worker parents by model: children of the server that say of which model they are."""
-    found = {}
+def _worker_parents(server: int) -> dict[str, int]:
+    """Process ids of the live parents of workers, by the model that their command line names."""
+    parents = {}
     with contextlib.suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(model_server).children():
+        for child in psutil.Process(server).children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 arguments = child.cmdline()
                 if "--model-name" in arguments and child.status() != psutil.STATUS_ZOMBIE:
-                    found[arguments[arguments.index("--model-name") + 1]] = child.pid
-    return found
+                    parents[arguments[arguments.index("--model-name") + 1]] = child.pid
+    return parents
 
 
 def _kill(pid: int, number: signal.Signals) -> None:

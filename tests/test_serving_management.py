@@ -1,24 +1,91 @@
-"""Health and models over the socket on which nginx asks."""
+"""Health, and the server that nginx asks for /ping and /models."""
 
 import json
 import socket
 import socketserver
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from serving import cgroup, models, settings
-from serving.control import listening
-from serving.health import Health
+from sentiment.workers import Worker
+from serving import cgroup, management, model_registry, settings
 from serving.logs import Log
-from serving.mms import Server
-from serving.models import Models
+from serving.management import Health, management_server
+from serving.model_registry import ModelRegistry
+from serving.model_server import ModelServer
 from unix_http import Response, answering, ask
 
 FORMAT_1 = Path(__file__).parent / "artifact_format_1"
+
+
+class FakeModels:
+    """Models whose only one has these workers."""
+
+    def __init__(self, busy_seconds: Sequence[float]) -> None:
+        self._busy_seconds = busy_seconds
+
+    def workers(self, name: str) -> list[Worker]:
+        """Those of the model."""
+        assert name == "model"
+        return [Worker(pid, seconds) for pid, seconds in enumerate(self._busy_seconds, start=2)]
+
+
+def reason(*busy_seconds: float, multi_model: bool = False) -> str | None:
+    """Of a server that answers."""
+    subject = Health(FakeModels(busy_seconds), 60, multi_model=multi_model)  # type: ignore[arg-type]
+    subject.server_answered()
+    return subject.unhealthy_reason()
+
+
+@pytest.mark.parametrize(
+    "busy_seconds",
+    [(0,), (0, 0), (59,), (59, 59), (0, 59), (61, 0), (1000, 59)],
+)
+def test_worker_that_is_idle_or_within_its_time_is_enough(busy_seconds: Sequence[float]) -> None:
+    assert reason(*busy_seconds) is None
+
+
+def test_no_worker() -> None:
+    assert reason() == "no worker has loaded the model"
+
+
+@pytest.mark.parametrize("busy_seconds", [(61,), (61, 1000)])
+def test_every_worker_over_its_time(busy_seconds: Sequence[float]) -> None:
+    assert reason(*busy_seconds) == "every worker has been busy with one request for more than 60 s"
+
+
+def test_server_that_has_not_answered_yet() -> None:
+    subject = Health(FakeModels([0]), 60, multi_model=False)  # type: ignore[arg-type]
+    assert subject.unhealthy_reason() == "the model server does not answer"
+
+
+def test_server_that_no_longer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = Health(FakeModels([0]), 60, multi_model=False)  # type: ignore[arg-type]
+    subject.server_answered()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + management.SERVER_TIMEOUT_SECONDS + 1)
+    assert subject.unhealthy_reason() == "the model server does not answer"
+
+
+def test_server_that_answers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = Health(FakeModels([0]), 60, multi_model=False)  # type: ignore[arg-type]
+    subject.server_answered()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + management.SERVER_TIMEOUT_SECONDS + 1)
+    subject.server_answered()
+    assert subject.unhealthy_reason() is None
+
+
+def test_multi_model_endpoint_is_healthy_without_a_model() -> None:
+    assert reason(multi_model=True) is None
+
+
+def test_multi_model_endpoint_needs_its_server() -> None:
+    subject = Health(FakeModels([]), 60, multi_model=True)  # type: ignore[arg-type]
+    assert subject.unhealthy_reason() == "the model server does not answer"
 
 
 class Control(NamedTuple):
@@ -26,7 +93,7 @@ class Control(NamedTuple):
 
     path: Path
     health: Health
-    models: Models
+    models: ModelRegistry
 
     def ask(self, method: str, path: str, body: bytes | str = b"") -> tuple[int, Any]:
         """Status of the answer, and what its JSON holds."""
@@ -36,23 +103,23 @@ class Control(NamedTuple):
 
     def load(self, name: str) -> tuple[int, Any]:
         """Ask to load the model of this name."""
-        url = str(models.MULTI_MODEL_FOLDER / name)
+        url = str(model_registry.MULTI_MODEL_FOLDER / name)
         return self.ask("POST", "/models", json.dumps({"model_name": name, "url": url}))
 
 
 @pytest.fixture
 def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
-    monkeypatch.setattr(models, "MULTI_MODEL_FOLDER", FORMAT_1.parent)
+    monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", FORMAT_1.parent)
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
     # How often it looks whether it shall end.
     monkeypatch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.01,))
     how = settings.read({"SAGEMAKER_MULTI_MODEL": "true"})
-    subject = Models(tmp_path, how, Server(tmp_path))
+    subject = ModelRegistry(tmp_path, how, ModelServer(tmp_path))
     health = Health(subject, 60, multi_model=True)
     path = tmp_path / "control.sock"
     with (
         answering(tmp_path / "management.sock", lambda _request: Response()),
-        listening(path, health, subject, Log()),
+        management_server(path, health, subject, Log()),
     ):
         yield Control(path, health, subject)
 
@@ -204,7 +271,7 @@ def test_peer_that_does_not_wait_is_no_error(control: Control, capfd: pytest.Cap
 def test_fault_of_ours_is_one_line_of_json(
     control: Control, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Models, "all", lambda _self: 1 / 0)
+    monkeypatch.setattr(ModelRegistry, "all", lambda _self: 1 / 0)
     with pytest.raises(ConnectionError):
         control.ask("GET", "/models")
     (line,) = written(capfd, 1)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pytest
 
 from sentiment.workers import WorkerFile
-from serving import cgroup, models, settings
-from serving.mms import Server
-from serving.models import Model, ModelError, Models
+from serving import cgroup, model_registry, settings
+from serving.model_registry import Model, ModelError, ModelRegistry
+from serving.model_server import ModelServer
 from unix_http import Request, Response, answering
 
 FORMAT_1 = Path(__file__).parent / "artifact_format_1"
@@ -24,7 +24,7 @@ MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
 class Fake(NamedTuple):
     """Models over a fake server: what it was asked, and what it answers to a method."""
 
-    models: Models
+    models: ModelRegistry
     folder: Path
     asked: list[Request]
     answers: dict[str, Callable[[], Response | None]]
@@ -34,12 +34,14 @@ class Fake(NamedTuple):
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     folder = tmp_path / "run"
     folder.mkdir()
-    monkeypatch.setattr(models, "MULTI_MODEL_FOLDER", tmp_path / "ml")
+    monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", tmp_path / "ml")
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
     shutil.copytree(FORMAT_1, tmp_path / "ml" / "a" / "model")
     answers: dict[str, Callable[[], Response | None]] = {"POST": Response, "DELETE": Response}
     with answering(folder / "management.sock", lambda request: answers[request.method]()) as asked:
-        yield Fake(Models(folder, settings.read(MULTI_MODEL), Server(folder)), folder, asked, answers)
+        yield Fake(
+            ModelRegistry(folder, settings.read(MULTI_MODEL), ModelServer(folder)), folder, asked, answers
+        )
 
 
 def refused(action: Callable[[], object]) -> tuple[int, str]:
@@ -97,7 +99,7 @@ def test_only_a_multi_model_endpoint_waits(fake: Fake, environment: dict[str, st
     folder = fake.folder / "more"
     folder.mkdir()
     with answering(folder / "management.sock", lambda _request: Response(202)) as asked:
-        Models(folder, settings.read(environment), Server(folder)).load("model", FORMAT_1)
+        ModelRegistry(folder, settings.read(environment), ModelServer(folder)).load("model", FORMAT_1)
     assert wait in asked[0].path
 
 
@@ -298,18 +300,18 @@ def test_size_of_the_artifact_counts(fake: Fake, tmp_path: Path, monkeypatch: py
 
 
 def test_folder_of_the_platform(fake: Fake, tmp_path: Path) -> None:
-    fake.models.load_from("x", str(tmp_path / "ml" / "a" / "model"))
+    fake.models.load_url("x", str(tmp_path / "ml" / "a" / "model"))
     assert names(fake) == ["x"]
 
 
 def test_folder_of_the_platform_with_a_slash_behind(fake: Fake, tmp_path: Path) -> None:
-    fake.models.load_from("x", f"{tmp_path}/ml/a/model/")
+    fake.models.load_url("x", f"{tmp_path}/ml/a/model/")
     assert fake.models.get("x").artifact == tmp_path / "ml" / "a" / "model"
 
 
 def test_folder_of_the_platform_that_is_a_link_to_another_of_its_own(fake: Fake, tmp_path: Path) -> None:
     (tmp_path / "ml" / "b").symlink_to("a")
-    fake.models.load_from("x", f"{tmp_path}/ml/b/model")
+    fake.models.load_url("x", f"{tmp_path}/ml/b/model")
     assert names(fake) == ["x"]
 
 
@@ -317,8 +319,8 @@ def test_folder_of_the_platform_may_be_a_link_itself(
     fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "link").symlink_to("ml")
-    monkeypatch.setattr(models, "MULTI_MODEL_FOLDER", tmp_path / "link")
-    fake.models.load_from("x", f"{tmp_path}/link/a/model")
+    monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", tmp_path / "link")
+    fake.models.load_url("x", f"{tmp_path}/link/a/model")
     assert names(fake) == ["x"]
 
 
@@ -352,7 +354,7 @@ def test_folder_of_another_is_refused(fake: Fake, tmp_path: Path, url: str) -> N
     (ml / "to-parent").symlink_to("..")
     (ml / "circle").symlink_to("circle")
     url = url.format(ml=ml)
-    assert refused(lambda: fake.models.load_from("x", url)) == (
+    assert refused(lambda: fake.models.load_url("x", url)) == (
         400,
         f"url {url!r}: expected a folder below {ml}",
     )
@@ -361,14 +363,14 @@ def test_folder_of_another_is_refused(fake: Fake, tmp_path: Path, url: str) -> N
 
 @pytest.mark.parametrize("name", ["long/" * 2_000, "long" * 100])
 def test_path_that_is_too_long(fake: Fake, tmp_path: Path, name: str) -> None:
-    status, reason = refused(lambda: fake.models.load_from("x", f"{tmp_path}/ml/{name}"))
+    status, reason = refused(lambda: fake.models.load_url("x", f"{tmp_path}/ml/{name}"))
     assert (status, "File name too long" in reason) == (400, True)
 
 
 def test_folder_of_the_platform_is_sagemakers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert Path("/opt/ml/models") == models.MULTI_MODEL_FOLDER
+    assert Path("/opt/ml/models") == model_registry.MULTI_MODEL_FOLDER
 
 
 def test_reason_can_be_sent(fake: Fake) -> None:
-    assert json.dumps(refused(lambda: fake.models.load_from("x", "/\ud800"))[1]).isascii()
+    assert json.dumps(refused(lambda: fake.models.load_url("x", "/\ud800"))[1]).isascii()

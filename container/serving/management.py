@@ -1,6 +1,6 @@
-"""What nginx asks about beside predictions: health, and the models of a multi-model endpoint.
+"""The server that nginx asks for /ping and, on a multi-model endpoint, for /models.
 
-https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html gives the routes and status codes.
+Routes and status codes: https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 """
 
 import contextlib
@@ -9,35 +9,70 @@ import json
 import socketserver
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from serving.health import Health
 from serving.logs import Log
-from serving.models import Model, ModelError, Models
+from serving.model_registry import Model, ModelError, ModelRegistry
+
+# The supervisor asks the model server for an answer every second.
+SERVER_TIMEOUT_SECONDS = 10
+
+
+class Health:
+    """Whether a request would be answered: read from the workers' status files, so a ping never queues.
+
+    Args:
+        request_seconds: time that a worker may take for one request.
+        multi_model: a multi-model endpoint is healthy without a model.
+    """
+
+    def __init__(self, models: ModelRegistry, request_seconds: float, *, multi_model: bool) -> None:
+        self._models = models
+        self._request_seconds = request_seconds
+        self._multi_model = multi_model
+        self._answered = float("-inf")
+
+    def server_answered(self) -> None:
+        """Record an answer of the model server."""
+        self._answered = time.monotonic()
+
+    def unhealthy_reason(self) -> str | None:
+        """Why a request would not be answered; None if it would be."""
+        if time.monotonic() - self._answered > SERVER_TIMEOUT_SECONDS:
+            return "the model server does not answer"
+        if self._multi_model:
+            return None
+        workers = self._models.workers("model")
+        if not workers:
+            return "no worker has loaded the model"
+        if all(worker.busy_seconds > self._request_seconds for worker in workers):
+            return f"every worker has been busy with one request for more than {self._request_seconds} s"
+        return None
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     request_queue_size = 128
     health: Health
-    models: Models
+    models: ModelRegistry
     log: Log
 
     def handle_error(self, *_request: Any) -> None:
-        """That nginx no longer waits for an answer is no error."""
+        """Log a fault, unless nginx has only stopped waiting for the answer."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
             self.log.write("error", "".join(traceback.format_exception(error)), "control")
 
 
 @contextlib.contextmanager
-def listening(path: Path, health: Health, models: Models, log: Log) -> Iterator[None]:
-    """Answer on a unix socket while the block runs."""
+def management_server(path: Path, health: Health, models: ModelRegistry, log: Log) -> Iterator[None]:
+    """Answer on the unix socket ``path`` while the block runs."""
     with _Server(str(path), _Handler) as server:
         server.health, server.models, server.log = health, models, log
         # nginx does not run as root.
@@ -50,17 +85,17 @@ def listening(path: Path, health: Health, models: Models, log: Log) -> Iterator[
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """nginx has checked the method, the path and the length of the body."""
+    """Requests of which nginx has checked method, path and length."""
 
     server: _Server
-    # A peer that says nothing does not keep its thread.
+    # A silent client does not keep its thread.
     timeout = 10
 
     def do_GET(self) -> None:
-        """Health, a list of models, or one of them."""
+        """Health, the list of models, or one model."""
         path = urlsplit(self.path).path
         if path == "/ping":
-            reason = self.server.health.reason_against()
+            reason = self.server.health.unhealthy_reason()
             if reason:
                 self._answer(http.HTTPStatus.SERVICE_UNAVAILABLE, {"error": reason})
             else:
@@ -88,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise TypeError
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ModelError(400, 'expected JSON: {"model_name": NAME, "url": FOLDER}') from error
-        self.server.models.load_from(name, url)
+        self.server.models.load_url(name, url)
         return {"status": f"model {name} is loaded"}
 
     def _unload(self) -> dict[str, Any]:
@@ -98,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _name(self) -> str:
         return unquote(urlsplit(self.path).path.removeprefix("/models/"))
 
-    def _run(self, action: Any) -> None:
+    def _run(self, action: Callable[[], dict[str, Any]]) -> None:
         try:
             self._answer(http.HTTPStatus.OK, action())
         except ModelError as error:
@@ -115,11 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def address_string(self) -> str:
-        """A peer on a unix socket has no address."""
+        """Name of the client: a unix socket has no address."""
         return "nginx"
 
     def log_message(self, *_arguments: Any) -> None:
-        """The request log is written by nginx."""
+        """Log nothing: nginx writes the request log."""
 
 
 def _describe(model: Model) -> dict[str, str]:

@@ -1,11 +1,11 @@
-"""The models that are served: one, or those that a multi-model endpoint asks for.
+"""The served models: one, or the models that a multi-model endpoint has loaded.
 
-The model server makes the folder of a model its working directory, its first place to import from, and
-looks for files of its own in it. So it is given an empty folder; the handler finds the artifact by a link:
+The model server changes into a model's folder, imports from it first, and looks for its own files in it.
+So that nothing in an artifact is executed, the server gets an empty folder, and the handler follows a link:
 
-    models/NAME         empty; what the server takes for the model
-    artifacts/NAME      a link to the artifact
-    workers/NAME/PID    what sentiment.workers keeps
+    models/NAME         empty folder, registered with the server
+    artifacts/NAME      link to the artifact
+    workers/NAME/PID    status file of a worker
 """
 
 import http
@@ -22,12 +22,12 @@ from sentiment.artifact import load_artifact
 from sentiment.errors import ArtifactError
 from sentiment.workers import Worker, workers
 from serving import cgroup
-from serving.mms import Answer, Server
+from serving.model_server import Answer, ModelServer
 from serving.settings import MIB, WORKER_BYTES, Settings
 
-# Of a multi-model endpoint: https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
+# https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 MULTI_MODEL_FOLDER = Path("/opt/ml/models")
-# The parent of a model's workers, beside what it shares with them.
+# The parent of a model's workers, without the memory that they share.
 PARENT_BYTES = 32 * MIB
 
 _NAME = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
@@ -43,12 +43,10 @@ class ModelError(Exception):
 
 @dataclass(eq=False)
 class Model:
-    """A model from the moment when it is being loaded until it is being unloaded.
+    """A model, from the start of its loading to the start of its unloading.
 
     Attributes:
-        name: given by who asked for it.
-        artifact: the folder of its files.
-        parent: process id of the parent of its workers, once the supervisor has seen it.
+        parent: process id of the workers' parent, once the supervisor has seen it.
     """
 
     name: str
@@ -56,37 +54,30 @@ class Model:
     parent: int | None = None
 
 
-class Models:
-    """The models of one server.
+class ModelRegistry:
+    """The models of one model server, with their folders in ``folder``."""
 
-    Args:
-        folder: where the three folders are made.
-        settings: how to serve.
-        server: the running model server.
-    """
-
-    def __init__(self, folder: Path, settings: Settings, server: Server) -> None:
+    def __init__(self, folder: Path, settings: Settings, server: ModelServer) -> None:
         self._folder = folder
         self._settings = settings
         self._server = server
         self._models: dict[str, Model] = {}
-        # One at a time: each has to see the memory that the one before has taken.
+        # One load at a time, so that the next one measures the memory after it.
         self._lock = threading.Lock()
         for name in ("models", "artifacts", "workers"):
             (folder / name).mkdir()
 
-    def prepare(self, name: str, artifact: Path) -> None:
-        """Make the folders of a model."""
+    def _add(self, name: str, artifact: Path) -> None:
         self._models[name] = Model(name, artifact)
         (self._folder / "models" / name).mkdir()
         (self._folder / "workers" / name).mkdir()
         (self._folder / "artifacts" / name).symlink_to(artifact)
 
     def load(self, name: str, artifact: Path) -> None:
-        """Load a model; of a multi-model endpoint, wait until it can predict.
+        """Load a model; on a multi-model endpoint, wait until it can predict.
 
         Raises:
-            ModelError: 400 it is no artifact, 409 the name is taken, 507 there is no memory for it.
+            ModelError: 400 not an artifact, 409 the name is taken, 507 too little memory.
             OSError: the model server does not answer.
         """
         if not _NAME.fullmatch(name):
@@ -96,25 +87,25 @@ class Models:
                 raise ModelError(409, f"model {name} is loaded already")
             self._check(artifact)
             try:
-                self.prepare(name, artifact)
+                self._add(name, artifact)
                 answer = self._server.register(name, self._settings, wait=self._settings.multi_model)
             except BaseException:
-                self._forget(name)
+                self._remove(name)
                 raise
             if answer.status not in (http.HTTPStatus.OK, http.HTTPStatus.ACCEPTED):
-                self._forget(name)
+                self._remove(name)
                 self._unregister(name)
                 raise ModelError(500, f"model {name} cannot be loaded: {answer.message}; see the log")
 
-    def load_from(self, name: str, url: str) -> None:
-        """Load a model of a multi-model endpoint; ``url`` is a folder, and one of the platform's.
+    def load_url(self, name: str, url: str) -> None:
+        """Load a model of a multi-model endpoint from ``url``, a folder below ``MULTI_MODEL_FOLDER``.
 
         Raises:
-            ModelError: as ``load``, and 400 when the folder is another's.
+            ModelError: as ``load``, and 400 for any other folder.
             OSError: the model server does not answer.
         """
         folder = Path(os.path.normpath(url))
-        if not _is_below(folder, MULTI_MODEL_FOLDER):
+        if not _is_inside(folder, MULTI_MODEL_FOLDER):
             raise ModelError(400, f"url {url!r}: expected a folder below {MULTI_MODEL_FOLDER}")
         self.load(name, folder)
 
@@ -122,13 +113,13 @@ class Models:
         """Unload a model.
 
         Raises:
-            ModelError: 404 there is none of this name.
+            ModelError: 404 no model of this name.
             OSError: the model server does not answer.
         """
         with self._lock:
             self.get(name)
-            # First of all, so that nobody takes the end of its processes for a fault.
-            self._forget(name)
+            # First, so that the supervisor does not treat the end of its processes as a fault.
+            self._remove(name)
             answer = self._unregister(name)
             if answer.status not in (http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND):
                 raise ModelError(answer.status, answer.message)
@@ -137,7 +128,7 @@ class Models:
         """A model that is loaded or being loaded.
 
         Raises:
-            ModelError: 404 there is none of this name.
+            ModelError: 404 no model of this name.
         """
         try:
             return self._models[name]
@@ -152,7 +143,7 @@ class Models:
         return self._models.get(model.name) is model
 
     def workers(self, name: str) -> list[Worker]:
-        """The living workers of a model that have loaded it."""
+        """The live workers that have loaded the model."""
         try:
             return workers(self._folder / "workers" / name)
         except FileNotFoundError:
@@ -174,24 +165,24 @@ class Models:
 
     def _unregister(self, name: str) -> Answer:
         answer = self._server.unregister(name)
-        # The server kills the parent of the model's workers, whose socket then stays behind.
+        # The server kills the parent of the model's workers, which leaves its socket.
         bound = {str(connection.laddr) for connection in psutil.net_connections("unix")}
         for path in self._folder.glob(".mms.sock.*"):
             if str(path) not in bound:
                 path.unlink(missing_ok=True)
         return answer
 
-    def _forget(self, name: str) -> None:
+    def _remove(self, name: str) -> None:
         self._models.pop(name, None)
         (self._folder / "artifacts" / name).unlink(missing_ok=True)
         for parent in ("models", "workers"):
             shutil.rmtree(self._folder / parent / name, ignore_errors=True)
 
 
-def _is_below(path: Path, folder: Path) -> bool:
-    """Whether it is, as it is written and with every link followed."""
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether ``path`` is below ``folder``, both as written and with links resolved."""
     try:
         return folder in path.parents and folder.resolve() in path.resolve().parents
     except (OSError, RuntimeError, ValueError):
-        # Too long, links in a circle, or no path at all.
+        # Too long, a loop of links, or no path.
         return False

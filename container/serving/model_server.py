@@ -1,9 +1,8 @@
 """Multi Model Server: its configuration, the command that starts it, and its management API.
 
-It is started here and not by sagemaker-inference's ``start_model_server``, which writes /etc, takes a crash
-for a success, and pip-installs what an artifact asks for. Nor by the ``multi-model-server`` command: it does
-the same as ``command`` below, but puts the working directory on Java's class path, and a process id left
-behind by a killed container keeps it from starting.
+Neither of the two usual commands starts it. sagemaker-inference's ``start_model_server`` writes to /etc,
+treats a crash as a success, and installs the packages that an artifact requires. ``multi-model-server`` puts
+the working directory on Java's class path, and refuses to start if a killed container has left its process id.
 """
 
 import http.client
@@ -23,21 +22,21 @@ CONTAINER = Path(__file__).resolve().parents[1]
 CLASSES = CONTAINER / "classes"
 CONFIGURATION = "config.properties"
 HANDLER = "inference:handle"
-# Loading torch and a model, on a slow and busy machine.
+# To import the libraries and load a model, on a slow and busy machine.
 LOAD_SECONDS = 300
-# The server reads lengths as Java's int.
-MOST_BYTES = 2**31 - 1
+# The server stores lengths in a Java int.
+MAX_BYTES = 2**31 - 1
 
 
 class Answer(NamedTuple):
-    """What the server answered."""
+    """An answer of the server."""
 
     status: int
     body: bytes
 
     @property
     def message(self) -> str:
-        """The reason in an error's body."""
+        """The reason in the body of an error."""
         try:
             return str(json.loads(self.body)["message"])
         except (ValueError, KeyError, TypeError):
@@ -45,16 +44,13 @@ class Answer(NamedTuple):
 
 
 def configuration(settings: Settings, folder: Path) -> str:
-    """The server's configuration; nothing of it can be changed through the environment.
+    """Content of the server's configuration file; no variable of the environment can change it.
 
-    Args:
-        settings: how to serve.
-        folder: where its sockets and empty model folders are.
+    ``folder`` holds the server's sockets and the models' empty folders.
     """
-    body = settings.body_bytes or MOST_BYTES
     values = {
         "inference_address": f"unix:{folder}/mms.sock",
-        # Management loads code from anywhere and asks for no password.
+        # The management API loads code from any address and has no password.
         "management_address": f"unix:{folder}/management.sock",
         "model_store": "/",
         "default_service_handler": HANDLER,
@@ -62,28 +58,28 @@ def configuration(settings: Settings, folder: Path) -> str:
         "default_response_timeout_seconds": response_seconds(settings),
         "number_of_gpu": settings.gpus,
         "job_queue_size": settings.in_flight,
-        "max_request_size": body,
-        "max_response_size": MOST_BYTES,
+        "max_request_size": settings.body_bytes or MAX_BYTES,
+        "max_response_size": MAX_BYTES,
         "decode_input_request": "false",
-        # Nobody reads the system metrics, and each reading starts a Python.
+        # Each collection of system metrics starts a Python, and nothing uses them.
         "metric_time_interval": 10**6,
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 def response_seconds(settings: Settings) -> int:
-    """When the server gives up on a worker: never before the supervisor does, since it only stops waiting.
+    """Time-out of the server for a worker, also while the worker loads the model.
 
-    The same time-out bounds the loading of the model.
+    It is later than the supervisor's: the server only stops waiting, the supervisor kills the worker.
     """
     return settings.request_seconds * settings.batch_size + LOAD_SECONDS
 
 
 def command(settings: Settings, folder: Path) -> list[str]:
-    """The command that runs the server; it needs ``environment`` too.
+    """The command that runs the server with the variables of ``environment``.
 
     Raises:
-        FileNotFoundError: there is no Java, or no Multi Model Server.
+        FileNotFoundError: Java or Multi Model Server is not installed.
     """
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(f"{home}/bin/java" if home else "java")
@@ -98,7 +94,7 @@ def command(settings: Settings, folder: Path) -> list[str]:
         "-XX:+ExitOnOutOfMemoryError",
         *settings.vm_arguments,
         "-cp",
-        # Ours first: it replaces one of the server's.
+        # First the class that replaces one of the server's: see mms/README.md.
         f"{CLASSES}:{_package() / 'frontend' / '*'}",
         "com.amazonaws.ml.mms.ModelServer",
         "--python",
@@ -107,13 +103,13 @@ def command(settings: Settings, folder: Path) -> list[str]:
 
 
 def environment(settings: Settings, folder: Path) -> dict[str, str]:
-    """Variables of the server and its workers; its configuration is that of ``configuration`` in ``folder``.
+    """Variables of the server and its workers.
 
-    The server lets the first two override its command line, whoever has set them.
+    The first two take precedence over the server's command line, so they must not come from outside.
     """
     return {
         "MMS_CONFIG_FILE": str(folder / CONFIGURATION),
-        # Where the server looks for the programs that it starts.
+        # The server starts mms/model_service_worker.py and mms/metrics/metric_collector.py in this folder.
         "MODEL_SERVER_HOME": str(CONTAINER / "model_server"),
         "OMP_NUM_THREADS": str(settings.threads),
     }
@@ -127,35 +123,35 @@ def _package() -> Path:
 
 
 def can_batch() -> bool:
-    """Whether the class is there without which batches fail under load: see container/java."""
+    """Whether the decoder is compiled without which batches fail under load."""
     return (CLASSES / "com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.class").is_file()
 
 
-class Server:
-    """The API of a running server, on its unix sockets in ``folder``."""
+class ModelServer:
+    """Client of a running server, through its unix sockets in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def answers(self) -> bool:
-        """Whether its network side answers within 2 seconds; says nothing about workers."""
-        return self._is_there("mms.sock", "/ping")
+    def inference_is_up(self) -> bool:
+        """Whether the inference API answers within 2 seconds, with or without workers."""
+        return self._is_up("mms.sock", "/ping")
 
-    def is_managed(self) -> bool:
-        """Whether its management API answers within 2 seconds; at the start it comes last."""
-        return self._is_there("management.sock", "/models")
+    def management_is_up(self) -> bool:
+        """Whether the management API, the last to start, answers within 2 seconds."""
+        return self._is_up("management.sock", "/models")
 
-    def _is_there(self, socket_name: str, path: str) -> bool:
+    def _is_up(self, socket_name: str, path: str) -> bool:
         try:
-            return self._ask(socket_name, "GET", path, 2).status == http.client.OK
+            return self._request(socket_name, "GET", path, 2).status == http.client.OK
         except OSError:
             return False
 
     def register(self, name: str, settings: Settings, *, wait: bool) -> Answer:
         """Load a model in ``settings.workers`` workers.
 
-        With ``wait`` it comes back when they are there; if one of them is not to be had, none is. Without
-        it comes back at once, and the server tries for as long as it takes.
+        With ``wait`` it returns once all of them have loaded the model, or unloads it if one cannot. Without,
+        it returns at once, and the server starts workers until they succeed.
 
         Raises:
             OSError: the server does not answer.
@@ -171,7 +167,7 @@ class Server:
                 "synchronous": str(wait).lower(),
             }
         )
-        return self._ask("management.sock", "POST", f"/models?{query}", LOAD_SECONDS)
+        return self._request("management.sock", "POST", f"/models?{query}", LOAD_SECONDS)
 
     def unregister(self, name: str) -> Answer:
         """Unload a model.
@@ -179,16 +175,16 @@ class Server:
         Raises:
             OSError: the server does not answer.
         """
-        return self._ask("management.sock", "DELETE", f"/models/{quote(name)}", 120)
+        return self._request("management.sock", "DELETE", f"/models/{quote(name)}", 120)
 
-    def _ask(self, socket_name: str, method: str, path: str, seconds: float) -> Answer:
+    def _request(self, socket_name: str, method: str, path: str, seconds: float) -> Answer:
         connection = _UnixConnection(str(self._folder / socket_name), seconds)
         try:
             connection.request(method, path)
             response = connection.getresponse()
             return Answer(response.status, response.read())
         except http.client.HTTPException as error:
-            raise OSError(f"its answer broke off: {error!r}") from error
+            raise OSError(f"incomplete answer: {error!r}") from error
         finally:
             connection.close()
 

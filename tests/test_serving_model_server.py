@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from serving import mms, settings
-from serving.mms import Answer, Server
+from serving import model_server, settings
+from serving.model_server import Answer, ModelServer
 from unix_http import Request, Response, answering
 
 
@@ -26,12 +26,12 @@ def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def properties(environment: dict[str, str] | None = None) -> dict[str, str]:
-    lines = mms.configuration(settings.read(environment or {}), Path("/run/x")).splitlines()
+    lines = model_server.configuration(settings.read(environment or {}), Path("/run/x")).splitlines()
     return dict(line.split("=", 1) for line in lines)
 
 
 def command(**environment: str) -> list[str]:
-    return mms.command(settings.read(environment), Path("/run/x"))
+    return model_server.command(settings.read(environment), Path("/run/x"))
 
 
 def test_server_listens_on_unix_sockets_alone() -> None:
@@ -76,7 +76,7 @@ def test_bodies_come_to_the_handler_as_they_are() -> None:
 
 def test_server_never_gives_up_before_the_supervisor_does() -> None:
     found = properties({"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "100", "SERVE_BATCH_SIZE": "8"})
-    assert int(found["default_response_timeout_seconds"]) >= 100 * 8 + mms.LOAD_SECONDS
+    assert int(found["default_response_timeout_seconds"]) >= 100 * 8 + model_server.LOAD_SECONDS
 
 
 def test_java_home_is_used(java: Path) -> None:
@@ -98,7 +98,7 @@ def test_no_java_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("java")
 def test_no_server_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mms, "find_spec", lambda _name: None)
+    monkeypatch.setattr(model_server, "find_spec", lambda _name: None)
     with pytest.raises(FileNotFoundError, match="the package multi-model-server is not installed"):
         command()
 
@@ -107,7 +107,7 @@ def test_no_server_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_class_path_is_our_class_and_the_server() -> None:
     arguments = command()
     ours, theirs = arguments[arguments.index("-cp") + 1].split(":")
-    assert ours == str(mms.CLASSES)
+    assert ours == str(model_server.CLASSES)
     assert theirs.endswith("/mms/frontend/*")
 
 
@@ -143,12 +143,12 @@ def test_workers_run_in_this_python() -> None:
 
 @pytest.mark.usefixtures("java")
 def test_log_is_ours() -> None:
-    assert f"-Dlog4j.configurationFile={mms.CONTAINER / 'log4j2.xml'}" in command()
-    assert (mms.CONTAINER / "log4j2.xml").is_file()
+    assert f"-Dlog4j.configurationFile={model_server.CONTAINER / 'log4j2.xml'}" in command()
+    assert (model_server.CONTAINER / "log4j2.xml").is_file()
 
 
 def environment(**variables: str) -> dict[str, str]:
-    return mms.environment(settings.read(variables), Path("/run/x"))
+    return model_server.environment(settings.read(variables), Path("/run/x"))
 
 
 def test_configuration_cannot_be_replaced_by_a_variable() -> None:
@@ -158,7 +158,7 @@ def test_configuration_cannot_be_replaced_by_a_variable() -> None:
 @pytest.mark.parametrize("name", ["model_service_worker.py", "metrics/metric_collector.py"])
 def test_programs_that_the_server_starts_are_ours(name: str) -> None:
     program = Path(environment()["MODEL_SERVER_HOME"]) / "mms" / name
-    assert program.is_relative_to(mms.CONTAINER)
+    assert program.is_relative_to(model_server.CONTAINER)
     assert program.is_file()
 
 
@@ -177,16 +177,18 @@ def test_workers_are_told_their_threads() -> None:
 
 
 def test_batches_need_the_corrected_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mms, "CLASSES", tmp_path)
-    assert not mms.can_batch()
+    monkeypatch.setattr(model_server, "CLASSES", tmp_path)
+    assert not model_server.can_batch()
     name = tmp_path / "com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.class"
     name.parent.mkdir(parents=True)
     name.touch()
-    assert mms.can_batch()
+    assert model_server.can_batch()
 
 
 def test_corrected_class_has_its_source() -> None:
-    assert (mms.CONTAINER / "java/com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.java").is_file()
+    assert (
+        model_server.CONTAINER / "java/com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.java"
+    ).is_file()
 
 
 OK = Response(200, b'{"status": "Healthy!"}')
@@ -205,7 +207,7 @@ def query(request: Request) -> dict[str, str]:
 
 def test_model_is_registered_with_its_batches_and_workers(tmp_path: Path, asked: list[Request]) -> None:
     how = settings.read({"SERVE_BATCH_SIZE": "8", "SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
-    assert Server(tmp_path).register("a", how, wait=True) == Answer(200, OK.body)
+    assert ModelServer(tmp_path).register("a", how, wait=True) == Answer(200, OK.body)
     assert (asked[0].method, urlsplit(asked[0].path).path) == ("POST", "/models")
     assert query(asked[0]) == {
         "model_name": "a",
@@ -219,64 +221,65 @@ def test_model_is_registered_with_its_batches_and_workers(tmp_path: Path, asked:
 
 
 def test_name_is_quoted(tmp_path: Path, asked: list[Request]) -> None:
-    Server(tmp_path).register("a&b=c", settings.read({}), wait=True)
+    ModelServer(tmp_path).register("a&b=c", settings.read({}), wait=True)
     assert query(asked[0])["model_name"] == "a&b=c"
 
 
 def test_model_is_registered_without_waiting(tmp_path: Path, asked: list[Request]) -> None:
-    Server(tmp_path).register("a", settings.read({}), wait=False)
+    ModelServer(tmp_path).register("a", settings.read({}), wait=False)
     assert query(asked[0])["synchronous"] == "false"
 
 
 def test_model_is_unregistered(tmp_path: Path, asked: list[Request]) -> None:
-    assert Server(tmp_path).unregister("a b").status == 200
+    assert ModelServer(tmp_path).unregister("a b").status == 200
     assert (asked[0].method, asked[0].path) == ("DELETE", "/models/a%20b")
 
 
 def test_server_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Server(tmp_path).unregister("a")
+        ModelServer(tmp_path).unregister("a")
 
 
 def test_server_that_dies_while_it_is_asked_is_an_os_error(tmp_path: Path) -> None:
     with answering(tmp_path / "management.sock", lambda _request: None), pytest.raises(OSError):  # noqa: PT011
-        Server(tmp_path).unregister("a")
+        ModelServer(tmp_path).unregister("a")
 
 
 def test_server_that_dies_while_it_answers_is_an_os_error(tmp_path: Path) -> None:
     cut_off = Response(200, b"{", {"Content-Length": "9", "Connection": "close"})
     with answering(tmp_path / "management.sock", lambda _request: cut_off), pytest.raises(OSError):  # noqa: PT011
-        Server(tmp_path).unregister("a")
+        ModelServer(tmp_path).unregister("a")
 
 
 SIDES = pytest.mark.parametrize(
-    ("socket_name", "question"), [("mms.sock", Server.answers), ("management.sock", Server.is_managed)]
+    ("socket_name", "question"),
+    [("mms.sock", ModelServer.inference_is_up), ("management.sock", ModelServer.management_is_up)],
 )
 
 
 @SIDES
 @pytest.mark.parametrize(("status", "answers"), [(200, True), (500, False), (503, False)])
 def test_side_of_the_server_answers(
-    tmp_path: Path, socket_name: str, question: Callable[[Server], bool], status: int, answers: bool
+    tmp_path: Path, socket_name: str, question: Callable[[ModelServer], bool], status: int, answers: bool
 ) -> None:
     with answering(tmp_path / socket_name, lambda _request: Response(status)):
-        assert question(Server(tmp_path)) == answers
+        assert question(ModelServer(tmp_path)) == answers
 
 
 @SIDES
 def test_side_of_the_server_is_not_there(
-    tmp_path: Path, socket_name: str, question: Callable[[Server], bool]
+    tmp_path: Path, socket_name: str, question: Callable[[ModelServer], bool]
 ) -> None:
     assert not (tmp_path / socket_name).exists()
-    assert not question(Server(tmp_path))
+    assert not question(ModelServer(tmp_path))
 
 
 @SIDES
 def test_side_of_the_server_hangs_up(
-    tmp_path: Path, socket_name: str, question: Callable[[Server], bool]
+    tmp_path: Path, socket_name: str, question: Callable[[ModelServer], bool]
 ) -> None:
     with answering(tmp_path / socket_name, lambda _request: None):
-        assert not question(Server(tmp_path))
+        assert not question(ModelServer(tmp_path))
 
 
 @pytest.mark.parametrize(
