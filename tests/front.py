@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from programs import free_port
-from serving import nginx, settings
+from serving import nginx
+from serving.settings import Settings
 from unix_http import Request, Response, answering
 
 
@@ -31,14 +32,14 @@ class Front:
     """
 
     def __init__(self, program: str, folder: Path, environment: Mapping[str, str]) -> None:
-        how = settings.read({"SAGEMAKER_BIND_TO_PORT": str(free_port()), **environment})
-        self.port = how.port
+        settings = Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": str(free_port()), **environment})
+        self.port = settings.port
         self.folder = folder
         self.model: Callable[[Request], Response | None] = lambda _request: Response()
         self.control: Callable[[Request], Response | None] = lambda _request: Response()
         self.asked: list[Request] = []
         self.log: list[str] = []
-        (folder / "nginx.conf").write_text(nginx.configuration(how, folder))
+        (folder / "nginx.conf").write_text(nginx.configuration(settings, folder))
         self.process = subprocess.Popen(
             nginx.command(program, folder),
             stdout=subprocess.PIPE,

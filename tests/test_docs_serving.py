@@ -10,8 +10,8 @@ from sagemaker_inference import parameters
 
 from sentiment.errors import RequestError
 from sentiment.json_log import LEVELS
-from serving import nginx, settings
-from serving.settings import SettingsError
+from serving import nginx
+from serving.settings import Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = (ROOT / "docs" / "serving.md").read_text("utf-8")
@@ -58,17 +58,17 @@ NUMBERS = {name: row for name, row in VARIABLES.items() if re.fullmatch(r"\d+ to
 def test_range_is_that_of_the_refusal(name: str) -> None:
     allowed = NUMBERS[name][1]
     with pytest.raises(SettingsError, match=f"{name}=.*: expected a whole number from {allowed}$"):
-        settings.read({name: "x"})
+        Settings.from_environment({name: "x"})
 
 
 @pytest.mark.parametrize("name", [name for name, row in NUMBERS.items() if row[0].isdigit()])
 def test_default_is_what_it_says(name: str) -> None:
-    assert settings.read({name: NUMBERS[name][0]}) == settings.read({})
+    assert Settings.from_environment({name: NUMBERS[name][0]}) == Settings.from_environment({})
 
 
 def test_levels_are_those_of_the_log() -> None:
     default, allowed, _ = VARIABLES["SERVE_LOG_LEVEL"]
-    assert (settings.read({}).log_level, ", ".join(LEVELS)) == (default, allowed)
+    assert (Settings.from_environment({}).log_level, ", ".join(LEVELS)) == (default, allowed)
 
 
 SINGLE, MULTI = [
@@ -83,7 +83,7 @@ SINGLE, MULTI = [
     ids=["one model", "many models"],
 )
 def test_routes_are_those_of_nginx(environment: dict[str, str], documented: set[str]) -> None:
-    configuration = nginx.configuration(settings.read(environment), Path("/x"))
+    configuration = nginx.configuration(Settings.from_environment(environment), Path("/x"))
     listed = re.search(r'no such route; expected ([^"]*)', configuration)
     assert listed is not None
     routes = [route.rpartition(" ") for route in listed[1].split(", ")]
@@ -94,7 +94,7 @@ def test_routes_are_those_of_nginx(environment: dict[str, str], documented: set[
 
 FIELDS = {name: row[1] for row in table("field of a request") for name in re.findall(r"`(\w+)`", row[0])}
 # nginx joins adjacent strings.
-CONFIGURATION = re.sub(r"'\s+'", "", nginx.configuration(settings.read({}), Path("/x")))
+CONFIGURATION = re.sub(r"'\s+'", "", nginx.configuration(Settings.from_environment({}), Path("/x")))
 
 
 def test_fields_are_those_of_the_request_log() -> None:
@@ -111,11 +111,11 @@ def test_units_are_those_of_the_metrics() -> None:
 
 
 def test_namespace_of_the_metrics() -> None:
-    assert f"namespace `{settings.read({}).metric_namespace}`" in DOCS
+    assert f"namespace `{Settings.from_environment({}).metric_namespace}`" in DOCS
 
 
 def test_status_codes_are_those_of_all_who_answer() -> None:
-    configuration = nginx.configuration(settings.read({}), Path("/x"))
+    configuration = nginx.configuration(Settings.from_environment({}), Path("/x"))
     answered = {int(status) for status in re.findall(r"return (\d{3}) '", configuration)}
     errors: list[type[RequestError]] = [RequestError, *RequestError.__subclasses__()]
     answered |= {error.status for error in errors}

@@ -129,8 +129,8 @@ class Serve:
         monkeypatch.setattr(os, "umask", self.masks.append)
         monkeypatch.setattr(self._program, "Supervisor", self._supervise)
 
-    def _supervise(self, how: Settings, _log: object, folder: Path, artifact: Path) -> Self:
-        self.how, self.folder, self.artifact = how, folder, artifact
+    def _supervise(self, settings: Settings, _log: object, folder: Path, artifact: Path) -> Self:
+        self.settings, self.folder, self.artifact = settings, folder, artifact
         self.mode = folder.stat().st_mode & 0o777
         return self
 
@@ -221,11 +221,11 @@ def test_without_the_corrected_class_nothing_is_batched(
 ) -> None:
     monkeypatch.setattr(model_server, "can_batch", lambda: False)
     serve.main()
-    assert serve.how.batch_size == 1
+    assert serve.settings.batch_size == 1
     assert first_line(capfd) == "requests are not batched: container/classes has no corrected decoder"
 
 
 def test_with_the_corrected_class_requests_are_batched(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_server, "can_batch", lambda: True)
     serve.main()
-    assert serve.how.batch_size == 16
+    assert serve.settings.batch_size == 16

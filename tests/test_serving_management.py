@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from sentiment.workers import Worker
-from serving import cgroup, management, model_registry, settings
+from serving import cgroup, management, model_registry
 from serving.logs import Log
 from serving.management import Health, management_server
 from serving.model_registry import ModelRegistry
 from serving.model_server import ModelServer
+from serving.settings import Settings
 from unix_http import Response, answering, ask
 
 FORMAT_1 = Path(__file__).parent / "artifact_format_1"
@@ -113,8 +114,8 @@ def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
     # How often it looks whether it shall end.
     monkeypatch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.01,))
-    how = settings.read({"SAGEMAKER_MULTI_MODEL": "true"})
-    subject = ModelRegistry(tmp_path, how, ModelServer(tmp_path))
+    settings = Settings.from_environment({"SAGEMAKER_MULTI_MODEL": "true"})
+    subject = ModelRegistry(tmp_path, settings, ModelServer(tmp_path))
     health = Health(subject, 60, multi_model=True)
     path = tmp_path / "control.sock"
     with (

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pytest
 
 from sentiment.workers import WorkerFile
-from serving import cgroup, model_registry, settings
+from serving import cgroup, model_registry
 from serving.model_registry import Model, ModelError, ModelRegistry
 from serving.model_server import ModelServer
+from serving.settings import Settings
 from unix_http import Request, Response, answering
 
 FORMAT_1 = Path(__file__).parent / "artifact_format_1"
@@ -40,7 +41,10 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     answers: dict[str, Callable[[], Response | None]] = {"POST": Response, "DELETE": Response}
     with answering(folder / "management.sock", lambda request: answers[request.method]()) as asked:
         yield Fake(
-            ModelRegistry(folder, settings.read(MULTI_MODEL), ModelServer(folder)), folder, asked, answers
+            ModelRegistry(folder, Settings.from_environment(MULTI_MODEL), ModelServer(folder)),
+            folder,
+            asked,
+            answers,
         )
 
 
@@ -99,7 +103,9 @@ def test_only_a_multi_model_endpoint_waits(fake: Fake, environment: dict[str, st
     folder = fake.folder / "more"
     folder.mkdir()
     with answering(folder / "management.sock", lambda _request: Response(202)) as asked:
-        ModelRegistry(folder, settings.read(environment), ModelServer(folder)).load("model", FORMAT_1)
+        ModelRegistry(folder, Settings.from_environment(environment), ModelServer(folder)).load(
+            "model", FORMAT_1
+        )
     assert wait in asked[0].path
 
 

@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from serving import model_server, settings
+from serving import model_server
 from serving.model_server import Answer, ModelServer
+from serving.settings import Settings
 from unix_http import Request, Response, answering
 
 
@@ -26,12 +27,14 @@ def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def properties(environment: dict[str, str] | None = None) -> dict[str, str]:
-    lines = model_server.configuration(settings.read(environment or {}), Path("/run/x")).splitlines()
+    lines = model_server.configuration(
+        Settings.from_environment(environment or {}), Path("/run/x")
+    ).splitlines()
     return dict(line.split("=", 1) for line in lines)
 
 
 def command(**environment: str) -> list[str]:
-    return model_server.command(settings.read(environment), Path("/run/x"))
+    return model_server.command(Settings.from_environment(environment), Path("/run/x"))
 
 
 def test_server_listens_on_unix_sockets_alone() -> None:
@@ -120,10 +123,11 @@ def test_working_directory_is_not_on_the_class_path() -> None:
 
 @pytest.mark.usefixtures("java")
 def test_heap_and_buffers_are_bounded() -> None:
-    how = settings.read({})
-    assert {f"-Xmx{how.heap_bytes // 2**20}m", f"-XX:MaxDirectMemorySize={how.heap_bytes // 2**20}m"} < set(
-        command()
-    )
+    settings = Settings.from_environment({})
+    assert {
+        f"-Xmx{settings.heap_bytes // 2**20}m",
+        f"-XX:MaxDirectMemorySize={settings.heap_bytes // 2**20}m",
+    } < set(command())
 
 
 @pytest.mark.usefixtures("java")
@@ -148,7 +152,7 @@ def test_log_is_ours() -> None:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    return model_server.environment(settings.read(variables), Path("/run/x"))
+    return model_server.environment(Settings.from_environment(variables), Path("/run/x"))
 
 
 def test_configuration_cannot_be_replaced_by_a_variable() -> None:
@@ -206,8 +210,8 @@ def query(request: Request) -> dict[str, str]:
 
 
 def test_model_is_registered_with_its_batches_and_workers(tmp_path: Path, asked: list[Request]) -> None:
-    how = settings.read({"SERVE_BATCH_SIZE": "8", "SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
-    assert ModelServer(tmp_path).register("a", how, wait=True) == Answer(200, OK.body)
+    settings = Settings.from_environment({"SERVE_BATCH_SIZE": "8", "SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
+    assert ModelServer(tmp_path).register("a", settings, wait=True) == Answer(200, OK.body)
     assert (asked[0].method, urlsplit(asked[0].path).path) == ("POST", "/models")
     assert query(asked[0]) == {
         "model_name": "a",
@@ -221,12 +225,12 @@ def test_model_is_registered_with_its_batches_and_workers(tmp_path: Path, asked:
 
 
 def test_name_is_quoted(tmp_path: Path, asked: list[Request]) -> None:
-    ModelServer(tmp_path).register("a&b=c", settings.read({}), wait=True)
+    ModelServer(tmp_path).register("a&b=c", Settings.from_environment({}), wait=True)
     assert query(asked[0])["model_name"] == "a&b=c"
 
 
 def test_model_is_registered_without_waiting(tmp_path: Path, asked: list[Request]) -> None:
-    ModelServer(tmp_path).register("a", settings.read({}), wait=False)
+    ModelServer(tmp_path).register("a", Settings.from_environment({}), wait=False)
     assert query(asked[0])["synchronous"] == "false"
 
 

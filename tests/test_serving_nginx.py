@@ -18,7 +18,8 @@ import pytest
 
 from front import Front, front
 from programs import free_port
-from serving import nginx, settings
+from serving import nginx
+from serving.settings import Settings
 from unix_http import Request, Response
 
 MIB = 2**20
@@ -96,8 +97,8 @@ def error(response: Response) -> str:
     ids=str,
 )
 def test_configuration_is_one(nginx_program: str, tmp_path: Path, environment: dict[str, str]) -> None:
-    how = settings.read({"SAGEMAKER_BIND_TO_PORT": str(free_port())} | environment)
-    (tmp_path / "nginx.conf").write_text(nginx.configuration(how, tmp_path))
+    settings = Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": str(free_port())} | environment)
+    (tmp_path / "nginx.conf").write_text(nginx.configuration(settings, tmp_path))
     result = subprocess.run(
         [*nginx.command(nginx_program, tmp_path), "-t"], capture_output=True, text=True, check=False
     )
@@ -111,8 +112,8 @@ def test_nginx_is_found_where_debian_has_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_port_that_is_taken_is_not_shared(nginx_program: str, tmp_path: Path, server: Front) -> None:
-    how = settings.read({"SAGEMAKER_BIND_TO_PORT": str(server.port)})
-    (tmp_path / "nginx.conf").write_text(nginx.configuration(how, tmp_path))
+    settings = Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": str(server.port)})
+    (tmp_path / "nginx.conf").write_text(nginx.configuration(settings, tmp_path))
     result = subprocess.run(
         nginx.command(nginx_program, tmp_path), capture_output=True, text=True, timeout=30, check=False
     )
@@ -152,14 +153,14 @@ def test_ping_needs_no_model_server(nginx_program: str) -> None:
 
 
 def test_execution_parameters_are_those_of_the_settings(nginx_program: str) -> None:
-    how = settings.read({"SAGEMAKER_MODEL_SERVER_WORKERS": "1"})
+    settings = Settings.from_environment({"SAGEMAKER_MODEL_SERVER_WORKERS": "1"})
     with front(nginx_program, SAGEMAKER_MODEL_SERVER_WORKERS="1") as server:
         answer = server.ask("GET", "/execution-parameters")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert json.loads(answer.body) == {
-        "MaxConcurrentTransforms": how.transforms,
+        "MaxConcurrentTransforms": settings.transforms,
         "BatchStrategy": "MULTI_RECORD",
-        "MaxPayloadInMB": how.transform_mb,
+        "MaxPayloadInMB": settings.transform_mb,
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sentiment.limits import Limits
-from serving import cgroup, settings
+from serving import cgroup
 from serving.settings import MIB, Settings, SettingsError
 
 GIB = 1024 * MIB
@@ -33,7 +33,7 @@ def add_gpus(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None
 
 
 def read(**environment: str) -> Settings:
-    return settings.read(environment)
+    return Settings.from_environment(environment)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_empty_variable_is_not_set() -> None:
 
 def test_variables_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVE_BATCH_SIZE", "3")
-    assert settings.read().batch_size == 3
+    assert Settings.from_environment().batch_size == 3
 
 
 @pytest.mark.parametrize(
@@ -229,12 +229,12 @@ EVERY_KIND: list[dict[str, str]] = [
 
 @pytest.mark.parametrize("environment", EVERY_KIND, ids=str)
 def test_transforms_are_within_every_limit(environment: dict[str, str]) -> None:
-    how = read(**environment)
-    assert 1 <= how.transforms <= min(how.in_flight, how.large_in_flight)
-    assert how.transform_mb >= 1
-    assert how.transform_mb * MIB <= (how.body_bytes or 100 * MIB)
+    settings = read(**environment)
+    assert 1 <= settings.transforms <= min(settings.in_flight, settings.large_in_flight)
+    assert settings.transform_mb >= 1
+    assert settings.transform_mb * MIB <= (settings.body_bytes or 100 * MIB)
     # What CreateTransformJob allows.
-    assert how.transforms * how.transform_mb <= 100
+    assert settings.transforms * settings.transform_mb <= 100
 
 
 def test_transforms_keep_every_worker_busy() -> None:
@@ -242,12 +242,12 @@ def test_transforms_keep_every_worker_busy() -> None:
 
 
 def test_many_workers_share_what_transforms_may_hold() -> None:
-    how = read(SAGEMAKER_MODEL_SERVER_WORKERS="16")
-    assert (how.transforms, how.transform_mb) == (32, 3)
+    settings = read(SAGEMAKER_MODEL_SERVER_WORKERS="16")
+    assert (settings.transforms, settings.transform_mb) == (32, 3)
 
 
-def described(how: Settings) -> dict[str, Any]:
-    figures: dict[str, Any] = json.loads(json.dumps(settings.describe(how)))
+def described(settings: Settings) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads(json.dumps(settings.log_fields()))
     return figures
 
 

@@ -16,8 +16,9 @@ import pytest
 
 from programs import is_alive
 from sentiment.workers import Worker
-from serving import cgroup, model_registry, model_server, nginx, settings, supervisor
+from serving import cgroup, model_registry, model_server, nginx, supervisor
 from serving.logs import Log
+from serving.settings import Settings
 from serving.supervisor import Program, ServingError, Supervisor
 
 TESTS = Path(__file__).parent
@@ -79,13 +80,13 @@ def test_program_that_runs_is_all_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "how"),
+    ("script", "cause"),
     [("exit 0", "with exit code 0"), ("exit 3", "with exit code 3"), ("kill -9 $$", "by signal SIGKILL")],
 )
-def test_program_that_has_ended_by_itself_is_not(script: str, how: str) -> None:
+def test_program_that_has_ended_by_itself_is_not(script: str, cause: str) -> None:
     with pytest.raises(ServingError) as caught:
         finish(script).check()
-    assert str(caught.value) == f"it ended by itself, {how}"
+    assert str(caught.value) == f"it ended by itself, {cause}"
 
 
 def test_program_is_ended_by_the_signal() -> None:
@@ -126,7 +127,7 @@ class Running:
     """A supervisor at work, over a model server that is a fake one."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.subject = Supervisor(settings.read(environment), Log(), folder, FORMAT_1)
+        self.subject = Supervisor(Settings.from_environment(environment), Log(), folder, FORMAT_1)
         self.stop = threading.Event()
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -354,7 +355,7 @@ def test_model_whose_parent_dies_is_unloaded(supervise: Start, capfd: pytest.Cap
 
 def test_missing_nginx_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
-    subject = Supervisor(settings.read({}), Log(), tmp_path, FORMAT_1)
+    subject = Supervisor(Settings.from_environment({}), Log(), tmp_path, FORMAT_1)
     with pytest.raises(FileNotFoundError, match="install it with: sudo apt-get install -y nginx"):
         subject.run(threading.Event())
     assert psutil.Process().children() == []

@@ -2,7 +2,7 @@
 
 Neither of the two usual commands starts it. sagemaker-inference's ``start_model_server`` writes to /etc,
 treats a crash as a success, and installs the packages that an artifact requires. ``multi-model-server`` puts
-the working directory on Java's class path, and refuses to start if a killed container has left its process id.
+the working directory on the class path, and refuses to start if a killed container has left its process id.
 """
 
 import http.client
