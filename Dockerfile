@@ -67,7 +67,7 @@ RUN jlink --output /opt/java --compress=2 --strip-java-debug-attributes --no-hea
 
 # In place of one of the server's own classes, which errs where requests are batched.
 COPY --from=packages /opt/venv/lib/python3.*/site-packages/mms/frontend/model-server.jar /tmp/
-COPY container/java /tmp/java
+COPY container/mms/java /tmp/java
 RUN javac -Xlint:all -Werror -cp /tmp/model-server.jar -d /opt/classes \
         /tmp/java/com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.java
 
@@ -77,8 +77,8 @@ RUN javac -Xlint:all -Werror -cp /tmp/model-server.jar -d /opt/classes \
 FROM packages AS program
 COPY pyproject.toml LICENSE* NOTICE* /opt/program/
 COPY code /opt/program/code
-COPY container/cuda_compat.py container/entrypoint container/log4j2.xml container/serve /opt/program/container/
-COPY container/model_server /opt/program/container/model_server
+COPY container/cuda_compat.py container/entrypoint container/serve /opt/program/container/
+COPY container/mms /opt/program/container/mms
 COPY container/serving /opt/program/container/serving
 RUN chmod -R a+rX /opt/program && /opt/venv/bin/python -m compileall -q /opt/program
 
@@ -95,7 +95,7 @@ COPY --from=java /opt/java /opt/java
 COPY --from=packages /opt/netty /usr/lib
 COPY --from=packages /layers /
 COPY --from=packages /opt/venv /opt/venv
-COPY --from=java /opt/classes /opt/program/container/classes
+COPY --from=java /opt/classes /opt/program/container/mms/classes
 COPY --from=program /opt/program /opt/program
 
 # The toolkit runs our main() in its own process. The entry point takes this away when a job names its own script.

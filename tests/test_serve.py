@@ -222,7 +222,7 @@ def test_without_the_corrected_class_nothing_is_batched(
     monkeypatch.setattr(model_server, "can_batch", lambda: False)
     serve.main()
     assert serve.settings.batch_size == 1
-    assert first_line(capfd) == "requests are not batched: container/classes has no corrected decoder"
+    assert first_line(capfd) == "requests are not batched: container/mms/classes has no corrected decoder"
 
 
 def test_with_the_corrected_class_requests_are_batched(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

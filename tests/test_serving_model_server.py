@@ -147,8 +147,8 @@ def test_workers_run_in_this_python() -> None:
 
 @pytest.mark.usefixtures("java")
 def test_log_is_ours() -> None:
-    assert f"-Dlog4j.configurationFile={model_server.CONTAINER / 'log4j2.xml'}" in command()
-    assert (model_server.CONTAINER / "log4j2.xml").is_file()
+    assert f"-Dlog4j.configurationFile={model_server.CONTAINER / 'mms' / 'log4j2.xml'}" in command()
+    assert (model_server.CONTAINER / "mms" / "log4j2.xml").is_file()
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -191,7 +191,7 @@ def test_batches_need_the_corrected_class(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_corrected_class_has_its_source() -> None:
     assert (
-        model_server.CONTAINER / "java/com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.java"
+        model_server.CONTAINER / "mms/java/com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.java"
     ).is_file()
 
 

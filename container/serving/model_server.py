@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 from serving.settings import MIB, Settings
 
 CONTAINER = Path(__file__).resolve().parents[1]
-CLASSES = CONTAINER / "classes"
+CLASSES = CONTAINER / "mms" / "classes"
 CONFIGURATION = "config.properties"
 HANDLER = "inference:handle"
 # To import the libraries and load a model, on a slow and busy machine.
@@ -87,7 +87,7 @@ def command(settings: Settings, folder: Path) -> list[str]:
         raise FileNotFoundError("no Java found; put it on the PATH or set JAVA_HOME")
     return [
         java,
-        f"-Dlog4j.configurationFile={CONTAINER / 'log4j2.xml'}",
+        f"-Dlog4j.configurationFile={CONTAINER / 'mms' / 'log4j2.xml'}",
         f"-Djava.io.tmpdir={folder}",
         f"-Xmx{settings.heap_bytes // MIB}m",
         f"-XX:MaxDirectMemorySize={settings.heap_bytes // MIB}m",
@@ -110,7 +110,7 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
     return {
         "MMS_CONFIG_FILE": str(folder / CONFIGURATION),
         # The server starts mms/model_service_worker.py and mms/metrics/metric_collector.py in this folder.
-        "MODEL_SERVER_HOME": str(CONTAINER / "model_server"),
+        "MODEL_SERVER_HOME": str(CONTAINER),
         "OMP_NUM_THREADS": str(settings.threads),
     }
 
