@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from sentiment.acl_imdb import SENTIMENTS
-from sentiment.reviews import UNLABELED, Review, read_channel
+from sentiment.data.acl_imdb import SENTIMENTS
+from sentiment.data.reviews import UNLABELED, Review, read_channel
 
 FOLDS = 5
 

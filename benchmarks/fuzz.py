@@ -9,11 +9,11 @@ import sys
 from collections import Counter
 
 from benchmarks.report import ROOT, save
-from image import fuzz
-from image.campaign import GROWTH, Result, fuzz_container
-from image.containers import serving
+from tests.image import fuzz
+from tests.image.campaign import GROWTH, Result, fuzz_container
+from tests.image.containers import serving
 
-MODEL = ROOT / "tests" / "artifact_format_1"
+MODEL = ROOT / "tests" / "support" / "artifact_format_1"
 
 
 def parse_arguments() -> argparse.Namespace:

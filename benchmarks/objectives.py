@@ -21,14 +21,14 @@ from benchmarks.folds import existing, give_unlabeled, lay_out
 from benchmarks.perturbation import PerturbedOptimization
 from benchmarks.report import save
 from benchmarks.setting import checked, parse
-from sentiment import job
-from sentiment.checkpoints import Checkpoints
-from sentiment.evaluation import log_loss
+from byoc.checkpoints import Checkpoints
+from byoc.distributed.process_group import ALONE
+from byoc.opt_ml import OptMl
+from byoc.signals import Stop
+from sentiment.evaluation.metrics import log_loss
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.opt_ml import OptMl
-from sentiment.ranks import ALONE
-from sentiment.stop import Stop
-from sentiment.training import fit
+from sentiment.training import run as job
+from sentiment.training.trainer import fit
 
 OBJECTIVES: dict[str, tuple[str, ...]] = {
     "labels alone": (),

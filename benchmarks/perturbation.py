@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sentiment.feed import Prepared
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.model import SentimentLSTM
-from sentiment.optimization import Optimization
+from sentiment.model.network import SentimentLSTM
+from sentiment.training.loader import Prepared
+from sentiment.training.optimizer import Optimization
 
 TERMS = ("random", "adversarial", "virtual", "entropy")
 # Norm of the noise of a whole review, where the elements of word vectors have a root mean square of 1: the

@@ -24,15 +24,15 @@ import numpy as np
 import torch
 
 from benchmarks.report import REVIEWS, ROOT, save
-from programs import Server
-from sentiment.batches import Sequences
-from sentiment.corpus import is_held_out
-from sentiment.errors import TrainingError
+from byoc.errors import TrainingError
+from sentiment.data.corpus import is_held_out
+from sentiment.data.reviews import Review, read_channel
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.model import evaluate
-from sentiment.precision import Hardware
-from sentiment.predictor import Predictor
-from sentiment.reviews import Review, read_channel
+from sentiment.model.network import evaluate
+from sentiment.model.precision import Hardware
+from sentiment.model.predictor import Predictor
+from sentiment.text.sequences import Sequences
+from tests.support.programs import Server
 
 ONE_BY_ONE = 300
 BATCH = 64

@@ -21,8 +21,8 @@ def measure(side: str) -> float:
     with REVIEWS.open(newline="", encoding="utf-8") as stream:
         texts = [row["text"] for row in csv.DictReader(stream)]
     sys.path[:0] = [str(ROOT / "code"), str(ROOT / "tests")]
-    from reference_text import reference_words  # noqa: PLC0415  # importing is not measured
-    from sentiment.text import stop_words, words  # noqa: PLC0415
+    from sentiment.text.tokenizer import stop_words, words  # noqa: PLC0415
+    from tests.support.reference_text import reference_words  # noqa: PLC0415  # importing is not measured
 
     to_words: Callable[..., list[str]] = words if side == "shipped" else reference_words
     leave_out = stop_words("all")

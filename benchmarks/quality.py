@@ -30,11 +30,11 @@ from benchmarks.folds import FOLDS, existing, give_unlabeled, lay_out
 from benchmarks.quality_table import RUNS, kept, write_table
 from benchmarks.report import ROOT, processor
 from benchmarks.setting import checked, parse
-from sentiment.calibration import temperature
-from sentiment.evaluation import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
+from sentiment.data.reviews import Review
+from sentiment.evaluation.metrics import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
 from sentiment.hyperparameters import RECIPES, Hyperparameters
-from sentiment.reviews import Review
-from sentiment.text import words
+from sentiment.model.calibration import temperature
+from sentiment.text.tokenizer import words
 
 Run = dict[str, Any]
 

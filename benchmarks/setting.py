@@ -2,7 +2,7 @@
 
 import argparse
 
-from sentiment.errors import HyperparameterError
+from byoc.errors import HyperparameterError
 from sentiment.hyperparameters import Hyperparameters
 
 

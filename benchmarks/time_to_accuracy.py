@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from benchmarks.plain_training import BATCH_SIZE, PlainLSTM, PlainTraining, pad_all
 from benchmarks.report import REVIEWS, ROOT
-from sentiment.batches import Examples
-from sentiment.checkpoints import Checkpoints
+from byoc.checkpoints import Checkpoints
+from byoc.distributed.process_group import ALONE
+from byoc.opt_ml import OptMl
+from byoc.signals import Stop
 from sentiment.hyperparameters import RECIPES, Hyperparameters
-from sentiment.job import prepare
-from sentiment.opt_ml import OptMl
-from sentiment.ranks import ALONE
-from sentiment.stop import Stop
-from sentiment.training import set_up_torch
+from sentiment.text.sequences import Examples
+from sentiment.training.run import prepare
+from sentiment.training.trainer import set_up_torch
 
 _EPOCH = re.compile(r"epoch=(\d+);.* validation_accuracy=([\d.]+);.* reviews_per_second=(\d+);")
 

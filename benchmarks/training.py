@@ -26,19 +26,19 @@ import torch
 from benchmarks import time_to_accuracy
 from benchmarks.plain_training import PlainLSTM, PlainTraining
 from benchmarks.report import REVIEWS, save
-from sentiment import datasets
-from sentiment.batches import Examples
-from sentiment.checkpoints import Checkpoints
-from sentiment.errors import TrainingError
-from sentiment.feed import Feed
+from byoc.checkpoints import Checkpoints
+from byoc.distributed.process_group import ALONE
+from byoc.errors import TrainingError
+from byoc.signals import Stop
+from sentiment.data import datasets
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.model import SentimentLSTM
-from sentiment.precision import Hardware
-from sentiment.ranks import ALONE
+from sentiment.model.network import SentimentLSTM
+from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
-from sentiment.stop import Stop
-from sentiment.targets import Targets
-from sentiment.training import TrainingLoop, set_up_torch
+from sentiment.text.sequences import Examples
+from sentiment.training.loader import Feed
+from sentiment.training.targets import Targets
+from sentiment.training.trainer import TrainingLoop, set_up_torch
 
 ROUNDS = 3
 REVIEW_COUNT = 6_400

@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import torch
 from sagemaker_inference import content_types, parameters
 
-from sentiment import json_log, payload
-from sentiment.errors import RequestError, UnsupportedMediaTypeError
-from sentiment.limits import Limits
-from sentiment.predictor import Prediction, Predictor
-from sentiment.records import Record
-from sentiment.workers import WorkerFile
+from byoc.errors import RequestError, UnsupportedMediaTypeError
+from byoc.serving import json_log, payload
+from byoc.serving.limits import Limits
+from byoc.serving.request import Record
+from byoc.serving.worker_status import WorkerFile
+from sentiment.model.predictor import Prediction, Predictor
 
 logger = logging.getLogger("worker")
 

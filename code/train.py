@@ -16,19 +16,28 @@ from collections.abc import Sequence
 
 from sagemaker_training.errors import ClientError
 
-from sentiment import launch, pretraining, report
-from sentiment.channels import are_to_pretrain
-from sentiment.checkpoints import Checkpoints
-from sentiment.failures import explain
+from byoc.checkpoints import Checkpoints
+from byoc.distributed import launcher as launch
+from byoc.distributed.process_group import ALONE, Ranks
+from byoc.failures import explain
+from byoc.opt_ml import OptMl
+from byoc.signals import Stop, Stopped
+from sentiment.data.channels import are_to_pretrain
+from sentiment.evaluation import report
 from sentiment.hyperparameters import Hyperparameters, help_text, parse_command_line
-from sentiment.job import NOTHING_TO_SAVE, measure_test, prepare, where_it_stopped, write_model, write_results
-from sentiment.opt_ml import OptMl
-from sentiment.ranks import ALONE, Ranks
-from sentiment.stages import remove_stages
-from sentiment.stop import Stop, Stopped
-from sentiment.training import fit
+from sentiment.training import pretraining
+from sentiment.training.run import (
+    NOTHING_TO_SAVE,
+    measure_test,
+    prepare,
+    where_it_stopped,
+    write_model,
+    write_results,
+)
+from sentiment.training.stage_cache import remove_stages
+from sentiment.training.trainer import fit
 
-logger = logging.getLogger("sentiment.train")
+logger = logging.getLogger("train")
 
 
 def run(opt_ml: OptMl, arguments: Sequence[str], stop: Stop) -> None:
@@ -124,10 +133,11 @@ def main() -> None:
 
 def _log_to_stdout() -> None:
     """Our own lines as they are, without the toolkit's prefix; of several processes only the first one's."""
-    package = logging.getLogger("sentiment")
-    package.handlers = [logging.StreamHandler(sys.stdout)]
-    package.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
-    package.propagate = False
+    for name in ("train", "byoc", "sentiment"):
+        package = logging.getLogger(name)
+        package.handlers = [logging.StreamHandler(sys.stdout)]
+        package.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+        package.propagate = False
 
 
 def _write_failure(opt_ml: OptMl, message: str) -> None:

@@ -6,6 +6,7 @@ import click
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, TokenRetrievalError
 
+from byoc.errors import SentimentError
 from jobs.delete import delete
 from jobs.deploy import deploy
 from jobs.logs import logs
@@ -15,7 +16,6 @@ from jobs.train import train
 from jobs.transform import transform
 from jobs.tune import tune
 from jobs.upload import upload
-from sentiment.errors import SentimentError
 
 
 def explain(error: Exception) -> str:

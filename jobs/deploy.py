@@ -6,13 +6,13 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError
 
+from byoc.serving.payload import CSV, JSON, JSON_LINES
 from jobs import delete, instances, model, options, registry, scaling, wait
 from jobs.account import Account
 from jobs.kinds import ENDPOINT
 from jobs.protection import Protection, with_protection
 from jobs.request import Request, check, send, show
 from jobs.scaling import Scaling
-from sentiment.payload import CSV, JSON, JSON_LINES
 
 MODES = ("real-time", "serverless", "asynchronous")
 VARIANT = "all"

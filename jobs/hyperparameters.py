@@ -16,7 +16,7 @@ def parse(arguments: Sequence[str]) -> dict[str, str]:
 
     Raises:
         click.UsageError: an argument is not NAME=VALUE, or a name is given twice.
-        sentiment.errors.HyperparameterError: naming every unknown name and impossible value.
+        byoc.errors.HyperparameterError: naming every unknown name and impossible value.
     """
     given: dict[str, str] = {}
     for argument in arguments:

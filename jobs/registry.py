@@ -4,11 +4,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from byoc.serving.payload import CSV, JSON, JSON_LINES, TEXT
 from jobs import model
 from jobs.account import Account
 from jobs.kinds import NOT_FOUND
 from jobs.request import Request, send
-from sentiment.payload import CSV, JSON, JSON_LINES, TEXT
 
 
 def requests(

@@ -23,7 +23,7 @@ def read_tuning(path: Path, fixed: Mapping[str, str]) -> dict[str, Any]:
 
     Raises:
         click.ClickException: the file is not as ``tuning.json`` is, or leaves nothing to tune.
-        sentiment.errors.HyperparameterError: a range has values that a job would refuse.
+        byoc.errors.HyperparameterError: a range has values that a job would refuse.
     """
     try:
         tuning: dict[str, Any] = json.loads(path.read_text("utf-8"))

@@ -10,13 +10,13 @@ from s3transfer.futures import TransferFuture
 from s3transfer.subscribers import BaseSubscriber
 from tqdm import tqdm
 
+from byoc.errors import DataError, RequestError
+from byoc.serving.payload import JSON_LINES, decode
 from jobs import options, storage
 from jobs.account import Account
 from jobs.request import Request, show
-from sentiment.acl_imdb import SENTIMENTS, UNLABELLED
-from sentiment.errors import DataError, RequestError
-from sentiment.payload import JSON_LINES, decode
-from sentiment.reviews import UNLABELED, read_channel
+from sentiment.data.acl_imdb import SENTIMENTS, UNLABELLED
+from sentiment.data.reviews import UNLABELED, read_channel
 
 TO_PREDICT = "to-predict"
 

@@ -51,8 +51,8 @@ fi
 part "ruff and mypy" lint_python
 part "shellcheck and shfmt" lint_shell
 part "hadolint and actionlint" lint_others
-part "unit tests" pytest --quiet "${side_by_side[@]}" --ignore tests/whole_path --ignore tests/image
-part "whole path" pytest --quiet "${side_by_side[@]}" --durations 20 tests/whole_path
+part "unit tests" pytest --quiet "${side_by_side[@]}" --ignore tests/end_to_end --ignore tests/image
+part "whole path" pytest --quiet "${side_by_side[@]}" --durations 20 tests/end_to_end
 # Where serving fails, all of it does, and every test waits for it.
 part "image" tests/image/run.sh --quiet "${side_by_side[@]}" --durations 20 --maxfail 5
 printf '%s\n' "" "${times[@]}"

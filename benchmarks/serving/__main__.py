@@ -1,10 +1,9 @@
 """How the image serves under load, beside the same model behind other servers.
 
 The image, the plain toolkit stack, TorchServe and FastAPI serve one model of the default shape, all through
-the same sentiment.predictor; the image also in bf16, where the processor has it. Each gets the same cores
-and as many workers of one thread, and wrk, on other cores, sends real reviews, one a request. The servers
-take turns, each freshly started and warmed up; the figures are the medians of the rounds' ratios. Only
-answers of status 2xx count.
+the same predictor; the image also in bf16, where the processor has it. Each gets the same cores and as many
+workers of one thread, and wrk, on other cores, sends real reviews, one a request. The servers take turns,
+each freshly started and warmed up; the figures are the medians of the rounds' ratios. Only 2xx answers count.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from benchmarks.serving.comparison import (
     compare,
 )
 from benchmarks.serving.servers import OTHERS, OURS, OURS_BF16, Kind, Server
-from sentiment.precision import Hardware
+from sentiment.model.precision import Hardware
 
 CONCURRENCY = (ALONE, 8, LOADED, 128)
 # Java compiles what runs often, at first beside what it runs.

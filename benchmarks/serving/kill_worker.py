@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from sentiment.workers import workers
+from byoc.serving.worker_status import workers
 
 living = [worker for folder in Path("/tmp").glob("serve-*/workers/model") for worker in workers(folder)]  # noqa: S108
 if living:

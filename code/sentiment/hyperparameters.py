@@ -8,7 +8,7 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from importlib.resources import files
 from typing import Any, Self
 
-from sentiment.errors import HyperparameterError
+from byoc.errors import HyperparameterError
 from sentiment.settings import POOLING, STOP_WORDS, TRUNCATE
 
 PRECISION = ("auto", "fp32", "fp16", "bf16")
@@ -118,7 +118,7 @@ def differences(recipe: str) -> dict[str, Any]:
     """What a recipe sets to something else than the default, by name."""
     if recipe == "default":
         return {}
-    values = tomllib.loads((files(__package__) / "recipes" / f"{recipe}.toml").read_text("utf-8"))
+    values = tomllib.loads((files(__package__) / "presets" / f"{recipe}.toml").read_text("utf-8"))
     known = {spec.name: spec for spec in fields(Hyperparameters)}
     return {name: _parse_value(known[name], value) for name, value in values.items()}
 

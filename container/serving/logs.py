@@ -7,7 +7,7 @@ import threading
 import time
 from typing import IO, Any
 
-from sentiment import json_log
+from byoc.serving import json_log
 
 # nginx: 2026/11/24 10:00:00 [error] 7#7: *1 connect() failed
 _NGINX = re.compile(r"[\d/]+ [\d:]+ \[(\w+)\] \d+#\d+: (.*)")

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import psutil
 
-from sentiment.artifact import load_artifact
-from sentiment.errors import ArtifactError
-from sentiment.workers import Worker, workers
+from byoc.errors import ArtifactError
+from byoc.serving.worker_status import Worker, workers
+from sentiment.model.artifact import load_artifact
 from serving import cgroup
 from serving.model_server import Answer, ModelServer
 from serving.settings import MIB, WORKER_BYTES, Settings

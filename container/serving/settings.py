@@ -9,8 +9,8 @@ from typing import Any
 
 from sagemaker_inference import parameters
 
-from sentiment.json_log import LEVELS
-from sentiment.limits import Limits
+from byoc.serving.json_log import LEVELS
+from byoc.serving.limits import Limits
 from serving import cgroup
 
 MIB = 2**20

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from image.raw_http import Exchange, cut, request
+from tests.image.raw_http import Exchange, cut, request
 
 
 def one_of(values: bytes, *more: bytes) -> SearchStrategy[bytes]:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from image import fuzz
-from image.containers import Container, unexpected
-from image.raw_http import End, Exchange, HangError, request, send
+from tests.image import fuzz
+from tests.image.containers import Container, unexpected
+from tests.image.raw_http import End, Exchange, HangError, request, send
 
 REVIEW = "A film that I will not forget, for all the wrong reasons."
 MIB = 2**20

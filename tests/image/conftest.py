@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from conftest import PLAIN, lack
-from image.containers import Container, engine_answers, remove_composed
+from tests.conftest import PLAIN, lack
+from tests.image.containers import Container, engine_answers, remove_composed
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".cache" / "reviews"

@@ -1,6 +1,6 @@
 """Strategies for exchanges with the server, most of them HTTP as it should be.
 
-What may come back is known beforehand as far as it can be: ``sentiment.payload`` tells what a body is worth.
+What may come back is known beforehand as far as it can be: ``byoc.serving`` decides.
 """
 
 import json
@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from hypothesis import strategies as st
 
-from hostile_bodies import accepts, bodies, content_types, media_types, texts
-from image.broken_http import one_of, places
-from image.raw_http import GOOD, End, Exchange, chunked, cut, request
-from sentiment.errors import RequestError
-from sentiment.payload import JSON, choose_media_type, decode, decode_records
+from byoc.errors import RequestError
+from byoc.serving.payload import JSON, choose_media_type, decode, decode_records
+from tests.image.broken_http import one_of, places
+from tests.image.raw_http import GOOD, End, Exchange, chunked, cut, request
+from tests.support.hostile_bodies import accepts, bodies, content_types, media_types, texts
 
 ROUTES = {"/ping": "GET", "/invocations": "POST", "/execution-parameters": "GET"}
 

@@ -6,7 +6,7 @@ The predictor's module is mounted over by itself with this at its end. The progr
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULE = "code/sentiment/predictor.py"
+MODULE = "code/sentiment/model/predictor.py"
 
 SLEEP = "fault: sleep "  # and for how many seconds
 LOOP = "fault: loop"

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
-import openapi
-from image import broken_http, exchanges
-from image.raw_http import HTTP_09, Answer, Exchange, HangError, send
+from tests.image import broken_http, exchanges
+from tests.image.raw_http import HTTP_09, Answer, Exchange, HangError, send
+from tests.support import openapi
 
 # Nothing here keeps a server busy for so long, however slow the machine.
 SECONDS = 60

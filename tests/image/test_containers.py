@@ -2,7 +2,7 @@
 
 import pytest
 
-from image.containers import Container, docker, unexpected
+from tests.image.containers import Container, docker, unexpected
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from image import fuzz
-from image.campaign import log_faults
-from image.raw_http import End, Exchange, HangError, parse, request, send
+from tests.image import fuzz
+from tests.image.campaign import log_faults
+from tests.image.raw_http import End, Exchange, HangError, parse, request, send
 
 ANSWER = b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n%s"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from image.containers import inspect, run
+from tests.image.containers import inspect, run
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "container" / "requirements.txt").read_text(), re.M))

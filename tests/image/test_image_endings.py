@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from image.conftest import OptMl
-from image.containers import Container, docker
-from sentiment.artifact import load_artifact
+from sentiment.model.artifact import load_artifact
+from tests.image.conftest import OptMl
+from tests.image.containers import Container, docker
 
 ENDLESS = {"epochs": "1000", "patience": "1000", "batch_size": "16"}
 TOOLKIT = ("Reporting training FAILURE", "Encountered exit_code 1")
@@ -77,7 +77,7 @@ def test_full_disk_costs_nothing_that_was_saved(image: str, opt_ml: OptMl, small
             assert container.wait() == 1
         kept = holder.execute("ls", "-A", "/opt/ml/checkpoints").split()
         command = (
-            "from sentiment.checkpoints import *; assert Checkpoints(Path('/opt/ml/checkpoints'), 1).newest()"
+            "from byoc.checkpoints import *; assert Checkpoints(Path('/opt/ml/checkpoints'), 1).newest()"
         )
         holder.execute("python", "-c", command)
     assert kept

@@ -1,12 +1,12 @@
 """The entry point as process 1: other commands, exit codes, signals, orphans."""
 
-from image.containers import Container, run
+from tests.image.containers import Container, run
 
 ZOMBIES = "cat /proc/[0-9]*/stat | grep -c ') Z ' || true"
 
 
 def test_runs_any_command(image: str) -> None:
-    assert run(image, "python", "-m", "sentiment.version") == ""
+    assert run(image, "python", "-m", "byoc.version") == ""
 
 
 def test_hands_on_the_exit_code(image: str) -> None:

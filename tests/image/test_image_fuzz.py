@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from image import fuzz
-from image.campaign import fuzz_container
-from image.containers import serving
+from tests.image import fuzz
+from tests.image.campaign import fuzz_container
+from tests.image.containers import serving
 
 COUNT = 2_000
 # The memory of a small instance, so that Java's heap is soon as large as it gets.

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from image.conftest import OptMl, Review, run_local_mode, write_reviews
-from image.containers import Container, composed_log, docker, unexpected
+from tests.image.conftest import OptMl, Review, run_local_mode, write_reviews
+from tests.image.containers import Container, composed_log, docker, unexpected
 
 SCRIPT = str(Path(__file__).with_name("sdk") / "two_hosts.py")
 NO_DROPOUT = {"dropout": "0", "embedding_dropout": "0"}

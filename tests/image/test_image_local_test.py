@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from image.conftest import ROOT, Review, free_port, write_reviews
+from tests.image.conftest import ROOT, Review, free_port, write_reviews
 
 USER = 1000
 QUICK = ["--epochs=1", "--hidden_dim=8", "--embedding_dim=8", "--batch_size=16", "--phrases=50"]

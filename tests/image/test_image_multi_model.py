@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from image.containers import Answer, Container, inspect
+from tests.image.containers import Answer, Container, inspect
 
 MULTI_MODEL = ("--env", "SAGEMAKER_MULTI_MODEL=true", "--publish", "127.0.0.1::8080")
 URL = "/opt/ml/models/{}/model"

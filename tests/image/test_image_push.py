@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from conftest import lack
-from image.conftest import ROOT, OptMl
-from image.containers import Container, docker
-from image.readme import block
+from tests.conftest import lack
+from tests.image.conftest import ROOT, OptMl
+from tests.image.containers import Container, docker
+from tests.image.readme import block
 
 SCRIPT = str(ROOT / "build_and_push.sh")
 NAME = "sagemaker-sentiment-lstm"

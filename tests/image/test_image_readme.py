@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from image.conftest import ROOT, Review, free_port, run_local_mode, write_reviews
-from image.containers import composed_log, unexpected
-from image.readme import block, blocks, replace
+from tests.image.conftest import ROOT, Review, free_port, run_local_mode, write_reviews
+from tests.image.containers import composed_log, unexpected
+from tests.image.readme import block, blocks, replace
 
 # The one that builds and pushes is run by test_image_push. Those of a console only show.
 RUN = {"bash": 5, "python": 2}

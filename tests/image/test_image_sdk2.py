@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from image.conftest import Review, free_port, run_local_mode, write_reviews
-from image.containers import composed_log, unexpected
-from sentiment.predictor import Predictor
+from sentiment.model.predictor import Predictor
+from tests.image.conftest import Review, free_port, run_local_mode, write_reviews
+from tests.image.containers import composed_log, unexpected
 
 # Of the 25,000 lines of the long batch, this one is no review.
 BAD_LINE = 12_345

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from image.containers import Container, docker, probabilities, serving
-from sentiment.predictor import Predictor
+from sentiment.model.predictor import Predictor
+from tests.image.containers import Container, docker, probabilities, serving
 
 REVIEWS = [
     'A slow start, but then, "scene by scene", it grows.\nOne of the best, I say;\r\nreally.',

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from image import faults
-from image.containers import Container, serving
+from tests.image import faults
+from tests.image.containers import Container, serving
 
 ESSENTIAL = {
     "com.amazonaws.ml.mms.ModelServer": "the model server ended by itself, by signal SIGKILL",

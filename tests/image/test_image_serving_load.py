@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from image import faults
-from image.conftest import Review
-from image.containers import Answer, Container, serving
-from sentiment.predictor import Predictor
+from sentiment.model.predictor import Predictor
+from tests.image import faults
+from tests.image.conftest import Review
+from tests.image.containers import Answer, Container, serving
 
 
 def records(container: Container) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from image import faults
-from image.containers import Container, serving
+from tests.image import faults
+from tests.image.containers import Container, serving
 
 BATCH = ("--env", "SAGEMAKER_BATCH=true")
 LINES = "application/jsonlines"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from image.containers import Container, serving
+from tests.image.containers import Container, serving
 
 MIB = 2**20
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from image.conftest import OptMl
-from image.containers import Container
+from tests.image.conftest import OptMl
+from tests.image.containers import Container
 
 # What the toolkit logs when a training fails.
 FAILURE = ("Reporting training FAILURE", "Encountered exit_code 1")

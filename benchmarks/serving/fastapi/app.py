@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-from sentiment.predictor import Predictor
+from sentiment.model.predictor import Predictor
 
 predictor = Predictor.load(Path("/opt/ml/model"))
 

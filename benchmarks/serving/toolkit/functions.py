@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from sentiment.predictor import Prediction, Predictor
+from sentiment.model.predictor import Prediction, Predictor
 
 
 def model_fn(model_dir: str) -> Predictor:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sentiment.predictor import Predictor
+from sentiment.model.predictor import Predictor
 
 _predictor: Predictor | None = None
 

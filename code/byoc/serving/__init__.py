@@ -1,0 +1,1 @@
+"""Requests, responses, and the state of the workers."""

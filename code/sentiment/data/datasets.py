@@ -1,0 +1,223 @@
+"""From channels to what the training loop takes: vocabulary, training, validation and test examples."""
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from byoc.distributed.process_group import ALONE, Ranks
+from byoc.errors import DataError
+from byoc.signals import Stop
+from sentiment.data.channels import Reader, training_channel
+from sentiment.data.corpus import Corpus, WordTable
+from sentiment.data.gather import examples_of, movies_of, sources_of
+from sentiment.data.reviews import UNLABELED
+from sentiment.data.sources import Sources
+from sentiment.embeddings import store as pretrained
+from sentiment.embeddings.store import PRETRAINED, WordVectors
+from sentiment.hyperparameters import Hyperparameters
+from sentiment.settings import TextSettings
+from sentiment.text.phrases import Phrases
+from sentiment.text.sequences import Examples, Sequences
+from sentiment.text.tokenizer import stop_words, words
+from sentiment.text.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Datasets:
+    """All that a training job reads.
+
+    Attributes:
+        text: how reviews became ids.
+        vocabulary: the lookup table, made of the words of the training part and of the unlabelled reviews.
+        training: what the network learns from.
+        movies: [training reviews], a hash of what each is about.
+        unlabeled: what else there is to read, without labels; none of it is of a movie that is held out.
+        unlabeled_movies: [unlabelled reviews], as ``movies``.
+        held_out: what it is measured on, ``validation`` always and ``test`` if there is such a channel.
+        word_counts: how many words of each held-out review count.
+        sources: where each held-out review comes from.
+        pretrained: word vectors to begin with, if the job was given any.
+    """
+
+    text: TextSettings
+    vocabulary: Vocabulary
+    training: Examples
+    movies: NDArray[np.uint64]
+    unlabeled: Sequences
+    unlabeled_movies: NDArray[np.uint64]
+    held_out: dict[str, Examples]
+    word_counts: dict[str, NDArray[np.int64]]
+    sources: dict[str, Sources]
+    pretrained: WordVectors | None = None
+
+    def with_phrases(self, phrases: Sequence[str]) -> "Datasets":
+        """The same, with these phrases among the words; there may be none yet."""
+        vocabulary = Vocabulary(self.vocabulary.words, phrases)
+        inserted = Phrases(vocabulary).inserted
+        return replace(
+            self,
+            vocabulary=vocabulary,
+            training=self.training._replace(sequences=inserted(self.training.sequences)),
+            unlabeled=inserted(self.unlabeled),
+            held_out={
+                name: part._replace(sequences=inserted(part.sequences))
+                for name, part in self.held_out.items()
+            },
+        )
+
+    def fingerprint(self) -> dict[str, str]:
+        """What of the data decides which weights come out, by name: a count, and a hash of the content."""
+        words = hashlib.sha256("\n".join(self.vocabulary.words).encode())
+        found = {
+            "training data": _fingerprint(*self.training),
+            "unlabeled data": _fingerprint(self.unlabeled),
+            "validation data": _fingerprint(*self.held_out["validation"]),
+            "vocabulary": f"of {len(self.vocabulary)} ids, SHA-256 {words.hexdigest()[:16]}",
+        }
+        if self.pretrained is not None:
+            found["pretrained vectors"] = self.pretrained.fingerprint()
+        return found
+
+
+def _fingerprint(sequences: Sequences, *others: NDArray[np.int8]) -> str:
+    digest = hashlib.sha256()
+    for content in (sequences.ids.tobytes(), sequences.offsets.tobytes(), *map(bytes, others)):
+        digest.update(content)
+    return f"of {len(sequences)} reviews, SHA-256 {digest.hexdigest()[:16]}"
+
+
+def load(
+    channels: Mapping[str, Path],
+    hyperparameters: Hyperparameters,
+    sharded: Set[str] = frozenset(),
+    ranks: Ranks = ALONE,
+    stop: Stop | None = None,
+) -> Datasets:
+    """Read all channels: each process its share, after which all have everything as ids.
+
+    Args:
+        channels: their folders, by name.
+        hyperparameters: of the job.
+        sharded: the channels of which every host has other files.
+        ranks: the processes of the job.
+        stop: ends the reading.
+
+    Raises:
+        DataError: a channel is missing, empty, of one class only or too small; or one of its files or
+            lines cannot be used.
+        Stopped: any of the processes was told to stop.
+    """
+    channel = training_channel(channels)
+    vectors = None
+    if PRETRAINED in channels:
+        vectors = pretrained.load(channels[PRETRAINED], hyperparameters.embedding_dim)
+    text = _text(hyperparameters)
+    reader = _reader(channels, text, sharded, ranks)
+    training, unlabeled, held_out = ranks.unless_stopped(
+        stop or Stop(), lambda: reader.read_all(channel, hyperparameters)
+    )
+    if "validation" not in channels:
+        held_out["validation"] = held_out["validation"].without(ranks.concatenate(training.digests))
+    unlabeled = _apart(unlabeled, held_out.values(), ranks)
+    vocabulary = _vocabulary(reader.table, [training, unlabeled], hyperparameters.vocab_size, ranks)
+    to_examples = partial(examples_of, table=reader.table, vocabulary=vocabulary, text=text, ranks=ranks)
+    examples = {name: to_examples(name, part) for name, part in held_out.items()}
+    data = Datasets(
+        text,
+        vocabulary,
+        to_examples("training", training),
+        movies_of(training, ranks),
+        to_examples(UNLABELED, unlabeled).sequences,
+        movies_of(unlabeled, ranks),
+        examples,
+        {name: part.sequences.lengths for name, part in examples.items()},
+        {name: sources_of(part, ranks) for name, part in held_out.items()},
+        vectors,
+    )
+    _check(channel, data, hyperparameters)
+    return data
+
+
+def load_unlabeled(
+    channels: Mapping[str, Path],
+    hyperparameters: Hyperparameters,
+    sharded: Set[str] = frozenset(),
+    ranks: Ranks = ALONE,
+    stop: Stop | None = None,
+) -> tuple[Vocabulary, Sequences]:
+    """The reviews without labels alone, and a lookup table of their words; see ``load``."""
+    text = _text(hyperparameters)
+    reader = _reader(channels, text, sharded, ranks)
+    unlabeled = ranks.unless_stopped(stop or Stop(), lambda: reader.read(UNLABELED))
+    vocabulary = _vocabulary(reader.table, [unlabeled], hyperparameters.vocab_size, ranks)
+    return vocabulary, examples_of(UNLABELED, unlabeled, reader.table, vocabulary, text, ranks).sequences
+
+
+def _apart(unlabeled: Corpus, held_out: Iterable[Corpus], ranks: Ranks) -> Corpus:
+    """The reviews without labels that are of no text, and about no movie, that is held out."""
+    for part in held_out:
+        if part.tells_movies and not unlabeled.tells_movies and len(unlabeled):
+            logger.warning(
+                "channel %s does not tell its movies (urls_unsup.txt): what is held out is read about, too",
+                UNLABELED,
+            )
+        unlabeled = unlabeled.without(ranks.concatenate(part.digests))
+        unlabeled = unlabeled.without_movies(ranks.concatenate(part.movies))
+    return unlabeled
+
+
+def _text(hyperparameters: Hyperparameters) -> TextSettings:
+    leave_out = sorted(stop_words(hyperparameters.stop_words))
+    return TextSettings(leave_out, hyperparameters.max_length, hyperparameters.truncate)
+
+
+def _reader(channels: Mapping[str, Path], text: TextSettings, sharded: Set[str], ranks: Ranks) -> Reader:
+    tokenize = partial(words, leave_out=frozenset(text.stop_words))
+    return Reader(channels, tokenize, WordTable(), sharded, ranks)
+
+
+def _vocabulary(table: WordTable, parts: Sequence[Corpus], vocab_size: int, ranks: Ranks) -> Vocabulary:
+    """The most frequent words of everybody's reviews, of these parts."""
+    distinct, counts = table.words, np.sum([table.count(part) for part in parts], axis=0)
+    if ranks.size == 1:
+        vocabulary = Vocabulary.most_frequent(distinct, counts, vocab_size)
+    else:
+        total: Counter[str] = Counter()
+        for found in ranks.collect(json.dumps([distinct, counts.tolist()]).encode()):
+            total.update(dict(zip(*json.loads(found), strict=True)))
+        distinct, counts = list(total), np.fromiter(total.values(), np.int64)
+        vocabulary = Vocabulary.most_frequent(distinct, counts, vocab_size)
+        content = ranks.broadcast(json.dumps(vocabulary.words).encode())
+        vocabulary = Vocabulary(json.loads(content or b"[]"))
+    logger.info("vocabulary: %d ids, for %d distinct words in all", len(vocabulary), len(distinct))
+    return vocabulary
+
+
+def _check(channel: str, data: Datasets, hyperparameters: Hyperparameters) -> None:
+    count = len(data.training.labels)
+    if count < hyperparameters.batch_size:
+        raise DataError(
+            f"channel {channel}: {count} reviews to train on are fewer than a batch of "
+            f"{hyperparameters.batch_size}; give more reviews, or a smaller batch_size"
+        )
+    classes = np.unique(data.training.labels)
+    if len(classes) < 2:
+        only = "positive" if classes[0] else "negative"
+        raise DataError(f"channel {channel}: all reviews are {only}; expected both classes")
+    if len(data.held_out["validation"].labels) == 0:
+        raise DataError(
+            f"channel {channel}: no review was held out for validation; give more reviews, a larger "
+            "validation_fraction, or a validation channel"
+        )
+    if "test" in data.held_out and len(data.held_out["test"].labels) == 0:
+        raise DataError("channel test: no labelled reviews on any host; give some, or leave the channel out")

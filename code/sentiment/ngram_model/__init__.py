@@ -1,0 +1,1 @@
+"""Logistic regression over n-grams (NBSVM)."""

@@ -1,0 +1,1 @@
+"""Text to padded sequences of ids."""

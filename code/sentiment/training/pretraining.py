@@ -1,0 +1,40 @@
+"""A job that makes word vectors of reviews without labels, and nothing else."""
+
+import logging
+
+from byoc.distributed.process_group import Ranks
+from byoc.opt_ml import OptMl
+from byoc.signals import Stop
+from byoc.version import version
+from sentiment.data import datasets
+from sentiment.embeddings.store import PRETRAINED, WordVectors
+from sentiment.embeddings.word2vec import word2vec
+from sentiment.hyperparameters import Hyperparameters
+
+logger = logging.getLogger(__name__)
+
+
+def run(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> None:
+    """One process's part of it: all read, the first one learns.
+
+    Raises:
+        DataError: the reviews cannot be used.
+        Stopped: any of the processes was told to stop before the vectors were there.
+        OSError: they cannot be written.
+    """
+    logger.info("version %s; word vectors alone; %s", version(), hyperparameters)
+    if hyperparameters.word_vectors == "documents":
+        logger.warning(
+            "word_vectors=documents: those come in the job that has the labels; here they are word2vec's"
+        )
+    channels, sharded = opt_ml.channels(), opt_ml.sharded_channels()
+    vocabulary, reviews = datasets.load_unlabeled(channels, hyperparameters, sharded, ranks, stop)
+    shape = (len(vocabulary), hyperparameters.embedding_dim)
+    epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
+    vectors = ranks.unless_stopped(
+        stop, lambda: word2vec([reviews], shape, epochs, seed) if ranks.rank == 0 else None
+    )
+    if vectors is not None:
+        WordVectors(vocabulary, vectors).save(opt_ml.model)
+    ranks.leave()
+    logger.info("done; word vectors for a channel %s are in %s", PRETRAINED, opt_ml.model)

@@ -1,0 +1,224 @@
+"""What container/entrypoint makes of its arguments; as process 1 it is tested in tests/image."""
+
+import importlib.machinery
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONTAINER = Path(__file__).resolve().parents[2] / "container"
+ENTRYPOINT = CONTAINER / "entrypoint"
+ENVIRONMENT = {"SAGEMAKER_TRAINING_MODULE": "train:main", "PATH": "/bin"}
+
+
+def load() -> Any:
+    """The program as a module: it has no ending that Python would import it by."""
+    sys.path.insert(0, str(CONTAINER))
+    loader = importlib.machinery.SourceFileLoader("entrypoint", str(ENTRYPOINT))
+    spec = importlib.util.spec_from_loader("entrypoint", loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["entrypoint"] = module
+    loader.exec_module(module)
+    return module
+
+
+entrypoint = load()
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A folder in the layout of /opt/ml, with no hyperparameters and one host."""
+    config = tmp_path / "input" / "config"
+    config.mkdir(parents=True)
+    (config / "hyperparameters.json").write_text("{}")
+    (config / "inputdataconfig.json").write_text("{}")
+    (config / "resourceconfig.json").write_text('{"current_host": "algo-1", "hosts": ["algo-1"]}')
+    return tmp_path
+
+
+def route_train(base: Path, **environment: str) -> Any:
+    return entrypoint.route(["train"], {**ENVIRONMENT, **environment, "SAGEMAKER_BASE_DIR": str(base)})
+
+
+def name_own_script(base: Path) -> None:
+    (base / "input" / "config" / "hyperparameters.json").write_text('{"sagemaker_program": "mine.py"}')
+
+
+def test_serve_is_the_program_beside_it() -> None:
+    assert entrypoint.route(["serve"], {}).arguments == [str(CONTAINER / "serve")]
+
+
+def test_any_other_command_is_run_as_it_is() -> None:
+    assert entrypoint.route(["bash", "-c", "true"], {}).arguments == ["bash", "-c", "true"]
+
+
+def test_train_is_the_toolkits_with_our_module(base: Path) -> None:
+    assert route_train(base).environment["SAGEMAKER_TRAINING_MODULE"] == "train:main"
+
+
+def test_train_keeps_its_arguments(base: Path) -> None:
+    environment = {"SAGEMAKER_BASE_DIR": str(base)}
+    program = entrypoint.route(["train", "--epochs", "2"], environment)
+    assert program.arguments == ["train", "--epochs", "2"]
+
+
+def test_a_named_script_takes_our_module_away(base: Path) -> None:
+    name_own_script(base)
+    assert "SAGEMAKER_TRAINING_MODULE" not in route_train(base).environment
+
+
+def test_a_script_can_be_named_in_the_environment(base: Path) -> None:
+    assert "SAGEMAKER_TRAINING_MODULE" not in route_train(base, SAGEMAKER_PROGRAM="mine.py").environment
+
+
+def test_only_a_users_script_is_reached_through_its_group(base: Path) -> None:
+    assert not route_train(base).users_own
+    name_own_script(base)
+    assert route_train(base).users_own
+
+
+def test_one_host_does_not_wait_for_its_own_name(base: Path) -> None:
+    name_own_script(base)
+    assert route_train(base).environment["SM_STUDIO_LOCAL_MODE"] == "true"
+
+
+def test_two_hosts_wait_for_each_other(base: Path) -> None:
+    name_own_script(base)
+    hosts = json.dumps({"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
+    (base / "input" / "config" / "resourceconfig.json").write_text(hosts)
+    assert "SM_STUDIO_LOCAL_MODE" not in route_train(base).environment
+
+
+def test_train_makes_the_folders_for_its_results(base: Path) -> None:
+    route_train(base)
+    assert (base / "output").is_dir()
+    assert (base / "model").is_dir()
+
+
+def test_train_forgets_how_an_earlier_run_ended(base: Path) -> None:
+    (base / "output").mkdir()
+    for name in ("success", "failure"):
+        (base / "output" / name).touch()
+    route_train(base)
+    assert list((base / "output").iterdir()) == []
+
+
+def test_only_our_training_gets_sigterm_when_it_is_ready(base: Path) -> None:
+    assert route_train(base).takes_sigterm_late
+    assert not entrypoint.route(["bash"], ENVIRONMENT).takes_sigterm_late
+    assert not route_train(base, SAGEMAKER_TRAINING_MODULE="mine:main").takes_sigterm_late
+    name_own_script(base)
+    assert not route_train(base).takes_sigterm_late
+
+
+@pytest.mark.parametrize(
+    ("code", "success", "expected", "reason"),
+    [
+        (0, True, 0, None),
+        (0, False, 1, "train ended with exit code 0 without a reason"),
+        (1, False, 1, "train ended with exit code 1 without a reason"),
+        (-9, False, -9, "train was killed (SIGKILL), most likely because memory ran out"),
+        (-11, False, -11, "train was killed by SIGSEGV"),
+        (-15, False, -15, None),
+    ],
+)
+def test_ending_of_a_training_is_told_truthfully(
+    tmp_path: Path, code: int, success: bool, expected: int, reason: str | None
+) -> None:
+    if success:
+        (tmp_path / "success").touch()
+    assert entrypoint.judge(tmp_path, code) == expected
+    failure = tmp_path / "failure"
+    assert failure.read_text().splitlines()[0].startswith(reason) if reason else not failure.exists()
+
+
+def test_reason_that_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "failure").write_text("the disk is full")
+    assert entrypoint.judge(tmp_path, 1) == 1
+    assert (tmp_path / "failure").read_text() == "the disk is full"
+
+
+def test_ending_that_cannot_be_told_is_no_success(tmp_path: Path) -> None:
+    assert entrypoint.judge(tmp_path / "not there", 0) == 1
+
+
+@pytest.mark.parametrize("name", ["hyperparameters", "inputdataconfig", "resourceconfig"])
+def test_train_names_the_missing_file(base: Path, name: str) -> None:
+    (base / "input" / "config" / f"{name}.json").unlink()
+    with pytest.raises(entrypoint.SetupError, match=f"{name}.json is not there; mount a folder"):
+        route_train(base)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '"text"', "\xff"])
+def test_what_is_wrong_with_hyperparameters_is_left_to_the_program(base: Path, content: str) -> None:
+    (base / "input" / "config" / "hyperparameters.json").write_text(content, "latin-1")
+    assert not route_train(base).users_own
+
+
+def start(*command: str) -> subprocess.Popen[str]:
+    program = [sys.executable, str(ENTRYPOINT), *command]
+    # It would make a terminal the command's own.
+    return subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+
+def test_without_a_command_it_tells_how_it_is_used() -> None:
+    done = subprocess.run([sys.executable, str(ENTRYPOINT)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: nothing to run")
+    assert "docker run IMAGE train" in done.stderr
+
+
+def test_returns_the_exit_code() -> None:
+    with start("sh", "-c", "exit 7") as process:
+        assert process.wait() == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_passes_the_signal_on(number: signal.Signals) -> None:
+    program = (
+        "import signal, sys, time\n"
+        f"signal.signal({int(number)}, lambda *_: sys.exit(3))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(30)"
+    )
+    with start(sys.executable, "-c", program) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(10) == 3
+
+
+def test_sigterm_that_comes_too_early_reaches_our_training_all_the_same(base: Path) -> None:
+    program = base / "train"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import signal, sys, time\n"
+        "print('starting', flush=True)\n"
+        "time.sleep(1)\n"
+        "success = sys.argv[1] + '/output/success'\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (open(success, 'w'), sys.exit(0)))\n"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n"
+    )
+    program.chmod(0o755)
+    environment = ENVIRONMENT | {"SAGEMAKER_BASE_DIR": str(base), "PATH": f"{base}:/bin"}
+    with subprocess.Popen(
+        [sys.executable, str(ENTRYPOINT), "train", str(base)],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.readline() == "starting\n"
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_does_not_hand_on_that_python_ignores_sigpipe() -> None:
+    with start("sh", "-c", "grep SigIgn /proc/$$/status") as process:
+        assert process.stdout
+        ignored = int(process.stdout.read().split()[1], 16)
+    assert not ignored & 1 << (signal.SIGPIPE - 1)

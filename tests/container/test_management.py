@@ -1,0 +1,281 @@
+"""Health, and the server that nginx asks for /ping and /models."""
+
+import json
+import socket
+import socketserver
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from byoc.serving.worker_status import Worker
+from serving import cgroup, management, model_registry
+from serving.logs import Log
+from serving.management import Health, management_server
+from serving.model_registry import ModelRegistry
+from serving.model_server import ModelServer
+from serving.settings import Settings
+from tests.support.unix_http import Response, answering, ask
+
+FORMAT_1 = Path(__file__).parents[1] / "support" / "artifact_format_1"
+
+
+class FakeModels:
+    """Models whose only one has these workers."""
+
+    def __init__(self, busy_seconds: Sequence[float]) -> None:
+        self._busy_seconds = busy_seconds
+
+    def workers(self, name: str) -> list[Worker]:
+        """Those of the model."""
+        assert name == "model"
+        return [Worker(pid, seconds) for pid, seconds in enumerate(self._busy_seconds, start=2)]
+
+
+def reason(*busy_seconds: float, multi_model: bool = False) -> str | None:
+    """Of a server that answers."""
+    subject = Health(FakeModels(busy_seconds), 60, multi_model=multi_model)  # type: ignore[arg-type]
+    subject.server_answered()
+    return subject.unhealthy_reason()
+
+
+@pytest.mark.parametrize(
+    "busy_seconds",
+    [(0,), (0, 0), (59,), (59, 59), (0, 59), (61, 0), (1000, 59)],
+)
+def test_worker_that_is_idle_or_within_its_time_is_enough(busy_seconds: Sequence[float]) -> None:
+    assert reason(*busy_seconds) is None
+
+
+def test_no_worker() -> None:
+    assert reason() == "no worker has loaded the model"
+
+
+@pytest.mark.parametrize("busy_seconds", [(61,), (61, 1000)])
+def test_every_worker_over_its_time(busy_seconds: Sequence[float]) -> None:
+    assert reason(*busy_seconds) == "every worker has been busy with one request for more than 60 s"
+
+
+def test_server_that_has_not_answered_yet() -> None:
+    subject = Health(FakeModels([0]), 60, multi_model=False)  # type: ignore[arg-type]
+    assert subject.unhealthy_reason() == "the model server does not answer"
+
+
+def test_server_that_no_longer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = Health(FakeModels([0]), 60, multi_model=False)  # type: ignore[arg-type]
+    subject.server_answered()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + management.SERVER_TIMEOUT_SECONDS + 1)
+    assert subject.unhealthy_reason() == "the model server does not answer"
+
+
+def test_server_that_answers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = Health(FakeModels([0]), 60, multi_model=False)  # type: ignore[arg-type]
+    subject.server_answered()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + management.SERVER_TIMEOUT_SECONDS + 1)
+    subject.server_answered()
+    assert subject.unhealthy_reason() is None
+
+
+def test_multi_model_endpoint_is_healthy_without_a_model() -> None:
+    assert reason(multi_model=True) is None
+
+
+def test_multi_model_endpoint_needs_its_server() -> None:
+    subject = Health(FakeModels([]), 60, multi_model=True)  # type: ignore[arg-type]
+    assert subject.unhealthy_reason() == "the model server does not answer"
+
+
+class Control(NamedTuple):
+    """A control server: its socket, and what stands behind it."""
+
+    path: Path
+    health: Health
+    models: ModelRegistry
+
+    def ask(self, method: str, path: str, body: bytes | str = b"") -> tuple[int, Any]:
+        """Status of the answer, and what its JSON holds."""
+        response = ask(self.path, method, path, body.encode() if isinstance(body, str) else body)
+        assert response.headers["Content-Type"] == "application/json"
+        return response.status, json.loads(response.body)
+
+    def load(self, name: str) -> tuple[int, Any]:
+        """Ask to load the model of this name."""
+        url = str(model_registry.MULTI_MODEL_FOLDER / name)
+        return self.ask("POST", "/models", json.dumps({"model_name": name, "url": url}))
+
+
+@pytest.fixture
+def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
+    monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", FORMAT_1.parent)
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
+    # How often it looks whether it shall end.
+    monkeypatch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.01,))
+    settings = Settings.from_environment({"SAGEMAKER_MULTI_MODEL": "true"})
+    subject = ModelRegistry(tmp_path, settings, ModelServer(tmp_path))
+    health = Health(subject, 60, multi_model=True)
+    path = tmp_path / "control.sock"
+    with (
+        answering(tmp_path / "management.sock", lambda _request: Response()),
+        management_server(path, health, subject, Log()),
+    ):
+        yield Control(path, health, subject)
+
+
+def test_unhealthy_server_says_why(control: Control) -> None:
+    assert control.ask("GET", "/ping") == (503, {"error": "the model server does not answer"})
+
+
+def test_healthy_server(control: Control) -> None:
+    control.health.server_answered()
+    assert control.ask("GET", "/ping") == (200, {})
+
+
+def test_query_of_a_ping_is_ignored(control: Control) -> None:
+    control.health.server_answered()
+    assert control.ask("GET", "/ping?x=/models")[0] == 200
+
+
+def test_everybody_may_connect(control: Control) -> None:
+    assert control.path.stat().st_mode & 0o777 == 0o666
+
+
+def test_no_model(control: Control) -> None:
+    assert control.ask("GET", "/models") == (200, {"models": []})
+
+
+def test_model_is_loaded(control: Control) -> None:
+    assert control.load("artifact_format_1") == (200, {"status": "model artifact_format_1 is loaded"})
+
+
+def test_models_are_listed(control: Control) -> None:
+    control.models.load("b", FORMAT_1)
+    control.models.load("a", FORMAT_1)
+    described = [{"modelName": name, "modelUrl": str(FORMAT_1)} for name in "ab"]
+    assert control.ask("GET", "/models?next_page_token=1") == (200, {"models": described})
+
+
+def test_model_is_described(control: Control) -> None:
+    control.models.load("a.b-c", FORMAT_1)
+    assert control.ask("GET", "/models/a.b-c") == (200, {"modelName": "a.b-c", "modelUrl": str(FORMAT_1)})
+
+
+def test_model_is_unloaded(control: Control) -> None:
+    control.models.load("a", FORMAT_1)
+    assert control.ask("DELETE", "/models/a") == (200, {"status": "model a is unloaded"})
+    assert control.models.all() == []
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("name", ["a", "..", "%2e%2e", "%00", "a/b", "%ff"])
+def test_model_that_is_not_loaded(control: Control, method: str, name: str) -> None:
+    status, answer = control.ask(method, f"/models/{name}")
+    assert status == 404
+    assert answer["error"].endswith("is not loaded")
+
+
+def test_model_that_is_loaded_already(control: Control) -> None:
+    control.load("artifact_format_1")
+    assert control.load("artifact_format_1") == (409, {"error": "model artifact_format_1 is loaded already"})
+
+
+def test_model_that_does_not_fit(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 0)
+    assert control.load("artifact_format_1")[0] == 507
+
+
+def test_model_that_is_none(control: Control) -> None:
+    status, answer = control.load("none")
+    assert status == 400
+    assert "no trained model" in answer["error"]
+
+
+def test_model_of_another_folder(control: Control) -> None:
+    status, answer = control.ask("POST", "/models", '{"model_name": "a", "url": "/etc"}')
+    assert status == 400
+    assert "expected a folder below" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        '"model_name"',
+        "null",
+        "{}",
+        '{"model_name": "a"}',
+        '{"url": "/opt/ml/models/a"}',
+        '{"model_name": 1, "url": "/opt/ml/models/a"}',
+        '{"model_name": "a", "url": ["/opt/ml/models/a"]}',
+        '{"model_name": "a", "url": "/opt/ml/models/a\\u0000"}',
+        '{"model_name": "a", "url": ' + "9" * 5000 + "}",
+        "[" * 50_000,
+        b'{"model_name": "a", "url": "/\xff"}',
+    ],
+    ids=range(14),
+)
+def test_what_is_no_request_to_load(control: Control, body: bytes | str) -> None:
+    assert control.ask("POST", "/models", body) == (
+        400,
+        {"error": 'expected JSON: {"model_name": NAME, "url": FOLDER}'},
+    )
+
+
+def test_server_that_does_not_answer(control: Control, tmp_path: Path) -> None:
+    (tmp_path / "management.sock").unlink()
+    status, answer = control.load("artifact_format_1")
+    assert status == 503
+    assert answer["error"].startswith("the model server: ")
+
+
+def test_ping_does_not_wait_for_a_load(control: Control) -> None:
+    control.health.server_answered()
+    with control.models._lock:
+        assert control.ask("GET", "/ping")[0] == 200
+
+
+def test_peer_that_says_nothing_keeps_nobody_waiting(control: Control) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(control.path))
+        assert control.ask("GET", "/models")[0] == 200
+
+
+def written(capfd: pytest.CaptureFixture[str], expected: int) -> list[str]:
+    """Lines on stdout, once there are as many as expected; there is nothing on stderr."""
+    out = ""
+    deadline = time.monotonic() + 10
+    while out.count("\n") < expected and time.monotonic() < deadline:
+        time.sleep(0.01)
+        out += capfd.readouterr().out
+    time.sleep(0.05)
+    rest = capfd.readouterr()
+    assert rest.err == ""
+    return (out + rest.out).splitlines()
+
+
+def test_peer_that_does_not_wait_is_no_error(control: Control, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket(socket.AF_UNIX) as hasty:
+        hasty.connect(str(control.path))
+        with control.models._lock:
+            hasty.sendall(b"DELETE /models/a HTTP/1.1\r\n\r\n")
+            time.sleep(0.05)
+            hasty.close()
+    control.ask("GET", "/models")
+    assert written(capfd, 0) == []
+
+
+def test_fault_of_ours_is_one_line_of_json(
+    control: Control, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ModelRegistry, "all", lambda _self: 1 / 0)
+    with pytest.raises(ConnectionError):
+        control.ask("GET", "/models")
+    (line,) = written(capfd, 1)
+    fault = json.loads(line)
+    assert (fault["level"], fault["source"]) == ("error", "control")
+    assert fault["message"].endswith("ZeroDivisionError: division by zero\n")

@@ -1,0 +1,382 @@
+"""The models of a server, whose management API is a fake one."""
+
+import json
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from byoc.serving.worker_status import WorkerFile
+from serving import cgroup, model_registry
+from serving.model_registry import Model, ModelError, ModelRegistry
+from serving.model_server import ModelServer
+from serving.settings import Settings
+from tests.support.unix_http import Request, Response, answering
+
+FORMAT_1 = Path(__file__).parents[1] / "support" / "artifact_format_1"
+MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
+
+
+class Fake(NamedTuple):
+    """Models over a fake server: what it was asked, and what it answers to a method."""
+
+    models: ModelRegistry
+    folder: Path
+    asked: list[Request]
+    answers: dict[str, Callable[[], Response | None]]
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", tmp_path / "ml")
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
+    shutil.copytree(FORMAT_1, tmp_path / "ml" / "a" / "model")
+    answers: dict[str, Callable[[], Response | None]] = {"POST": Response, "DELETE": Response}
+    with answering(folder / "management.sock", lambda request: answers[request.method]()) as asked:
+        yield Fake(
+            ModelRegistry(folder, Settings.from_environment(MULTI_MODEL), ModelServer(folder)),
+            folder,
+            asked,
+            answers,
+        )
+
+
+def refused(action: Callable[[], object]) -> tuple[int, str]:
+    """Status and reason of a refusal."""
+    with pytest.raises(ModelError) as caught:
+        action()
+    return caught.value.status, str(caught.value)
+
+
+def names(fake: Fake) -> list[str]:
+    return [model.name for model in fake.models.all()]
+
+
+def test_no_model_at_first(fake: Fake) -> None:
+    assert fake.models.all() == []
+
+
+def test_loaded_model_is_listed(fake: Fake) -> None:
+    fake.models.load("b", FORMAT_1)
+    fake.models.load("a", FORMAT_1)
+    assert names(fake) == ["a", "b"]
+
+
+def test_loaded_model_is_found(fake: Fake) -> None:
+    fake.models.load("a", FORMAT_1)
+    assert fake.models.get("a").artifact == FORMAT_1
+
+
+def test_server_is_given_an_empty_folder(fake: Fake) -> None:
+    fake.models.load("a", FORMAT_1)
+    assert f"url={fake.folder}/models/a"[5:].replace("/", "%2F") in fake.asked[0].path
+    assert list((fake.folder / "models" / "a").iterdir()) == []
+
+
+def test_handler_finds_the_artifact_by_a_link(fake: Fake) -> None:
+    fake.models.load("a", FORMAT_1)
+    assert (fake.folder / "artifacts" / "a").readlink() == FORMAT_1
+
+
+def test_workers_have_a_folder_to_report_to(fake: Fake) -> None:
+    fake.models.load("a", FORMAT_1)
+    file = WorkerFile(fake.folder / "workers" / "a")
+    assert [worker.pid for worker in fake.models.workers("a")] == [os.getpid()]
+    os.close(file._file)
+
+
+def test_model_that_is_not_loaded_has_no_workers(fake: Fake) -> None:
+    assert fake.models.workers("a") == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "wait"), [(MULTI_MODEL, "synchronous=true"), ({}, "synchronous=false")]
+)
+def test_only_a_multi_model_endpoint_waits(fake: Fake, environment: dict[str, str], wait: str) -> None:
+    folder = fake.folder / "more"
+    folder.mkdir()
+    with answering(folder / "management.sock", lambda _request: Response(202)) as asked:
+        ModelRegistry(folder, Settings.from_environment(environment), ModelServer(folder)).load(
+            "model", FORMAT_1
+        )
+    assert wait in asked[0].path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "A-b_c.1", "0" * 128, "_", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+)
+def test_name(fake: Fake, name: str) -> None:
+    fake.models.load(name, FORMAT_1)
+    assert names(fake) == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".a", "-a", "a/b", "../a", "a b", "a\n", "a\0", "é", "0" * 129, "a?b", "a%2fb"]
+)
+def test_name_that_is_refused(fake: Fake, name: str) -> None:
+    status, reason = refused(lambda: fake.models.load(name, FORMAT_1))
+    assert (status, reason) == (
+        400,
+        f"model_name {name!r}: expected 1 to 128 letters, digits, '.', '_' or '-'",
+    )
+    assert fake.asked == []
+
+
+def test_name_that_is_taken(fake: Fake) -> None:
+    fake.models.load("a", FORMAT_1)
+    assert refused(lambda: fake.models.load("a", FORMAT_1)) == (409, "model a is loaded already")
+    assert len(fake.asked) == 1
+
+
+def test_name_is_free_again_after_unloading(fake: Fake) -> None:
+    for _ in range(3):
+        fake.models.load("a", FORMAT_1)
+        fake.models.unload("a")
+    assert [request.method for request in fake.asked] == ["POST", "DELETE"] * 3
+
+
+def test_unloaded_model_leaves_nothing(fake: Fake) -> None:
+    fake.models.load("a", FORMAT_1)
+    fake.models.unload("a")
+    assert names(fake) == []
+    assert [
+        path for folder in ("models", "artifacts", "workers") for path in (fake.folder / folder).iterdir()
+    ] == []
+
+
+def test_socket_of_its_processes_is_removed(fake: Fake) -> None:
+    left, used = fake.folder / ".mms.sock.9000", fake.folder / ".mms.sock.9001"
+    with socket.socket(socket.AF_UNIX) as gone, socket.socket(socket.AF_UNIX) as other:
+        gone.bind(str(left))
+        gone.close()
+        other.bind(str(used))
+        fake.models.load("a", FORMAT_1)
+        fake.models.unload("a")
+        assert not left.exists()
+        assert used.exists()
+
+
+def test_artifact_itself_stays(fake: Fake, tmp_path: Path) -> None:
+    artifact = tmp_path / "ml" / "a" / "model"
+    fake.models.load("a", artifact)
+    fake.models.unload("a")
+    assert len(list(artifact.iterdir())) == len(list(FORMAT_1.iterdir()))
+
+
+@pytest.mark.parametrize("action", ["get", "unload"])
+def test_model_that_is_not_loaded(fake: Fake, action: str) -> None:
+    assert refused(lambda: getattr(fake.models, action)("a")) == (404, "model a is not loaded")
+
+
+def test_model_is_no_longer_listed_when_its_processes_end(fake: Fake) -> None:
+    """So that the supervisor does not take that for a fault."""
+    fake.models.load("a", FORMAT_1)
+    listed: list[list[str]] = []
+
+    def answer() -> Response:
+        listed.append(names(fake))
+        return Response()
+
+    fake.answers["DELETE"] = answer
+    fake.models.unload("a")
+    assert listed == [[]]
+
+
+def test_model_that_the_server_does_not_know_is_unloaded_all_the_same(fake: Fake) -> None:
+    fake.models.load("a", FORMAT_1)
+    fake.answers["DELETE"] = lambda: Response(404)
+    fake.models.unload("a")
+    assert names(fake) == []
+
+
+def test_server_that_cannot_unload_gives_the_reason(fake: Fake) -> None:
+    fake.models.load("a", FORMAT_1)
+    fake.answers["DELETE"] = lambda: Response(408, b'{"message": "Timed out"}')
+    assert refused(lambda: fake.models.unload("a")) == (408, "Timed out")
+
+
+def test_server_that_cannot_load_gives_the_reason(fake: Fake) -> None:
+    fake.answers["POST"] = lambda: Response(500, b'{"message": "Failed to start workers"}')
+    assert refused(lambda: fake.models.load("a", FORMAT_1)) == (
+        500,
+        "model a cannot be loaded: Failed to start workers; see the log",
+    )
+
+
+def test_model_that_cannot_be_loaded_is_forgotten(fake: Fake) -> None:
+    fake.answers["POST"] = lambda: Response(500)
+    refused(lambda: fake.models.load("a", FORMAT_1))
+    assert names(fake) == []
+    assert [request.method for request in fake.asked] == ["POST", "DELETE"]
+
+
+def test_server_that_dies_while_it_loads(fake: Fake) -> None:
+    fake.answers["POST"] = lambda: None
+    with pytest.raises(OSError):  # noqa: PT011
+        fake.models.load("a", FORMAT_1)
+    assert names(fake) == []
+
+
+def test_model_can_be_loaded_after_a_failure(fake: Fake) -> None:
+    fake.answers["POST"] = lambda: Response(500)
+    refused(lambda: fake.models.load("a", FORMAT_1))
+    fake.answers["POST"] = Response
+    fake.models.load("a", FORMAT_1)
+    assert names(fake) == ["a"]
+
+
+def test_loads_are_one_at_a_time(fake: Fake) -> None:
+    running: list[int] = []
+    most: list[int] = []
+
+    def answer() -> Response:
+        running.append(1)
+        most.append(len(running))
+        threading.Event().wait(0.05)
+        running.pop()
+        return Response()
+
+    fake.answers["POST"] = answer
+    threads = [threading.Thread(target=fake.models.load, args=(name, FORMAT_1)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1]
+
+
+def test_model_of_the_same_name_is_another(fake: Fake) -> None:
+    fake.models.load("a", FORMAT_1)
+    first = fake.models.get("a")
+    fake.models.unload("a")
+    fake.models.load("a", FORMAT_1)
+    assert first not in fake.models
+    assert fake.models.get("a") in fake.models
+
+
+def test_model_of_another_server_is_not_in_it(fake: Fake) -> None:
+    assert Model("a", FORMAT_1) not in fake.models
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "vocabulary.json"])
+def test_damaged_artifact(fake: Fake, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "ml" / "a" / "model" / name
+    file.write_bytes(file.read_bytes()[:-9])
+    status, reason = refused(lambda: fake.models.load("a", file.parent))
+    assert status == 400
+    assert str(file) in reason
+    assert fake.asked == []
+
+
+def test_artifact_that_is_missing(fake: Fake, tmp_path: Path) -> None:
+    status, reason = refused(lambda: fake.models.load("a", tmp_path / "none"))
+    assert status == 400
+    assert "no trained model" in reason
+
+
+def test_model_that_does_not_fit(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 100 * 2**20)
+    assert refused(lambda: fake.models.load("a", FORMAT_1)) == (
+        507,
+        "the model needs about 382 MiB of memory, and 100 MiB are free",
+    )
+    assert (names(fake), fake.asked) == ([], [])
+
+
+def test_model_that_just_fits(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 383 * 2**20)
+    fake.models.load("a", FORMAT_1)
+    assert names(fake) == ["a"]
+
+
+def test_size_of_the_artifact_counts(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 400 * 2**20)
+    large = tmp_path / "ml" / "a" / "model" / "large"
+    with large.open("wb") as stream:
+        stream.truncate(100 * 2**20)
+    assert refused(lambda: fake.models.load("a", large.parent))[0] == 507
+
+
+def test_folder_of_the_platform(fake: Fake, tmp_path: Path) -> None:
+    fake.models.load_url("x", str(tmp_path / "ml" / "a" / "model"))
+    assert names(fake) == ["x"]
+
+
+def test_folder_of_the_platform_with_a_slash_behind(fake: Fake, tmp_path: Path) -> None:
+    fake.models.load_url("x", f"{tmp_path}/ml/a/model/")
+    assert fake.models.get("x").artifact == tmp_path / "ml" / "a" / "model"
+
+
+def test_folder_of_the_platform_that_is_a_link_to_another_of_its_own(fake: Fake, tmp_path: Path) -> None:
+    (tmp_path / "ml" / "b").symlink_to("a")
+    fake.models.load_url("x", f"{tmp_path}/ml/b/model")
+    assert names(fake) == ["x"]
+
+
+def test_folder_of_the_platform_may_be_a_link_itself(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to("ml")
+    monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", tmp_path / "link")
+    fake.models.load_url("x", f"{tmp_path}/link/a/model")
+    assert names(fake) == ["x"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "/",
+        "{ml}",
+        "{ml}/",
+        "{ml}/../secret",
+        "{ml}/a/../../secret",
+        "{ml}/a/model/../../../secret",
+        "{ml}-other/model",
+        "{ml}/to-secret",
+        "{ml}/to-parent/secret",
+        "{ml}/circle",
+        "{ml}/half\ud800",
+        "{ml}/nul\0",
+        "ml/a/model",
+        "http://169.254.169.254/latest/",
+        "s3://bucket/model.tar.gz",
+        "file://{ml}/a/model",
+    ],
+)
+def test_folder_of_another_is_refused(fake: Fake, tmp_path: Path, url: str) -> None:
+    ml = tmp_path / "ml"
+    shutil.copytree(FORMAT_1, tmp_path / "secret")
+    shutil.copytree(FORMAT_1, tmp_path / "ml-other" / "model")
+    (ml / "to-secret").symlink_to(tmp_path / "secret")
+    (ml / "to-parent").symlink_to("..")
+    (ml / "circle").symlink_to("circle")
+    url = url.format(ml=ml)
+    assert refused(lambda: fake.models.load_url("x", url)) == (
+        400,
+        f"url {url!r}: expected a folder below {ml}",
+    )
+    assert fake.asked == []
+
+
+@pytest.mark.parametrize("name", ["long/" * 2_000, "long" * 100])
+def test_path_that_is_too_long(fake: Fake, tmp_path: Path, name: str) -> None:
+    status, reason = refused(lambda: fake.models.load_url("x", f"{tmp_path}/ml/{name}"))
+    assert (status, "File name too long" in reason) == (400, True)
+
+
+def test_folder_of_the_platform_is_sagemakers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert Path("/opt/ml/models") == model_registry.MULTI_MODEL_FOLDER
+
+
+def test_reason_can_be_sent(fake: Fake) -> None:
+    assert json.dumps(refused(lambda: fake.models.load_url("x", "/\ud800"))[1]).isascii()

@@ -1,0 +1,231 @@
+"""The serving program: what it refuses, what it says, how it ends; tests/end_to_end runs the server."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from serving import model_server
+from serving.settings import Settings
+from serving.supervisor import ServingError
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVE = ROOT / "container" / "serve"
+FORMAT_1 = ROOT / "tests" / "support" / "artifact_format_1"
+
+
+def environment(base: Path, **more: str) -> dict[str, str]:
+    """Of a machine without Java, so that no server is ever started."""
+    variables = {"PYTHONPATH": str(ROOT / "code"), "SAGEMAKER_BASE_DIR": str(base), "JAVA_HOME": str(base)}
+    return variables | {"PATH": "/usr/bin:/bin"} | more
+
+
+def run(base: Path, **more: str) -> tuple[int, list[dict[str, Any]]]:
+    """Exit code and log; there is nothing beside the log."""
+    result = subprocess.run(
+        [sys.executable, SERVE],
+        env=environment(base, **more),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.stderr == ""
+    return result.returncode, [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def refusal(base: Path, **more: str) -> str:
+    """The last line of a program that cannot serve."""
+    code, lines = run(base, **more)
+    assert (code, lines[-1]["level"]) == (1, "error")
+    message: str = lines[-1]["message"]
+    return message
+
+
+def test_missing_model_is_refused_at_once(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == (
+        f"{tmp_path}/model/model.json is missing: there is no trained model in {tmp_path}/model"
+    )
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "vocabulary.json"])
+def test_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "model" / name
+    shutil.copytree(FORMAT_1, file.parent)
+    file.write_bytes(file.read_bytes()[:-9])
+    assert str(file) in refusal(tmp_path)
+
+
+def test_machine_without_java_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model").symlink_to(FORMAT_1)
+    assert refusal(tmp_path) == "no Java found; put it on the PATH or set JAVA_HOME"
+
+
+def test_wrong_setting_is_told(tmp_path: Path) -> None:
+    assert refusal(tmp_path, SERVE_BATCH_SIZE="many") == (
+        "SERVE_BATCH_SIZE=many: expected a whole number from 1 to 1024"
+    )
+
+
+def test_model_of_a_multi_model_endpoint_comes_later(tmp_path: Path) -> None:
+    """So that what is missing first is something else."""
+    reason = refusal(tmp_path, SAGEMAKER_MULTI_MODEL="true")
+    assert "model.json" not in reason
+
+
+def test_settings_are_one_line_at_the_start(tmp_path: Path) -> None:
+    _, lines = run(tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS="3", SERVE_BATCH_SIZE="1")
+    assert (lines[0]["level"], lines[0]["message"]) == ("info", "serving with these settings")
+    assert (lines[0]["workers"], lines[0]["batch_size"]) == (3, 1)
+
+
+def test_log_has_the_level_of_the_environment(tmp_path: Path) -> None:
+    _, lines = run(tmp_path, SERVE_LOG_LEVEL="error")
+    assert [line["level"] for line in lines] == ["error"]
+
+
+def test_stop_while_it_is_imported_is_no_fault(tmp_path: Path) -> None:
+    slow = tmp_path / "byoc"
+    slow.mkdir()
+    (slow / "__init__.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    with subprocess.Popen(
+        [sys.executable, SERVE],
+        env=environment(tmp_path, PYTHONPATH=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+class Serve:
+    """The program as a module, with a supervisor that only keeps what it was given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loader = SourceFileLoader("serve", str(SERVE))
+        spec = spec_from_loader("serve", loader)
+        assert spec is not None
+        self._program = module_from_spec(spec)
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        loader.exec_module(self._program)
+        self.handlers: dict[int, Any] = {}
+        self.limits: dict[int, tuple[int, int]] = {}
+        self.masks: list[int] = []
+        self.fault: ServingError | None = None
+        monkeypatch.setattr(signal, "signal", self.handlers.__setitem__)
+        monkeypatch.setattr(resource, "setrlimit", self.limits.__setitem__)
+        monkeypatch.setattr(os, "umask", self.masks.append)
+        monkeypatch.setattr(self._program, "Supervisor", self._supervise)
+
+    def _supervise(self, settings: Settings, _log: object, folder: Path, artifact: Path) -> Self:
+        self.settings, self.folder, self.artifact = settings, folder, artifact
+        self.mode = folder.stat().st_mode & 0o777
+        return self
+
+    def run(self, stop: threading.Event) -> None:
+        """The supervisor's."""
+        self.stop = stop
+        if self.fault:
+            raise self.fault
+
+    def main(self) -> int:
+        """Run the program; gives its exit code."""
+        code: int = self._program.main()
+        return code
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Serve:
+    (tmp_path / "model").symlink_to(FORMAT_1)
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    return Serve(monkeypatch)
+
+
+def first_line(capfd: pytest.CaptureFixture[str]) -> str:
+    message: str = json.loads(capfd.readouterr().out.splitlines()[0])["message"]
+    return message
+
+
+def test_stopped_server_is_a_success(serve: Serve, tmp_path: Path) -> None:
+    assert serve.main() == 0
+    assert serve.artifact == tmp_path / "model"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_is_a_stop(serve: Serve, number: int) -> None:
+    serve.main()
+    assert not serve.stop.is_set()
+    serve.handlers[number](number, None)
+    assert serve.stop.is_set()
+
+
+def test_folder_has_a_short_name_and_is_open_to_nginx(serve: Serve) -> None:
+    serve.main()
+    assert len(str(serve.folder / "management.sock")) < 107
+    assert serve.mode == 0o711
+
+
+def test_what_is_made_in_it_is_for_this_user_alone(serve: Serve) -> None:
+    serve.main()
+    assert serve.masks == [0o077]
+
+
+def test_folder_is_removed(serve: Serve) -> None:
+    serve.main()
+    assert not serve.folder.exists()
+
+
+def test_killed_worker_leaves_no_core_file(serve: Serve) -> None:
+    serve.main()
+    assert serve.limits[resource.RLIMIT_CORE] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((1_024, 10**6), (8_192, 10**6)), ((1_024, 4_096), (4_096, 4_096))]
+)
+def test_many_connections_may_be_open(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", {resource.RLIMIT_NOFILE: before}.__getitem__)
+    serve.main()
+    assert serve.limits[resource.RLIMIT_NOFILE] == after
+
+
+def test_fault_is_the_last_line(serve: Serve, capfd: pytest.CaptureFixture[str]) -> None:
+    serve.fault = ServingError("the model server ended by itself")
+    assert serve.main() == 1
+    last = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert (last["level"], last["message"]) == ("error", "the model server ended by itself")
+
+
+def test_folder_is_removed_after_a_fault_too(serve: Serve) -> None:
+    serve.fault = ServingError("the model server ended by itself")
+    serve.main()
+    assert not serve.folder.exists()
+
+
+def test_without_the_corrected_class_nothing_is_batched(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(model_server, "can_batch", lambda: False)
+    serve.main()
+    assert serve.settings.batch_size == 1
+    assert first_line(capfd) == "requests are not batched: container/mms/classes has no corrected decoder"
+
+
+def test_with_the_corrected_class_requests_are_batched(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_server, "can_batch", lambda: True)
+    serve.main()
+    assert serve.settings.batch_size == 16

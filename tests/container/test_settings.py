@@ -1,0 +1,265 @@
+"""How to serve, on a machine of 4 CPUs and 16 GiB unless the test says otherwise."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from byoc.serving.limits import Limits
+from serving import cgroup
+from serving.settings import MIB, Settings, SettingsError
+
+GIB = 1024 * MIB
+
+
+def make_machine(monkeypatch: pytest.MonkeyPatch, cpus: int, memory: int) -> None:
+    monkeypatch.setattr(cgroup, "cpus", lambda: cpus)
+    monkeypatch.setattr(cgroup, "memory", lambda: memory)
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_machine(monkeypatch, 4, 16 * GIB)
+    monkeypatch.setenv("PATH", "")
+
+
+def add_gpus(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """Put an nvidia-smi on the PATH."""
+    program = folder / "nvidia-smi"
+    program.write_text(f'#!/bin/sh\n[ "$*" = --list-gpus ] || exit 9\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def read(**environment: str) -> Settings:
+    return Settings.from_environment(environment)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 8080),
+        ("workers", 4),
+        ("threads", 1),
+        ("gpus", 0),
+        ("request_seconds", 65),
+        ("body_bytes", 25 * MIB),
+        ("batch_size", 16),
+        ("batch_delay_ms", 1),
+        ("in_flight", 512),
+        ("heap_bytes", 2 * GIB),
+        ("multi_model", False),
+        ("log_level", "info"),
+        ("max_texts", Limits().texts),
+        ("max_characters", Limits().characters),
+        ("vm_arguments", ()),
+    ],
+)
+def test_default(name: str, value: object) -> None:
+    assert getattr(read(), name) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("SAGEMAKER_BIND_TO_PORT", "9999", "port", 9999),
+        ("SAGEMAKER_MODEL_SERVER_WORKERS", "7", "workers", 7),
+        ("OMP_NUM_THREADS", "3", "threads", 3),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "3600", "request_seconds", 3600),
+        ("SAGEMAKER_BATCH", "true", "request_seconds", 605),
+        ("SAGEMAKER_BATCH", "True", "request_seconds", 605),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "100", "body_bytes", 100 * MIB),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0", "body_bytes", 0),
+        ("SERVE_BATCH_SIZE", "1", "batch_size", 1),
+        ("SERVE_BATCH_DELAY_MS", "0", "batch_delay_ms", 0),
+        ("SERVE_MAX_REQUESTS", "10", "in_flight", 10),
+        ("SERVE_MAX_LARGE_REQUESTS", "2", "large_in_flight", 2),
+        ("SAGEMAKER_MULTI_MODEL", "true", "multi_model", True),
+        ("SERVE_LOG_LEVEL", "DEBUG", "log_level", "debug"),
+        ("SERVE_MAX_TEXTS", "5", "max_texts", 5),
+        ("SERVE_MAX_CHARACTERS", "6", "max_characters", 6),
+        ("SAGEMAKER_MODEL_SERVER_VMARGS", "-Xss1m  -Dx=y", "vm_arguments", ("-Xss1m", "-Dx=y")),
+    ],
+)
+def test_variable(variable: str, text: str, name: str, value: object) -> None:
+    assert getattr(read(**{variable: text}), name) == value
+
+
+RANGES = {
+    "SAGEMAKER_BIND_TO_PORT": (1, 65535),
+    "SAGEMAKER_MODEL_SERVER_WORKERS": (1, 1024),
+    "OMP_NUM_THREADS": (1, 1024),
+    "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": (1, 86_400),
+    "SAGEMAKER_MAX_PAYLOAD_IN_MB": (0, 2047),
+    "SERVE_BATCH_SIZE": (1, 1024),
+    "SERVE_BATCH_DELAY_MS": (0, 10_000),
+    "SERVE_MAX_REQUESTS": (1, 100_000),
+    "SERVE_MAX_LARGE_REQUESTS": (1, 100_000),
+    "SERVE_MAX_TEXTS": (1, 10**9),
+    "SERVE_MAX_CHARACTERS": (1, 10**9),
+}
+
+
+@pytest.mark.parametrize("variable", RANGES)
+def test_number_beyond_its_range_is_refused(variable: str) -> None:
+    least, most = RANGES[variable]
+    for text in (str(least - 1), str(most + 1)):
+        with pytest.raises(SettingsError) as caught:
+            read(**{variable: text})
+        assert str(caught.value) == f"{variable}={text}: expected a whole number from {least} to {most}"
+
+
+@pytest.mark.parametrize("variable", RANGES)
+def test_ends_of_the_range_are_allowed(variable: str) -> None:
+    for number in RANGES[variable]:
+        read(**{variable: str(number)})
+
+
+@pytest.mark.parametrize("text", ["many", "1.5", "1e3", "-1", "+1", " 1", "1\n", "٣", "²"])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(SERVE_BATCH_SIZE=text)
+    assert str(caught.value) == f"SERVE_BATCH_SIZE={text}: expected a whole number from 1 to 1024"
+
+
+@pytest.mark.parametrize("text", ["loud", "critical", "info "])
+def test_unknown_log_level_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(SERVE_LOG_LEVEL=text)
+    assert str(caught.value) == f"SERVE_LOG_LEVEL={text}: expected one of debug, info, warning, error"
+
+
+@pytest.mark.parametrize("text", ["", "false", "1", "yes", "true "])
+def test_flag_is_true_only_when_it_says_so(text: str) -> None:
+    assert not read(SAGEMAKER_MULTI_MODEL=text).multi_model
+
+
+def test_empty_variable_is_not_set() -> None:
+    variables = dict.fromkeys([*RANGES, "SERVE_LOG_LEVEL", "SAGEMAKER_MODEL_SERVER_VMARGS"], "")
+    assert read(**variables) == read()
+
+
+def test_variables_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVE_BATCH_SIZE", "3")
+    assert Settings.from_environment().batch_size == 3
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory", "workers"),
+    [
+        (1, 1 * GIB, 1),
+        (2, 1 * GIB, 1),
+        (4, 2 * GIB, 2),
+        (64, 256 * GIB, 64),
+        (8, 256 * MIB, 1),
+    ],
+)
+def test_one_worker_a_cpu_as_long_as_half_of_the_memory_holds_them(
+    monkeypatch: pytest.MonkeyPatch, cpus: int, memory: int, workers: int
+) -> None:
+    make_machine(monkeypatch, cpus, memory)
+    assert read().workers == workers
+
+
+def test_cpus_are_shared_among_the_workers() -> None:
+    assert read(SAGEMAKER_MODEL_SERVER_WORKERS="2").threads == 2
+
+
+def test_more_workers_than_cpus_have_a_thread_each() -> None:
+    assert read(SAGEMAKER_MODEL_SERVER_WORKERS="9").threads == 1
+
+
+def test_one_worker_for_each_of_many_models() -> None:
+    assert read(SAGEMAKER_MULTI_MODEL="true").workers == 1
+
+
+def test_one_worker_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    add_gpus(monkeypatch, tmp_path, "echo 'GPU 0: Tesla T4 (UUID: x)'; echo 'GPU 1: Tesla T4 (UUID: y)'")
+    assert (read().gpus, read().workers) == (2, 2)
+
+
+@pytest.mark.parametrize("script", ["exit 0", "echo 'No devices found.'", "echo 'NVIDIA-SMI failed'; exit 9"])
+def test_machine_with_the_tool_but_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
+) -> None:
+    add_gpus(monkeypatch, tmp_path, script)
+    assert (read().gpus, read().workers) == (0, 4)
+
+
+def test_time_limit_counts_before_batch_transforms_default() -> None:
+    assert read(SAGEMAKER_BATCH="true", SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS="9").request_seconds == 9
+
+
+@pytest.mark.parametrize("megabytes", ["1", "5", "6"])
+def test_body_limit_is_never_below_what_sagemaker_sends(megabytes: str) -> None:
+    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB=megabytes).body_bytes == 6_291_456
+
+
+@pytest.mark.parametrize(("memory", "heap"), [(256 * MIB, 64), (1 * GIB, 128), (1024 * GIB, 4096)])
+def test_heap_is_a_share_of_the_memory_within_bounds(
+    monkeypatch: pytest.MonkeyPatch, memory: int, heap: int
+) -> None:
+    make_machine(monkeypatch, 4, memory)
+    assert read().heap_bytes == heap * MIB
+
+
+def test_small_memory_lets_fewer_requests_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_machine(monkeypatch, 1, 1 * GIB)
+    small = read()
+    assert (small.in_flight, small.large_in_flight) == (89, 3)
+
+
+def test_one_large_request_is_always_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_machine(monkeypatch, 1, 256 * MIB)
+    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="2047").large_in_flight == 1
+
+
+EVERY_KIND: list[dict[str, str]] = [
+    {},
+    {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "1"},
+    {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"},
+    {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"},
+    {"SAGEMAKER_MODEL_SERVER_WORKERS": "16"},
+    {"SAGEMAKER_MODEL_SERVER_WORKERS": "1024"},
+    {"SERVE_MAX_REQUESTS": "3"},
+    {"SERVE_MAX_LARGE_REQUESTS": "1"},
+]
+
+
+@pytest.mark.parametrize("environment", EVERY_KIND, ids=str)
+def test_transforms_are_within_every_limit(environment: dict[str, str]) -> None:
+    settings = read(**environment)
+    assert 1 <= settings.transforms <= min(settings.in_flight, settings.large_in_flight)
+    assert settings.transform_mb >= 1
+    assert settings.transform_mb * MIB <= (settings.body_bytes or 100 * MIB)
+    # What CreateTransformJob allows.
+    assert settings.transforms * settings.transform_mb <= 100
+
+
+def test_transforms_keep_every_worker_busy() -> None:
+    assert (read().transforms, read().transform_mb) == (8, 6)
+
+
+def test_many_workers_share_what_transforms_may_hold() -> None:
+    settings = read(SAGEMAKER_MODEL_SERVER_WORKERS="16")
+    assert (settings.transforms, settings.transform_mb) == (32, 3)
+
+
+def described(settings: Settings) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads(json.dumps(settings.log_fields()))
+    return figures
+
+
+def test_description_has_every_setting() -> None:
+    names = set(vars(read())) - {"body_bytes", "heap_bytes"} | {"body_mib", "heap_mib"}
+    assert set(described(read())) == names | {"cpus", "memory_mib"}
+
+
+def test_description_is_of_these_settings() -> None:
+    figures = described(read(SERVE_BATCH_SIZE="5"))
+    assert (figures["batch_size"], figures["body_mib"], figures["heap_mib"]) == (5, 25.0, 2048)
+
+
+def test_description_tells_what_the_container_may_use() -> None:
+    assert (described(read())["cpus"], described(read())["memory_mib"]) == (4, 16384)

@@ -1,0 +1,79 @@
+"""The description of the routes is valid, and says what the code says."""
+
+import copy
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from schemathesis.core.failures import Failure
+
+from byoc.errors import MalformedBodyError, RequestError
+from byoc.serving.limits import Limits
+from byoc.serving.payload import CSV, JSON, JSON_LINES, TEXT, encode
+from sentiment.model.predictor import Prediction
+from tests.support import openapi
+
+ANSWERS: list[Prediction | RequestError] = [
+    Prediction("positive", 0.97),
+    MalformedBodyError('line 2, column 1: "not" JSON'),
+    Prediction("negative", 0),
+]
+
+
+@pytest.fixture(scope="module")
+def description() -> Any:
+    return openapi.load().raw_schema
+
+
+def test_description_is_valid() -> None:
+    openapi.load().validate()
+
+
+def test_invalid_description_is_noticed(description: Any) -> None:
+    broken = copy.deepcopy(description)
+    del broken["paths"]["/ping"]["get"]["responses"]["200"]["description"]
+    with pytest.raises(ValueError, match='"description" is a required property'):
+        schemathesis.openapi.from_dict(broken).validate()
+
+
+def test_content_types_are_those_of_the_code(description: Any) -> None:
+    operation = description["paths"]["/invocations"]["post"]
+    assert set(operation["requestBody"]["content"]) == {JSON, JSON_LINES, CSV, TEXT}
+    assert set(operation["responses"]["200"]["content"]) == {JSON, JSON_LINES, CSV}
+
+
+def test_every_refusal_is_described(description: Any) -> None:
+    errors: list[type[RequestError]] = [RequestError, *RequestError.__subclasses__()]
+    statuses = {str(error.status) for error in errors}
+    assert statuses <= set(description["paths"]["/invocations"]["post"]["responses"])
+
+
+def test_limits_are_those_of_the_code(description: Any) -> None:
+    schemas = description["components"]["schemas"]
+    assert schemas["Texts"]["maxItems"] == Limits().texts
+    assert schemas["Text"]["oneOf"][0]["maxLength"] == Limits().characters
+
+
+@pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV])
+def test_answers_with_errors_in_their_place_are_as_described(media_type: str) -> None:
+    check(encode(ANSWERS, media_type), media_type)
+
+
+@pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV])
+def test_another_answer_is_not_as_described(media_type: str) -> None:
+    with pytest.raises(Failure, match="violates schema"):
+        check(encode(ANSWERS, media_type).replace(b"positive", b"good"), media_type)
+
+
+def check(body: bytes, media_type: str) -> None:
+    request = requests.Request("POST", "http://localhost/invocations").prepare()
+    response = schemathesis.Response(
+        status_code=200,
+        headers={"content-type": [media_type]},
+        content=body,
+        request=request,
+        elapsed=0,
+        verify=False,
+    )
+    openapi.load()["/invocations"]["POST"].validate_response(response)

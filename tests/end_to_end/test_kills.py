@@ -1,0 +1,103 @@
+"""A job that is killed at random moments, again and again, ends with the weights of one that never was.
+
+``KILLS`` is how often in all (default: 20): ``KILLS=200 tests/run.sh -s tests/end_to_end/test_kills.py``.
+"""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PLAIN, make_base
+from tests.support.programs import start_train
+
+pytestmark = pytest.mark.whole_path
+
+KILLS = int(os.environ.get("KILLS", "20"))
+# Long enough to be hit several times, with a checkpoint about every third step.
+HYPERPARAMETERS = PLAIN | {
+    "epochs": "12",
+    "patience": "12",
+    "hidden_dim": "16",
+    "embedding_dim": "16",
+    "batch_size": "16",
+    "checkpoint_minutes": "0.001",
+}
+HEAD_START = {
+    "word_vectors": "word2vec",
+    "word2vec_epochs": "30",
+    "phrases": "100",
+    "evidence": "regression",
+    "pooling": "mean",
+    "distillation": "0.5",
+    "embedding_rate": "0.5",
+    "word_dropout": "0.1",
+    "averaging": "0.99",
+}
+
+
+def start(base: Path) -> subprocess.Popen[str]:
+    """Start the job; returns when it has read its data."""
+    process = start_train(base)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("validation: "):
+            return process
+    pytest.fail(str(process.communicate()))
+
+
+def files(base: Path) -> dict[str, Any]:
+    """What must not differ: the weights, the vocabulary and the losses of each epoch."""
+    epochs = json.loads((base / "output" / "data" / "metrics.json").read_text())["epochs"]
+    return {
+        "weights": (base / "model" / "model.safetensors").read_bytes(),
+        "vocabulary": (base / "model" / "vocabulary.json").read_bytes(),
+        "losses": [(epoch["train_loss"], epoch["validation_loss"]) for epoch in epochs],
+    }
+
+
+def empty(base: Path) -> None:
+    """Make the folder that of a job that has not begun."""
+    for name in ("checkpoints", "model", "output"):
+        shutil.rmtree(base / name, ignore_errors=True)
+    (base / "checkpoints").mkdir()
+    (base / "output").mkdir()
+
+
+@pytest.mark.parametrize(("more", "times"), [({}, KILLS), (HEAD_START, KILLS // 4)], ids=["plain", "taught"])
+def test_killed_job_ends_with_the_weights_of_one_that_never_was(
+    few_reviews: list[tuple[str, str]], tmp_path: Path, more: dict[str, str], times: int
+) -> None:
+    base = make_base(tmp_path, HYPERPARAMETERS | more, training=few_reviews, unlabeled=few_reviews[:50])
+    empty(base)
+    with start(base) as process:
+        begin = time.monotonic()
+        assert process.wait(120) == 0
+        seconds = time.monotonic() - begin
+    expected = files(base)
+
+    generator = random.Random(1)
+    kills = finished = 0
+    empty(base)
+    while kills < times:
+        with start(base) as process:
+            try:
+                code = process.wait(generator.uniform(0, 0.35 * seconds))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                kills += 1
+                continue
+        assert code == 0
+        assert files(base) == expected
+        finished += 1
+        empty(base)
+    with start(base) as process:
+        assert process.wait(120) == 0
+    assert files(base) == expected
+    print(f"{kills} kills, {finished + 1} jobs, all with the weights of the one that was never killed")

@@ -1,0 +1,130 @@
+"""The real nginx with our configuration, in front of a made-up model server and control server."""
+
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from serving import nginx
+from serving.settings import Settings
+from tests.support.programs import free_port
+from tests.support.unix_http import Request, Response, answering
+
+
+class Front:
+    """nginx, started in ``folder``.
+
+    Attributes:
+        port: where it listens.
+        folder: with its configuration, and the sockets of what is behind it.
+        model: answers in the model server's place; None hangs up.
+        control: the same for the control server.
+        asked: what the model server was asked.
+        log: what nginx has printed so far.
+    """
+
+    def __init__(self, program: str, folder: Path, environment: Mapping[str, str]) -> None:
+        settings = Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": str(free_port()), **environment})
+        self.port = settings.port
+        self.folder = folder
+        self.model: Callable[[Request], Response | None] = lambda _request: Response()
+        self.control: Callable[[Request], Response | None] = lambda _request: Response()
+        self.asked: list[Request] = []
+        self.log: list[str] = []
+        (folder / "nginx.conf").write_text(nginx.configuration(settings, folder))
+        self.process = subprocess.Popen(
+            nginx.command(program, folder),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self._wait_until(lambda: self.connects() or self.process.poll() is not None)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            for line in stream:
+                self.log.append(line)
+
+    def connects(self) -> bool:
+        """Whether nginx listens."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection of a client's own."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """One request on a connection of its own; names of headers in the answer are in lower case."""
+        with contextlib.closing(self.connect()) as connection:
+            connection.request(method, path, body, headers or {}, encode_chunked=True)
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Response(response.status, response.read(), found)
+
+    def send(self, request: bytes) -> bytes:
+        """What comes back to these bytes until nginx closes the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            with connection.makefile("rb") as stream:
+                return stream.read()
+
+    def lines(self, count: int) -> list[dict[str, Any]]:
+        """All lines of the log so far, once there are at least ``count``."""
+        self._wait_until(lambda: len(self.log) >= count)
+        return [json.loads(line) for line in self.log]
+
+    def quit(self) -> int:
+        """Tell nginx to answer what is in flight and end; gives its exit code."""
+        self.process.send_signal(signal.SIGQUIT)
+        return self.process.wait(30)
+
+    def end(self) -> None:
+        """End nginx in any case."""
+        self.process.terminate()
+        self.process.wait(30)
+        self._reader.join(30)
+
+
+@contextlib.contextmanager
+def front(program: str, **environment: str) -> Iterator[Front]:
+    """Nginx with the settings that these variables make, and what is behind it, while the block runs."""
+    # Its own user has to get in, and a socket's path has to be short.
+    with tempfile.TemporaryDirectory(prefix="front-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        running = Front(program, folder, environment)
+
+        def answer(request: Request) -> Response | None:
+            running.asked.append(request)
+            return running.model(request)
+
+        def control(request: Request) -> Response | None:
+            return running.control(request)
+
+        try:
+            with answering(folder / "mms.sock", answer), answering(folder / "control.sock", control):
+                yield running
+        finally:
+            running.end()

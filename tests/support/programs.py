@@ -1,0 +1,152 @@
+"""The real programs, as tests/end_to_end runs them: ``train`` of sagemaker-training, and our ``serve``."""
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(base: Path, **more: str) -> dict[str, str]:
+    """The environment in which SageMaker starts a program."""
+    inherited = {
+        name: os.environ[name] for name in ("PATH", "JAVA_HOME", "OMP_NUM_THREADS") if name in os.environ
+    }
+    return inherited | {
+        "PYTHONPATH": str(ROOT / "code"),
+        "PYTHONUNBUFFERED": "1",
+        "SAGEMAKER_BASE_DIR": str(base),
+        **more,
+    }
+
+
+def start_train(
+    base: Path, *arguments: str, stdout: Any = subprocess.PIPE, stderr: Any = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    """Start the ``train`` program."""
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("train"), *arguments],
+        env=environment(base, SAGEMAKER_TRAINING_MODULE="train:main"),
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+    )
+
+
+def run_train(base: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the ``train`` program to its end."""
+    process = start_train(base, *arguments)
+    stdout, stderr = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def run_ranks(program: str, base: Path) -> None:
+    """Run a program in three processes that can join as ranks; none of them may fail."""
+    common = environment(base) | {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "GLOO_SOCKET_IFNAME": "lo",
+        "WORLD_SIZE": "3",
+        "LOCAL_WORLD_SIZE": "3",
+        "GROUP_RANK": "0",
+        "OMP_NUM_THREADS": "1",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(3)
+    ]  # fmt: skip
+    ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+    assert [code for _, code in ends] == [0, 0, 0], "\n".join(stderr for stderr, _ in ends)
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a process has started."""
+    found = [path.read_text().split() for path in Path(f"/proc/{process.pid}/task").glob("*/children")]
+    return [int(child) for pids in found for child in pids]
+
+
+def free_port() -> int:
+    """A free port below 32767, the highest that the model server takes."""
+    for port in range(20_000 + os.getpid() % 5_000, 32_000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError("no free port")
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs, and does not only wait for somebody to ask for its exit code."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Server:
+    """The serving program over one folder, on a port of its own.
+
+    Args:
+        base: in the layout of /opt/ml.
+        log: the file that gets what it prints.
+        more: further variables of its environment.
+    """
+
+    def __init__(self, base: Path, log: Path, **more: str) -> None:
+        self.port = free_port()
+        self._log = log
+        variables = environment(base, SAGEMAKER_BIND_TO_PORT=str(self.port), **more)
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, ROOT / "container" / "serve"],
+                env=variables,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """Everything printed so far: nothing but JSON."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def stop(self) -> int:
+        """Send SIGTERM; returns the exit code."""
+        self.process.terminate()
+        return self.process.wait(30)
+
+    def ask(self, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
+        """POST to /invocations once the server is healthy; status, content type and body of the answer."""
+        self.wait_until_it_is_healthy()
+        return self.request("POST", "/invocations", body, headers)
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, str, bytes]:
+        """One request; status, content type and body of the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.getheader("content-type", ""), response.read()
+
+    def wait_until_it_is_healthy(self) -> None:
+        """Wait until a ping is answered with 200."""
+        deadline = time.monotonic() + 120
+        while True:
+            with contextlib.suppress(ConnectionError):
+                if self.request("GET", "/ping")[0] == 200:
+                    return
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.2)

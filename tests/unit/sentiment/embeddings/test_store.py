@@ -1,0 +1,152 @@
+"""Word vectors for later jobs."""
+
+import errno
+import io
+import tarfile
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+
+from byoc.errors import DataError
+from sentiment.embeddings.store import VECTORS_FILE, WordVectors, load
+from sentiment.model.artifact import VOCABULARY_FILE, Artifact, save
+from sentiment.settings import NetworkSettings, TextSettings
+from sentiment.text.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary(["good", "not", "film"], ["not good"])
+VECTORS = np.arange(12, dtype=np.float32).reshape(6, 2)
+FOUND = WordVectors(VOCABULARY, VECTORS)
+
+
+def archive(folder: Path, target: Path, prefix: str = "") -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(target, "w:gz") as content:
+        for path in sorted(folder.iterdir()):
+            content.add(path, prefix + path.name)
+
+
+def same(found: WordVectors) -> bool:
+    return found.vocabulary.words == VOCABULARY.words and np.array_equal(found.vectors, VECTORS)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    FOUND.save(tmp_path)
+    assert same(load(tmp_path, 2))
+
+
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_archive_is_read_as_it_is(tmp_path: Path, prefix: str) -> None:
+    FOUND.save(tmp_path / "model")
+    archive(tmp_path / "model", tmp_path / "channel" / "model.tar.gz", prefix)
+    assert same(load(tmp_path / "channel", 2))
+
+
+def test_trained_model_has_vectors_too(tmp_path: Path) -> None:
+    network = NetworkSettings(6, 2, 3, "mean")
+    weights = {name: np.zeros(shape, np.float32) for name, shape in network.tensor_shapes().items()}
+    weights["embedding.weight"] = VECTORS
+    save(Artifact(weights, VOCABULARY, network, TextSettings([], 5, "tail"), {}), tmp_path / "model")
+    archive(tmp_path / "model", tmp_path / "channel" / "model.tar.gz")
+    assert same(load(tmp_path / "channel", 2))
+
+
+def test_nothing_else_of_an_archive_is_written(tmp_path: Path) -> None:
+    FOUND.save(tmp_path / "model")
+    path = tmp_path / "channel" / "model.tar.gz"
+    archive(tmp_path / "model", path)
+    with tarfile.open(path, "w:gz") as content:
+        for name in ("../escaped", VECTORS_FILE + "/../../escaped", str(tmp_path / "escaped")):
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            content.addfile(member, io.BytesIO(b"x"))
+        for file in sorted((tmp_path / "model").iterdir()):
+            content.add(file, file.name)
+    assert same(load(tmp_path / "channel", 2))
+    assert not list(tmp_path.rglob("escaped"))
+
+
+def test_link_in_an_archive_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "channel").mkdir()
+    with tarfile.open(tmp_path / "channel" / "model.tar.gz", "w:gz") as content:
+        member = tarfile.TarInfo(VECTORS_FILE)
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        content.addfile(member)
+    with pytest.raises(DataError, match=r"channel pretrained: .*model\.tar\.gz"):
+        load(tmp_path / "channel", 2)
+
+
+def test_empty_channel_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"channel pretrained: .* has neither vectors\.safetensors nor"):
+        load(tmp_path, 2)
+
+
+def test_cut_archive_is_refused(tmp_path: Path) -> None:
+    FOUND.save(tmp_path / "model")
+    path = tmp_path / "channel" / "model.tar.gz"
+    archive(tmp_path / "model", path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(DataError, match="damaged or cut off"):
+        load(tmp_path / "channel", 2)
+
+
+def test_damaged_vectors_are_refused(tmp_path: Path) -> None:
+    FOUND.save(tmp_path)
+    (tmp_path / VECTORS_FILE).write_bytes(b"nonsense")
+    with pytest.raises(DataError, match=r"vectors\.safetensors is damaged"):
+        load(tmp_path, 2)
+
+
+def test_vectors_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    WordVectors(VOCABULARY, VECTORS * np.float32("nan")).save(tmp_path)
+    with pytest.raises(DataError, match="no finite numbers"):
+        load(tmp_path, 2)
+
+
+def test_files_of_two_jobs_are_refused(tmp_path: Path) -> None:
+    WordVectors(VOCABULARY, VECTORS[:-1]).save(tmp_path)
+    with pytest.raises(DataError, match="are not of one job"):
+        load(tmp_path, 2)
+
+
+def test_lookup_table_of_another_job_is_refused(tmp_path: Path) -> None:
+    FOUND.save(tmp_path)
+    Vocabulary(["not", "good", "film"], ["not good"]).save(tmp_path / VOCABULARY_FILE)
+    with pytest.raises(DataError, match="are not of one job"):
+        load(tmp_path, 2)
+
+
+def test_full_disk_is_no_damage_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FOUND.save(tmp_path / "model")
+    archive(tmp_path / "model", tmp_path / "channel" / "model.tar.gz")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(Path, "write_bytes", Mock(side_effect=full))
+    with pytest.raises(OSError, match="No space left"):
+        load(tmp_path / "channel", 2)
+
+
+def test_other_width_is_refused_with_what_to_give(tmp_path: Path) -> None:
+    FOUND.save(tmp_path)
+    with pytest.raises(DataError, match="have 2 elements, expected 128\ngive embedding_dim=2"):
+        load(tmp_path, 128)
+
+
+def test_vectors_are_found_by_word() -> None:
+    other = Vocabulary(["film", "new", "good", "not"], ["not good", "good film", "new film"])
+    assert FOUND.of(other).tolist() == [
+        [0, 0],  # no word
+        [2, 3],  # infrequent word
+        [8, 9],  # film
+        [0, 0],  # new: nothing is known of it
+        [4, 5],  # good
+        [6, 7],  # not
+        [10, 11],  # not good
+        [6, 7],  # good film: the mean of good and film
+        [4, 4.5],  # new film
+    ]
+
+
+def test_fingerprint_tells_vectors_and_words_apart() -> None:
+    others = (WordVectors(VOCABULARY, VECTORS + 1), WordVectors(Vocabulary(["bad", "not", "film"]), VECTORS))
+    assert len({FOUND.fingerprint(), *(other.fingerprint() for other in others)}) == 3

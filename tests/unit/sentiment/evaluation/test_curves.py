@@ -1,0 +1,56 @@
+"""The report's curves against scikit-learn's, and against the figures that they belong to."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from sentiment.evaluation.curves import accuracy_by_length, precision_recall, reliability, roc
+from sentiment.evaluation.metrics import calibration_error, sigmoid
+
+GENERATOR = np.random.default_rng(0)
+LABELS = GENERATOR.integers(0, 2, 500).astype(np.int8)
+LOGITS = np.round(GENERATOR.normal(LABELS - 0.5, 2), 1).astype(np.float32)  # rounded: with ties
+PROBABILITIES = sigmoid(LOGITS)
+
+
+def test_roc_is_scikit_learns() -> None:
+    curve = roc(PROBABILITIES, LABELS)
+    false, true, _ = reference.roc_curve(LABELS, PROBABILITIES, drop_intermediate=False)
+    np.testing.assert_allclose(curve.x, false)
+    np.testing.assert_allclose(curve.y, true)
+
+
+def test_precision_and_recall_are_scikit_learns() -> None:
+    curve = precision_recall(PROBABILITIES, LABELS)
+    precision, recall, _ = reference.precision_recall_curve(LABELS, PROBABILITIES)
+    # It begins with a point of its own, at no recall, and goes the other way.
+    np.testing.assert_allclose(curve.x, recall[-2::-1])
+    np.testing.assert_allclose(curve.y, precision[-2::-1])
+
+
+def test_reliability_is_what_the_calibration_error_sums_up() -> None:
+    groups = reliability(PROBABILITIES, LABELS)
+    gaps = np.abs(groups.share - groups.x) * groups.reviews
+    assert gaps.sum() / 500 == pytest.approx(calibration_error(PROBABILITIES, LABELS))
+
+
+def test_empty_bins_are_left_out() -> None:
+    groups = reliability(np.array([0.01, 0.02, 0.99]), np.array([0, 1, 1], np.int8))
+    assert groups.reviews.tolist() == [2, 1]
+    assert groups.share.tolist() == [0.5, 1]
+
+
+def test_lengths_are_in_groups_of_about_as_many_reviews() -> None:
+    lengths = np.arange(800)
+    groups = accuracy_by_length(lengths, lengths >= 400)
+    assert groups.reviews.tolist() == [100] * 8
+    assert groups.share[0] == 0
+    assert groups.share[-1] == 1
+
+
+def test_reviews_of_one_length_are_one_group() -> None:
+    """As are most where reviews are cut."""
+    groups = accuracy_by_length(np.full(40, 500), np.arange(40) < 30)
+    assert groups.x.tolist() == [500]
+    assert groups.share.tolist() == [0.75]
+    assert groups.error == pytest.approx([np.sqrt(0.75 * 0.25 / 40)])

@@ -1,0 +1,279 @@
+"""The network."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from sentiment.evaluation.metrics import sigmoid
+from sentiment.model.network import SentimentLSTM, evaluate, is_first, to_tensors
+from sentiment.settings import DAMPING, POOLING, NetworkSettings
+from sentiment.text.sequences import NO_WORD, Sequences, pad
+from sentiment.text.vocabulary import INFREQUENT_WORD
+from sentiment.training.targets import Evidence
+
+GENERATOR = np.random.default_rng(0)
+SEQUENCES = Sequences.of(
+    [GENERATOR.integers(2, 50, length).tolist() for length in [7, 1, 60, 0, 33, 5, 200, 3]]
+)
+
+
+@pytest.fixture(params=POOLING)
+def network(request: pytest.FixtureRequest) -> SentimentLSTM:
+    torch.manual_seed(0)
+    return SentimentLSTM(NetworkSettings(50, 16, 32, request.param), 0.5, 0.5).eval()
+
+
+def logits(network: SentimentLSTM, indices: list[int]) -> list[float]:
+    batch = pad(SEQUENCES, np.array(indices))
+    values: list[float] = network(*to_tensors(batch, torch.device("cpu"))).tolist()
+    return values
+
+
+def test_probability_does_not_depend_on_the_batch(network: SentimentLSTM) -> None:
+    together = logits(network, list(range(8)))
+    alone = [logits(network, [i])[0] for i in range(8)]
+    np.testing.assert_allclose(sigmoid(np.array(together)), sigmoid(np.array(alone)), atol=1e-5)
+
+
+def test_probability_does_not_depend_on_the_order(network: SentimentLSTM) -> None:
+    forward, backward = logits(network, list(range(8))), logits(network, list(range(7, -1, -1)))
+    np.testing.assert_allclose(sigmoid(np.array(forward)), sigmoid(np.array(backward[::-1])), atol=1e-5)
+
+
+def test_probability_does_not_depend_on_extra_padding(network: SentimentLSTM) -> None:
+    ids, lengths = to_tensors(pad(SEQUENCES, np.arange(8)), torch.device("cpu"))
+    wider = torch.nn.functional.pad(ids, (0, 100))
+    expected, actual = network(ids, lengths).detach(), network(wider, lengths).detach()
+    np.testing.assert_allclose(sigmoid(actual.numpy()), sigmoid(expected.numpy()), atol=1e-5)
+
+
+def test_pooling_is_what_it_says(network: SentimentLSTM) -> None:
+    outputs, lengths = torch.randn(5, 1, 32), torch.tensor([3])
+    real = outputs[:3, 0]
+    expected = {
+        "last": real[-1],
+        "mean": real.mean(0),
+        "damped-mean": real.sum(0) / (3 + DAMPING["damped-mean"]),
+        "max": real.amax(0),
+    }[network.pooling]
+    torch.testing.assert_close(network._pool(outputs, lengths)[0], expected)
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        *([1], [63], [64], [65], [127], [128], [129], [200]),
+        [64, 64],
+        [65, 64, 63, 1],
+        [128, 128, 127, 65, 64, 63, 2, 1],
+        [129] * 40,
+        [100] + [1] * 40,
+        [192, 191, 190, 129, 128, 1, 1, 1],
+    ],
+    ids=str,
+)
+def test_chunks_give_the_same(network: SentimentLSTM, lengths: list[int]) -> None:
+    ids = [GENERATOR.integers(2, 50, length).tolist() for length in lengths]
+    batch = to_tensors(pad(Sequences.of(ids), np.arange(len(ids))), torch.device("cpu"))
+    with torch.inference_mode():
+        torch.testing.assert_close(network.forward_in_chunks(*batch), network(*batch), atol=1e-5, rtol=0)
+
+
+def test_chunks_read_words_of_any_id_alike(network: SentimentLSTM) -> None:
+    """Words with the id of the padding too."""
+    batch = torch.zeros(2, 70, dtype=torch.int64), torch.tensor([70, 3])
+    with torch.inference_mode():
+        torch.testing.assert_close(network.forward_in_chunks(*batch), network(*batch), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("lengths", [[0], [0, 0, 0], [0, 64, 0, 65]], ids=str)
+def test_sequence_without_a_word_is_one_of_no_word(network: SentimentLSTM, lengths: list[int]) -> None:
+    ids = [GENERATOR.integers(2, 50, length).tolist() for length in lengths]
+    no_word = torch.zeros(1, 1, dtype=torch.int64), torch.tensor([1])
+    with torch.inference_mode():
+        expected = network(*no_word).item()
+    found = evaluate(network, Sequences.of(ids))
+    np.testing.assert_allclose(found[np.array(lengths) == 0], expected, atol=1e-5)
+
+
+def test_no_sequence_has_no_logit(network: SentimentLSTM) -> None:
+    assert evaluate(network, Sequences.of([])).shape == (0,)
+
+
+def test_chunks_do_not_read_what_has_ended(network: SentimentLSTM) -> None:
+    rows: list[int] = []
+    network.lstm.register_forward_pre_hook(lambda _module, inputs: rows.append(inputs[0].shape[1]))
+    batch = to_tensors(
+        pad(Sequences.of([[2] * 130, [2] * 70, [2] * 64, [2]]), np.arange(4)), torch.device("cpu")
+    )
+    with torch.inference_mode():
+        network.forward_in_chunks(*batch)
+    assert rows == [4, 2, 1]
+
+
+def test_chunks_have_no_dropout(network: SentimentLSTM) -> None:
+    network.train()
+    batch = to_tensors(pad(SEQUENCES, np.array([6])), torch.device("cpu"))
+    with torch.inference_mode():
+        assert torch.equal(network.forward_in_chunks(*batch), network.forward_in_chunks(*batch))
+
+
+def test_evaluate_keeps_the_order_of_the_sequences(network: SentimentLSTM) -> None:
+    expected = [logits(network, [i])[0] for i in range(8)]
+    np.testing.assert_allclose(evaluate(network, SEQUENCES, max_tokens=70), expected, atol=1e-5)
+
+
+def test_evaluate_leaves_the_network_as_it_was(network: SentimentLSTM) -> None:
+    network.train()
+    evaluate(network, SEQUENCES)
+    assert network.training
+
+
+def test_evaluate_does_not_drop(network: SentimentLSTM) -> None:
+    network.train()
+    assert np.array_equal(evaluate(network, SEQUENCES), evaluate(network, SEQUENCES))
+
+
+def test_dropout_drops_in_training(network: SentimentLSTM) -> None:
+    network.train()
+    assert logits(network, [0]) != logits(network, [0])
+
+
+def test_embedding_dropout_is_the_same_in_all_words() -> None:
+    settings = NetworkSettings(50, 16, 32, "max")
+    network = SentimentLSTM(settings, embedding_dropout=0.5)
+    seen: list[torch.Tensor] = []
+    network.lstm.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    network(torch.full((1, 40), 7), torch.tensor([40]))
+    dropped = seen[0][:, 0] == 0
+    assert 0 < dropped[0].sum() < 16
+    assert (dropped == dropped[0]).all()
+
+
+def test_no_word_has_no_vector(network: SentimentLSTM) -> None:
+    assert not network.embedding.weight[0].any()
+
+
+def test_forget_gate_starts_open(network: SentimentLSTM) -> None:
+    assert (network.lstm.get_parameter("bias_ih_l0")[32:64] == 1).all()
+
+
+def test_tensors_are_those_of_the_format(network: SentimentLSTM) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    assert shapes == NetworkSettings(50, 16, 32, "max").tensor_shapes()
+
+
+def test_word_dropout_makes_words_infrequent_ones_and_no_padding() -> None:
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, "max"), word_dropout=0.3)
+    ids = torch.full((100, 100), 7)
+    ids[:, 90:] = NO_WORD
+    dropped = network._drop_words(ids)
+    assert (dropped[:, 90:] == NO_WORD).all()
+    assert set(dropped[:, :90].flatten().tolist()) == {INFREQUENT_WORD, 7}
+    assert (dropped[:, :90] == INFREQUENT_WORD).float().mean().item() == pytest.approx(0.3, abs=0.02)
+
+
+def test_words_are_dropped_in_training_only() -> None:
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, "max"), word_dropout=0.9)
+    ids = torch.full((1, 100), 7)
+    assert torch.equal(network.eval()._drop_words(ids), ids)
+
+
+def test_network_begins_with_the_vectors_that_it_is_given(network: SentimentLSTM) -> None:
+    vectors = np.ones((50, 16), np.float32)
+    network.begin_with(vectors, None)
+    assert (network.embedding.weight == 1).all()
+    network.begin_with(None, None)
+    assert (network.embedding.weight == 1).all()
+
+
+WEIGHTS = np.linspace(-3, 3, 50, dtype=np.float32)[np.random.default_rng(0).permutation(50)]
+EVIDENCE = Evidence(
+    np.stack([WEIGHTS[::-1], WEIGHTS]), np.zeros(4, np.int64), np.array([2.5, -0.5], np.float32)
+)
+
+
+@pytest.fixture(params=DAMPING)
+def with_evidence(request: pytest.FixtureRequest) -> SentimentLSTM:
+    """A network that begins with ``EVIDENCE``, without dropout."""
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, request.param, evidence=True))
+    network.begin_with(None, EVIDENCE)
+    return network
+
+
+IDS = torch.tensor([[2, 5, 9, 5, 30, 2], [49, 48, 0, 0, 0, 0]])
+LENGTHS = torch.tensor([6, 2])
+
+
+def line(weights: NDArray[np.float32], damping: int = 0) -> list[float]:
+    """The logits of ``IDS`` by slope, intercept and the mean weight of the words; each counts once."""
+    sums = [float(weights[np.unique(ids[:n])].sum()) for ids, n in zip(IDS, LENGTHS, strict=True)]
+    return [2.5 * total / (n + damping) - 0.5 for total, n in zip(sums, LENGTHS.tolist(), strict=True)]
+
+
+def test_network_says_at_first_what_the_evidence_says(with_evidence: SentimentLSTM) -> None:
+    expected = line(WEIGHTS, DAMPING[with_evidence.pooling])
+    assert with_evidence(IDS, LENGTHS).tolist() == pytest.approx(expected, rel=0.05)
+
+
+def test_evidence_that_is_given_takes_the_place_of_the_words_own(with_evidence: SentimentLSTM) -> None:
+    evidence = torch.from_numpy(WEIGHTS[::-1].copy())[IDS]
+    expected = line(WEIGHTS[::-1], DAMPING[with_evidence.pooling])
+    assert with_evidence(IDS, LENGTHS, evidence).tolist() == pytest.approx(expected, rel=0.05)
+    own = torch.from_numpy(WEIGHTS)[IDS]
+    assert torch.equal(with_evidence(IDS, LENGTHS, own), with_evidence(IDS, LENGTHS))
+
+
+def test_words_that_come_again_are_known_by_row() -> None:
+    ids = torch.tensor([[3, 4, 3, 3, 0, 0], [4, 3, 5, 4, 3, 6]])
+    assert is_first(ids).int().tolist() == [[1, 1, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1]]
+
+
+def test_evidence_counts_once_in_chunks_too(with_evidence: SentimentLSTM) -> None:
+    ids = torch.from_numpy(np.random.default_rng(0).integers(2, 50, (2, 200)))
+    lengths = torch.tensor([200, 90])
+    ids[1, 90:] = NO_WORD
+    expected = with_evidence(ids, lengths)
+    assert with_evidence.forward_in_chunks(ids, lengths).tolist() == pytest.approx(
+        expected.tolist(), abs=1e-4
+    )
+    every = SentimentLSTM(NetworkSettings(50, 16, 32, with_evidence.pooling))
+    every.load_state_dict(with_evidence.state_dict())
+    assert not torch.allclose(every(ids, lengths), expected, atol=0.01)
+
+
+def test_evidence_is_not_dropped() -> None:
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, "mean", True), dropout=0.9, embedding_dropout=0.9)
+    network.begin_with(None, EVIDENCE)
+    own = torch.from_numpy(WEIGHTS)[IDS]
+    assert network.train()(IDS, LENGTHS, own).tolist() == pytest.approx(line(WEIGHTS), rel=0.05)
+
+
+def test_given_evidence_leaves_the_words_own_as_it_is(with_evidence: SentimentLSTM) -> None:
+    with_evidence(IDS, LENGTHS, torch.from_numpy(WEIGHTS)[IDS]).sum().backward()
+    gradient = with_evidence.embedding.weight.grad
+    assert gradient is not None
+    assert (gradient[:, -1] == 0).all()
+
+
+def test_all_other_cells_can_learn(with_evidence: SentimentLSTM) -> None:
+    optimizer = torch.optim.SGD(with_evidence.parameters(), 0.1)
+    for _ in range(2):  # the linear layer first has to listen to the others
+        optimizer.zero_grad()
+        with_evidence(IDS, LENGTHS).sum().backward()
+        optimizer.step()
+    gradient = with_evidence.lstm.get_parameter("weight_hh_l0").grad
+    assert gradient is not None
+    rows = gradient.abs().sum(1) > 0
+    assert all(rows[gate + 1 : gate + 32].all() for gate in range(0, 128, 32))
+
+
+@pytest.mark.parametrize("pooling", ["last", "max"])
+def test_other_poolings_only_get_the_evidence(pooling: str) -> None:
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, pooling))
+    before = {name: weight.clone() for name, weight in network.named_parameters()}
+    network.begin_with(None, EVIDENCE)
+    after = dict(network.named_parameters())
+    assert after["embedding.weight"][:, -1].tolist() == WEIGHTS.tolist()
+    assert [name for name in before if not torch.equal(before[name], after[name])] == ["embedding.weight"]

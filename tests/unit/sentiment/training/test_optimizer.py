@@ -1,0 +1,165 @@
+"""One optimizer step after the other."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from byoc.errors import TrainingError
+from sentiment.hyperparameters import Hyperparameters
+from sentiment.model.network import SentimentLSTM
+from sentiment.model.precision import Hardware
+from sentiment.settings import NetworkSettings
+from sentiment.text.sequences import Sequences
+from sentiment.training.loader import Feed, Prepared
+from sentiment.training.optimizer import PART_WORDS, Optimization, learning_rate_share, parted
+from sentiment.training.targets import Targets
+
+HYPERPARAMETERS = Hyperparameters(learning_rate=0.02, precision="fp32")
+TARGETS = Targets(Sequences.of([[2, 4], [3], [2], [3, 5, 6]]), np.array([1, 0, 1, 0], np.float32))
+
+
+def batch() -> Prepared:
+    return next(iter(Feed(TARGETS, [np.arange(4)], torch.device("cpu"))))
+
+
+def new(precision: str = "fp32") -> Optimization:
+    torch.manual_seed(1)
+    network = SentimentLSTM(NetworkSettings(7, 4, 4, "max"))
+    return Optimization(network, replace(HYPERPARAMETERS, precision=precision), 100)
+
+
+def losses(optimization: Optimization, begin: int, end: int) -> list[float]:
+    return [optimization.step(batch(), number).item() for number in range(begin, end)]
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    shares = [learning_rate_share(step, 1_000, "triangle") for step in range(1_000)]
+    assert shares.index(max(shares)) == 29
+    assert max(shares) == pytest.approx(1, abs=0.05)
+    assert min(shares) > 0
+    assert shares[-1] < 0.01
+
+
+def test_constant_learning_rate_is_constant() -> None:
+    assert {learning_rate_share(step, 100, "constant") for step in range(100)} == {1.0}
+
+
+@pytest.mark.parametrize(("most", "rows"), [(12, [4]), (11, [3, 1]), (6, [2, 2]), (1, [1, 1, 1, 1])])
+def test_long_batch_has_parts_of_so_many_words(most: int, rows: list[int]) -> None:
+    parts = parted(batch(), most)
+    assert [len(part.targets) for part in parts] == rows
+    assert torch.equal(torch.cat([part.ids for part in parts]), batch().ids)
+
+
+def test_step_in_parts_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, in_parts = new(), new()
+    expected = losses(at_once, 0, 3)
+    monkeypatch.setitem(PART_WORDS, "cpu", 18)
+    assert losses(in_parts, 0, 3) == pytest.approx(expected, rel=1e-6)
+    for name, weight in at_once.network.state_dict().items():
+        torch.testing.assert_close(in_parts.network.state_dict()[name], weight)
+
+
+def test_parts_are_half_as_long_in_numbers_of_twice_the_bytes() -> None:
+    network, values = new().network, replace(HYPERPARAMETERS, precision="bf16")
+    assert 2 * new().part_words == Optimization(network, values, 1).part_words
+
+
+def vectors_moved(embedding_rate: float) -> float:
+    """How far one step moves the word vectors, against the LSTM's bias."""
+    torch.manual_seed(1)
+    network = SentimentLSTM(NetworkSettings(7, 4, 4, "max"))
+    network.embedding.requires_grad_(embedding_rate > 0)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    values = replace(HYPERPARAMETERS, embedding_rate=embedding_rate, schedule="constant")
+    Optimization(network, values, 100).step(batch(), 0)
+    after = network.state_dict()
+    moved = {name: (after[name] - before[name]).abs().max() for name in after}
+    return float(moved["embedding.weight"] / moved["lstm.bias_ih_l0"])
+
+
+def test_weights_decay_and_word_vectors_do_not() -> None:
+    """No more than the evidence in them, which a review is not read with while it is learned from."""
+    torch.manual_seed(1)
+    network = SentimentLSTM(NetworkSettings(7, 4, 4, "mean", evidence=True))
+    hidden, unread = network.lstm.get_parameter("weight_hh_l0").clone(), network.embedding.weight[-1].clone()
+    evidence = network.embedding.weight[:, -1].clone()
+    part = batch()
+    part = part._replace(ids=part.ids.clamp(max=5), evidence=torch.zeros(part.ids.shape))
+    optimization = Optimization(network, replace(HYPERPARAMETERS, weight_decay=10.0), 100)
+    for number in range(20):
+        optimization.step(part, number)
+    assert torch.equal(network.embedding.weight[-1], unread)
+    assert torch.equal(network.embedding.weight[:, -1], evidence)
+    assert network.lstm.get_parameter("weight_hh_l0").abs().sum() < hidden.abs().sum() / 2
+
+
+@pytest.mark.parametrize("embedding_rate", [0.0, 0.25, 2.0])
+def test_word_vectors_have_a_learning_rate_of_their_own(embedding_rate: float) -> None:
+    # Adam's first step is as long as the learning rate.
+    assert vectors_moved(embedding_rate) == pytest.approx(embedding_rate, rel=0.01)
+
+
+def test_single_step_has_a_learning_rate() -> None:
+    assert learning_rate_share(0, 1, "triangle") == 1
+
+
+def test_learning_rate_is_that_of_the_step() -> None:
+    optimization = new()
+    losses(optimization, 40, 41)
+    assert optimization.optimizer.param_groups[0]["lr"] == 0.02 * learning_rate_share(40, 100, "triangle")
+
+
+@pytest.fixture(autouse=True)
+def fp16_on_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fp16 is for GPUs; its scaling of the loss can be run anywhere, by torch's own LSTM."""
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_it_learns(precision: str) -> None:
+    found = losses(new(precision), 0, 100)
+    assert found[0] > 0.6
+    assert found[-1] < 0.2
+
+
+def test_it_learns_in_bf16_too_or_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        assert losses(new("bf16"), 0, 100)[-1] < 0.2
+    else:
+        with pytest.raises(TrainingError, match="precision bf16 cannot be had"):
+            Hardware.of(torch.device("cpu")).resolve("bf16")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_restored_state_goes_on_bit_for_bit(precision: str) -> None:
+    first = new(precision)
+    losses(first, 0, 10)
+    second = new(precision)
+    second.network.load_state_dict(first.network.state_dict())
+    second.restore({name: tensor.clone() for name, tensor in first.tensors().items()}, first.values())
+    assert losses(first, 10, 20) == losses(second, 10, 20)
+
+
+def test_overflow_of_fp16_changes_nothing_but_the_scale() -> None:
+    optimization = new("fp16")
+    losses(optimization, 0, 1)
+    before = {name: tensor.clone() for name, tensor in optimization.network.state_dict().items()}
+    scale = optimization.values()["scale"]
+    bias = optimization.network.get_parameter("linear.bias")
+    bias.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
+    losses(optimization, 1, 2)
+    assert optimization.values()["scale"] == scale / 2
+    assert all(torch.equal(before[name], now) for name, now in optimization.network.state_dict().items())
+
+
+def test_gradient_is_clipped() -> None:
+    optimization = new("fp16")
+    losses(optimization, 0, 1)
+    norms = [
+        parameter.grad.norm() for parameter in optimization.network.parameters() if parameter.grad is not None
+    ]
+    assert torch.stack(norms).norm() <= HYPERPARAMETERS.gradient_clip * 1.01

@@ -1,0 +1,241 @@
+"""What a training has before its first step."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from byoc.distributed.process_group import ALONE
+from byoc.signals import Stop, Stopped
+from sentiment.data import datasets
+from sentiment.data.datasets import Datasets
+from sentiment.embeddings.documents import Documents
+from sentiment.embeddings.store import WordVectors
+from sentiment.hyperparameters import Hyperparameters
+from sentiment.text.ngrams import Keys, key
+from sentiment.text.sequences import Sequences
+from sentiment.training import warm_start as head_start
+from sentiment.training.stage_cache import Stages
+from tests.unit.sentiment.data.test_datasets import REVIEWS, channels
+
+PLAIN = Hyperparameters(batch_size=8, embedding_dim=4, word_vectors="random", phrases=0, evidence="none")
+TAUGHT = replace(PLAIN, distillation=0.5)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Datasets:
+    folder = tmp_path_factory.mktemp("channels")
+    unlabeled = [(f"another film good {i}", "1") for i in range(20)]
+    pairs = [(f"movie{i} was {'not ' if i % 2 else ''}good", str(1 - i % 2)) for i in range(40)]
+    unlabeled += [(f"series{i} was not good", "0") for i in range(5)]
+    held_out = [("it was not good", "0"), ("it was good", "1")]
+    return datasets.load(
+        channels(folder, training=REVIEWS + pairs, validation=held_out, unlabeled=unlabeled), PLAIN
+    )
+
+
+def make(data: Datasets, hyperparameters: Hyperparameters) -> head_start.HeadStart:
+    return head_start.make(data, hyperparameters, ALONE, Stop())
+
+
+def test_there_is_none_unless_it_is_asked_for(data: Datasets) -> None:
+    found = make(data, PLAIN)
+    assert found.vectors is None
+    assert found.probabilities.tolist() == data.training.labels.tolist()
+    assert not PLAIN.has_head_start
+
+
+def test_teacher_makes_the_unlabelled_reviews_ones_to_learn_from(data: Datasets) -> None:
+    sequences, found = head_start.to_learn_from(data, TAUGHT), make(data, TAUGHT)
+    assert len(sequences) == len(found.probabilities) == len(data.training.labels) + 25
+    assert (found.probabilities[-25:-5] > 0.5).all()
+    assert TAUGHT.has_head_start
+
+
+def test_without_a_teacher_only_labelled_ones_are_learned_from(data: Datasets) -> None:
+    assert len(head_start.to_learn_from(data, PLAIN)) == len(data.training.labels)
+
+
+@pytest.mark.parametrize("word_vectors", ["word2vec", "documents"])
+def test_vectors_are_of_the_unlabelled_reviews_too(data: Datasets, word_vectors: str) -> None:
+    vectors = make(data, replace(PLAIN, word_vectors=word_vectors)).vectors
+    assert vectors is not None
+    assert vectors.shape == (len(data.vocabulary), 4)
+    assert vectors[data.vocabulary.ids(["another"])[0]].any()
+
+
+def test_stop_ends_it(data: Datasets) -> None:
+    stop = Stop()
+    stop.requested = True
+    with pytest.raises(Stopped):
+        head_start.make(data, TAUGHT, ALONE, stop)
+
+
+def test_same_reviews_give_the_same_targets(data: Datasets) -> None:
+    assert np.array_equal(make(data, TAUGHT).probabilities, make(data, TAUGHT).probabilities)
+
+
+def test_nothing_of_validation_is_learned_from(tmp_path: Path) -> None:
+    unlabeled = [(text, "0") for text, _ in REVIEWS]
+    data = datasets.load(channels(tmp_path, training=REVIEWS, unlabeled=unlabeled), TAUGHT)
+    held_out = {tuple(data.held_out["validation"].sequences[i]) for i in range(5)}
+    sequences = head_start.to_learn_from(data, TAUGHT)
+    known = {tuple(sequences[i]) for i in range(len(sequences))}
+    # Had one been read elsewhere, its film's name would be a known word on both sides.
+    assert len(data.unlabeled) == len(data.training.labels)
+    assert held_out.isdisjoint(known)
+
+
+WITH_ALL = replace(
+    PLAIN, word_vectors="word2vec", phrases=4, evidence="regression", pooling="mean", distillation=0.25
+)
+WITH_DOCUMENTS = replace(WITH_ALL, word_vectors="documents")
+
+
+def test_phrases_are_of_the_words_and_get_vectors_and_evidence(data: Datasets) -> None:
+    found = make(data, WITH_ALL)
+    assert found.phrases
+    ids = len(data.vocabulary) + len(found.phrases)
+    assert len(data.with_phrases(found.phrases).vocabulary) == ids
+    assert found.vectors is not None
+    assert found.vectors.shape == (ids, 4)
+    assert found.evidence is not None
+    assert found.evidence.weights.shape[1] == ids
+
+
+def test_phrases_are_in_all_that_is_read(data: Datasets) -> None:
+    phrases = make(data, WITH_ALL).phrases
+    more = data.with_phrases(phrases)
+    assert len(more.training.sequences.ids) > len(data.training.sequences.ids)
+    assert len(more.unlabeled.ids) > len(data.unlabeled.ids)
+    assert len(more.held_out["validation"].sequences.ids) > len(data.held_out["validation"].sequences.ids)
+    assert more.word_counts["validation"].sum() == len(data.held_out["validation"].sequences.ids)
+
+
+def test_unlabelled_reviews_are_learned_from_with_evidence(data: Datasets) -> None:
+    found = make(data, WITH_ALL)
+    count = len(data.training.labels) + len(data.unlabeled)
+    assert len(head_start.to_learn_from(data, WITH_ALL)) == len(found.probabilities) == count
+    assert found.evidence is not None
+    assert len(found.evidence.part) == count
+
+
+def test_without_a_teachers_word_evidence_is_of_the_labelled_reviews(data: Datasets) -> None:
+    found = make(data, replace(WITH_ALL, distillation=0))
+    assert found.probabilities.tolist() == data.training.labels.tolist()
+    assert found.evidence is not None
+    assert len(found.evidence.part) == len(data.training.labels)
+
+
+def test_teachers_have_document_vectors_if_they_are_asked_for(
+    data: Datasets, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="sentiment")
+    with_vectors = make(data, WITH_DOCUMENTS).probabilities
+    assert "teachers with document vectors: accuracy" in caplog.text
+    assert not np.array_equal(with_vectors, make(data, WITH_ALL).probabilities)
+
+
+def test_words_and_phrases_begin_as_the_vectors_that_were_learned_with_the_reviews(
+    data: Datasets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+
+    def learn(reviews: Sequences, wanted: Keys, *_: int) -> Documents:
+        asked.append(wanted.tolist())
+        vectors = np.arange(len(wanted), dtype=np.float32)[:, None].repeat(4, 1)
+        return Documents(np.ones((len(reviews), 4), np.float32), vectors)
+
+    monkeypatch.setattr(head_start, "document_vectors", learn)
+    found = make(data, WITH_DOCUMENTS)
+    base = len(data.vocabulary)
+    phrases = [key(data.vocabulary.ids(phrase.split()), base) for phrase in found.phrases]
+    assert asked == [[*range(base), *phrases]]
+    assert found.vectors is not None
+    assert found.vectors[:, 0].tolist() == list(range(base + len(phrases)))
+
+
+@pytest.mark.parametrize(("hyperparameters", "times"), [(PLAIN, 0), (WITH_ALL, 0), (TAUGHT, 1)])
+def test_with_pretrained_vectors_only_teachers_of_distillation_need_documents(
+    data: Datasets, monkeypatch: pytest.MonkeyPatch, hyperparameters: Hyperparameters, times: int
+) -> None:
+    asked: list[Keys] = []
+
+    def learn(reviews: Sequences, wanted: Keys, *_: int) -> Documents:
+        asked.append(wanted)
+        return Documents(np.ones((len(reviews), 4), np.float32), np.zeros((len(wanted), 4), np.float32))
+
+    monkeypatch.setattr(head_start, "document_vectors", learn)
+    given = WordVectors(data.vocabulary, np.ones((len(data.vocabulary), 4), np.float32))
+    distillation = 0.5 if times else 0.0
+    hyperparameters = replace(hyperparameters, word_vectors="documents", distillation=distillation)
+    found = make(replace(data, pretrained=given), hyperparameters)
+    assert len(asked) == times
+    assert found.vectors is not None
+    assert (found.vectors[2 : len(data.vocabulary)] == found.vectors[2]).all()
+    assert found.vectors[2].any()
+
+
+def test_labelled_reviews_alone_are_judged_by_their_vectors_too(data: Datasets) -> None:
+    data = replace(data, unlabeled=Sequences.of([]), unlabeled_movies=np.empty(0, np.uint64))
+    found = make(data, WITH_DOCUMENTS)
+    assert len(found.probabilities) == len(data.training.labels)
+    assert not np.array_equal(found.probabilities, make(data, WITH_ALL).probabilities)
+
+
+def test_reviews_of_a_movie_are_read_with_the_same_weights(data: Datasets) -> None:
+    movies = np.arange(len(data.training.labels), dtype=np.uint64) // 3
+    data = replace(data, movies=movies, unlabeled_movies=np.arange(25, dtype=np.uint64) // 2)
+    evidence = make(data, WITH_ALL).evidence
+    assert evidence is not None
+    every = np.concatenate([data.movies, data.unlabeled_movies])
+    pairs = set(zip(every.tolist(), evidence.part.tolist(), strict=True))
+    assert len(pairs) == len(set(every.tolist()))
+
+
+@pytest.mark.parametrize("hyperparameters", [WITH_ALL, WITH_DOCUMENTS], ids=["word2vec", "documents"])
+def test_what_takes_minutes_is_not_done_again(
+    data: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: Hyperparameters
+) -> None:
+    stages = Stages(tmp_path, {})
+    first = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
+    monkeypatch.setattr(head_start, "word2vec", None)
+    monkeypatch.setattr(head_start, "document_vectors", None)
+    again = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
+    for name, array in first.to_tensors().items():
+        assert again.to_tensors()[name].tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("hyperparameters", [WITH_ALL, WITH_DOCUMENTS], ids=["word2vec", "documents"])
+def test_vectors_of_other_phrases_are_not_gone_on_with(
+    data: Datasets, tmp_path: Path, hyperparameters: Hyperparameters
+) -> None:
+    """They may change though the hyperparameters do not: with the movies, or with another version."""
+    stages = Stages(tmp_path, {})
+    first = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
+    again = head_start.make(data, replace(hyperparameters, phrases=1), ALONE, Stop(), stages)
+    assert again.phrases != first.phrases
+    assert again.vectors is not None
+    assert len(again.vectors) == len(data.vocabulary) + len(again.phrases)
+
+
+@pytest.mark.parametrize("hyperparameters", [PLAIN, TAUGHT, WITH_ALL], ids=["none", "taught", "all"])
+def test_tensors_hold_all_of_it(data: Datasets, hyperparameters: Hyperparameters) -> None:
+    found = make(data, hyperparameters)
+    again = head_start.HeadStart.from_tensors(found.to_tensors())
+    assert again.phrases == found.phrases
+    assert np.array_equal(again.probabilities, found.probabilities)
+    assert (again.vectors is None) == (found.vectors is None)
+    assert (again.evidence is None) == (found.evidence is None)
+    if again.evidence is not None and found.evidence is not None:
+        assert again.evidence.weights.tobytes() == found.evidence.weights.tobytes()
+        assert again.evidence.part.tolist() == found.evidence.part.tolist()
+        assert again.evidence.line.tolist() == found.evidence.line.tolist()
+
+
+def test_checkpoint_keeps_all_but_the_vectors(data: Datasets) -> None:
+    found = make(data, WITH_ALL)
+    assert head_start.HeadStart.from_tensors(found.kept()).vectors is None
+    assert found.to_tensors().keys() - found.kept().keys() == {"vectors"}

@@ -1,0 +1,521 @@
+"""The model server's handler, with the model server's own context."""
+
+import faulthandler
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from mms.context import Context, RequestProcessor
+
+import inference
+from byoc.errors import ArtifactError
+from byoc.serving import json_log, payload
+from byoc.serving.worker_status import workers
+from sentiment.model.predictor import Prediction, Predictor
+
+FORMAT_1 = Path(__file__).parents[1] / "support" / "artifact_format_1"
+TEXT = {"Content-Type": "text/plain"}
+JSON = {"Content-Type": "application/json"}
+LINES = {"Content-Type": "application/jsonlines"}
+
+
+class Answer(NamedTuple):
+    """The answer to one request; headers are those beside the content type."""
+
+    status: int
+    content_type: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def context(model_dir: Path, headers: Sequence[dict[str, Any]] = (), gpu: int | None = None) -> Context:
+    result = Context("model", str(model_dir), None, len(headers), gpu, "1.1.11")
+    result.request_processor = [RequestProcessor(dict(one)) for one in headers]
+    return result
+
+
+def make_folders(folder: Path, artifact: Path = FORMAT_1) -> Path:
+    """What container/serving/models.py makes; gives the model directory."""
+    for name in ("models/model", "artifacts", "workers/model"):
+        (folder / name).mkdir(parents=True)
+    (folder / "artifacts" / "model").symlink_to(artifact)
+    return folder / "models" / "model"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a worker that has loaded the model; its log and its signals are pytest's."""
+    folder = tmp_path_factory.mktemp("serve")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_log, "use", lambda *_: None)
+        patch.setattr(faulthandler, "enable", lambda: None)
+        assert inference.handle(None, context(make_folders(folder))) is None
+        yield folder
+
+
+@pytest.fixture
+def reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Load the model with these variables, for one test."""
+    monkeypatch.setattr(inference, "_worker", None)
+
+    def load(artifact: Path = FORMAT_1, gpu: int | None = None, **environment: str) -> Path:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        inference.handle(None, context(make_folders(tmp_path, artifact), gpu=gpu))
+        return tmp_path
+
+    return load
+
+
+def ask_together(*requests: tuple[bytes, dict[str, Any]]) -> list[Answer]:
+    """The answers to requests that the server sends as one batch."""
+    asked = context(Path("/nowhere"), [headers for _, headers in requests])
+    bodies = inference.handle([{"body": bytearray(body)} for body, _ in requests], asked)
+    assert bodies is not None
+    answers = []
+    for i, body in enumerate(bodies):
+        headers = dict(asked.get_response_headers(i))
+        content_type = headers.pop("content-type")
+        answers.append(Answer(asked.get_response_status(i)[0], content_type, headers, body))
+    return answers
+
+
+def ask(body: bytes, headers: dict[str, Any]) -> Answer:
+    return ask_together((body, headers))[0]
+
+
+def error(answer: Answer) -> str:
+    """The reason in a refusal."""
+    assert answer.content_type == "application/json"
+    reason: str = json.loads(answer.body)["error"]
+    return reason
+
+
+def test_answer_has_the_default_status_and_its_content_type() -> None:
+    answer = ask(b'"great"', JSON)
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    assert json.loads(answer.body)[0]["label"] == "positive"
+
+
+@pytest.mark.parametrize("name", ["content-type", "Content-Type", "CONTENT-TYPE"])
+def test_header_names_in_any_case(name: str) -> None:
+    assert ask(b"great", {name: "text/plain"}).status == 200
+
+
+def test_what_is_no_header_is_ignored() -> None:
+    # The server puts other things beside the headers.
+    assert ask(b"great", TEXT | {"body": bytearray(b"x"), "accept": None}).status == 200
+
+
+def test_accept_is_served() -> None:
+    answer = ask(b"great", TEXT | {"accept": "text/csv"})
+    assert answer.content_type == "text/csv"
+    assert answer.body.startswith(b"positive,")
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [(None, "text/csv"), ("*/*", "text/csv"), ("", "text/csv"), ("application/json", "application/json")],
+)
+def test_default_of_accept_comes_from_the_environment(reload: Any, accept: str | None, expected: str) -> None:
+    reload(SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/csv")
+    headers = TEXT if accept is None else TEXT | {"Accept": accept}
+    assert ask(b"great", headers).content_type == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{", JSON, 400),
+        (b"great", TEXT | {"Accept": "text/html"}, 406),
+        (b"great", {"Content-Type": "application/x-npy"}, 415),
+        (b"great", {}, 415),
+    ],
+)
+def test_refusal_has_status_and_reason(body: bytes, headers: dict[str, str], status: int) -> None:
+    answer = ask(body, headers)
+    assert answer.status == status
+    assert error(answer)
+
+
+def test_form_is_refused() -> None:
+    asked = context(Path("/nowhere"), [{"Content-Type": "application/x-www-form-urlencoded"}])
+    inference.handle([{"text": "great"}], asked)
+    assert asked.get_response_status(0)[0] == 415
+
+
+@pytest.mark.parametrize(
+    ("variable", "body", "reason"),
+    [
+        ("SERVE_MAX_TEXTS", b'["a", "b", "c"]', "more than 2 texts; send them in several requests"),
+        ("SERVE_MAX_CHARACTERS", b'"abc"', "body: 3 characters, expected at most 2"),
+    ],
+)
+def test_limits_come_from_the_environment(reload: Any, variable: str, body: bytes, reason: str) -> None:
+    reload(**{variable: "2"})
+    answer = ask(body, JSON)
+    assert (answer.status, error(answer)) == (400, reason)
+
+
+def test_default_limits_are_those_of_the_library() -> None:
+    worker = inference._worker
+    assert worker is not None
+    assert worker.limits == payload.DEFAULT_LIMITS
+
+
+@pytest.mark.parametrize("value", ["trace=1", "a", " ~", "x" * 1024])
+def test_custom_attributes_are_echoed(value: str) -> None:
+    answer = ask(b"great", TEXT | {"x-amzn-sagemaker-custom-attributes": value})
+    assert answer.headers["X-Amzn-SageMaker-Custom-Attributes"] == value
+
+
+@pytest.mark.parametrize("value", ["", "a\r\nSet-Cookie: b", "a\x7f", "a\tb", "é", "\udcff", "\u2028"])
+def test_custom_attributes_that_are_not_printable_ascii_are_not(value: str) -> None:
+    answer = ask(b"great", TEXT | {"X-Amzn-SageMaker-Custom-Attributes": value})
+    assert answer.status == 200
+    assert "X-Amzn-SageMaker-Custom-Attributes" not in answer.headers
+
+
+def test_custom_attributes_of_a_refusal_are_echoed() -> None:
+    assert (
+        "X-Amzn-SageMaker-Custom-Attributes"
+        in ask(b"{", JSON | {"X-Amzn-SageMaker-Custom-Attributes": "a"}).headers
+    )
+
+
+def test_figures_of_an_answer() -> None:
+    answer = ask(b'["great film", "great qqqq", ""]', JSON | {"X-Received": str(time.time() + 60)})
+    assert answer.headers == {
+        "X-batch-size": "1",
+        "X-queue-seconds": "0.0",
+        "X-texts": "3",
+        "X-characters": "20",
+        "X-unknown-share": "0.1667",
+    }
+
+
+def test_figures_of_a_refusal() -> None:
+    assert set(ask(b"{", JSON).headers) == {"X-batch-size", "X-queue-seconds"}
+
+
+def test_every_request_has_the_size_of_its_batch() -> None:
+    answers = ask_together((b"great", TEXT), (b"{", JSON), (b"worst", TEXT))
+    assert [answer.headers["X-batch-size"] for answer in answers] == ["3", "3", "3"]
+
+
+def test_every_request_has_its_own_time_in_the_queue() -> None:
+    now = time.time()
+    answers = ask_together((b"great", TEXT | {"X-Received": str(now - 5)}), (b"great", TEXT))
+    waited, not_known = [float(answer.headers["X-queue-seconds"]) for answer in answers]
+    assert 5 <= waited < 35
+    assert not_known == 0
+
+
+@pytest.mark.parametrize("received", ["", "soon", "nan", "1e999"])
+def test_time_of_arrival_that_is_none_is_not_known(received: str) -> None:
+    assert ask(b"great", TEXT | {"X-Received": received}).headers["X-queue-seconds"] == "0.0"
+
+
+def test_figures_are_numbers_of_json() -> None:
+    for value in ask(b'["great", "qqqq"]', JSON).headers.values():
+        assert type(json.loads(value)) in (int, float)
+
+
+def test_server_is_kept_from_printing_figures_of_its_own() -> None:
+    asked = context(Path("/nowhere"), [TEXT])
+    inference.handle([{"body": bytearray(b"great")}], asked)
+    assert asked.metrics is None
+
+
+def test_one_bad_request_does_not_harm_its_neighbours() -> None:
+    answers = ask_together((b'["great", "worst"]', JSON), (b"{", JSON), (b'"great"', JSON))
+    assert [answer.status for answer in answers] == [200, 400, 200]
+    both, one = json.loads(answers[0].body), json.loads(answers[2].body)
+    assert len(both) == 2
+    assert both[0] == one[0]
+
+
+def test_every_request_is_answered_in_its_own_type() -> None:
+    answers = ask_together((b"great", TEXT | {"Accept": "text/csv"}), (b'"great"', JSON), (b'"great"', LINES))
+    expected = ["text/csv", "application/json", "application/jsonlines"]
+    assert [answer.content_type for answer in answers] == expected
+
+
+LINES_OF_WHICH_ONE_IS_BAD = b'{"text": "great"}\n{"text": 7}\n"worst"\n'
+
+
+def test_bad_line_is_named() -> None:
+    answer = ask(LINES_OF_WHICH_ONE_IS_BAD, LINES)
+    assert answer.status == 400
+    assert error(answer) == 'line 2: expected a string, or an object with "text" or "inputs"'
+
+
+@pytest.mark.parametrize("flag", ["true", "True"])
+def test_bad_line_of_batch_transform_is_an_error_in_its_place(reload: Any, flag: str) -> None:
+    reload(SAGEMAKER_BATCH=flag)
+    answer = ask(LINES_OF_WHICH_ONE_IS_BAD, LINES)
+    assert answer.status == 200
+    assert [sorted(json.loads(line)) for line in answer.body.split(b"\n")] == [
+        ["label", "probability"],
+        ["error"],
+        ["label", "probability"],
+    ]
+
+
+def test_figures_count_good_lines_only(reload: Any) -> None:
+    reload(SAGEMAKER_BATCH="true")
+    figures = ask(LINES_OF_WHICH_ONE_IS_BAD, LINES).headers
+    assert (figures["X-texts"], figures["X-characters"]) == ("2", "10")
+
+
+def test_batch_transform_of_bad_lines_alone_is_answered(reload: Any) -> None:
+    reload(SAGEMAKER_BATCH="true")
+    answer = ask(b"1\n2\n", LINES)
+    assert (answer.status, answer.body.count(b"error"), answer.headers["X-texts"]) == (200, 2, "0")
+
+
+def test_batch_transform_still_refuses_what_it_cannot_tell_apart(reload: Any) -> None:
+    reload(SAGEMAKER_BATCH="true")
+    assert ask(b"[1,\n2", JSON).status == 400
+    assert ask(b"great", {"Content-Type": "image/png"}).status == 415
+
+
+def fail_on(monkeypatch: pytest.MonkeyPatch, word: str) -> list[int]:
+    """Let the prediction fail for texts with this word; gives how many texts it was asked for each time."""
+    predict = Predictor.predict
+    counts: list[int] = []
+
+    def fail(self: Predictor, texts: Sequence[str]) -> list[Prediction]:
+        counts.append(len(texts))
+        if any(word in text for text in texts):
+            raise RuntimeError("secret detail")
+        return predict(self, texts)
+
+    monkeypatch.setattr(Predictor, "predict", fail)
+    return counts
+
+
+def test_fault_of_ours_is_500_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_on(monkeypatch, "great")
+    answer = ask(b"great", TEXT)
+    assert (answer.status, error(answer)) == (500, "the prediction failed; see the log")
+    assert "secret detail" in caplog.text
+
+
+def test_text_is_not_in_the_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    fail_on(monkeypatch, "private")
+    ask(b"private matters", TEXT)
+    assert "private" not in caplog.text
+
+
+def test_one_failing_text_does_not_harm_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_on(monkeypatch, "bad")
+    answers = ask_together((b"great", TEXT), (b"bad", TEXT), (b"worst", TEXT), (b"{", JSON))
+    assert [answer.status for answer in answers] == [200, 500, 200, 400]
+
+
+def test_neighbours_of_a_failing_text_get_what_they_get_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = ask(b'["great", "worst"]', JSON).body
+    fail_on(monkeypatch, "bad")
+    assert ask_together((b"bad", TEXT), (b'["great", "worst"]', JSON))[1].body == alone
+
+
+def test_fault_in_the_reading_is_500(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(payload, "decode", lambda *_: 1 / 0)
+    answer = ask(b"great", TEXT)
+    assert (answer.status, error(answer)) == (500, "the request cannot be decoded; see the log")
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_requests_that_wait_together_are_predicted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = fail_on(monkeypatch, "never")
+    ask_together(*[(b'["great", "worst"]', JSON)] * 16)
+    assert counts == [32]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "steps"),
+    [
+        ([1, 1, 1], [3]),
+        ([4], [4]),
+        ([2, 2], [4]),
+        ([2, 3], [2, 3]),
+        ([9], [9]),
+        ([1, 9, 1], [1, 9, 1]),
+        ([9, 9], [9, 9]),
+        ([1, 1, 1, 1, 1], [4, 1]),
+    ],
+)
+def test_steps_are_of_few_texts_and_of_whole_requests(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], steps: list[int]
+) -> None:
+    monkeypatch.setattr(inference, "STEP_TEXTS", 4)
+    counts = fail_on(monkeypatch, "never")
+    answers = ask_together(*[(json.dumps(["great"] * size).encode(), JSON) for size in sizes])
+    assert counts == steps
+    assert [len(json.loads(answer.body)) for answer in answers] == sizes
+
+
+def test_answers_of_several_steps_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [b"great", b"worst", b"film", b"bad"]
+    alone = [ask(text, TEXT).body for text in texts]
+    monkeypatch.setattr(inference, "STEP_TEXTS", 1)
+    assert [answer.body for answer in ask_together(*[(text, TEXT) for text in texts])] == alone
+
+
+def busy_seconds(folder: Path) -> float:
+    """For how long this worker has been busy."""
+    (worker,) = workers(folder / "workers" / "model")
+    assert worker.pid == os.getpid()
+    return worker.busy_seconds
+
+
+def test_worker_that_waits_is_idle(loaded: Path) -> None:
+    ask(b"great", TEXT)
+    assert busy_seconds(loaded) == 0
+
+
+def test_worker_is_busy_while_it_predicts(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    monkeypatch.setattr(Predictor, "predict", lambda *_: seen.append(busy_seconds(loaded)))
+    ask(b"great", TEXT)
+    assert seen[0] > 0
+
+
+def test_worker_is_busy_while_it_reads(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+
+    def decode(*_arguments: object) -> list[str]:
+        seen.append(busy_seconds(loaded))
+        return []
+
+    monkeypatch.setattr(payload, "decode", decode)
+    ask(b"great", TEXT)
+    assert seen[0] > 0
+
+
+def test_every_step_has_a_time_of_its_own(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "STEP_TEXTS", 1)
+    begun: list[float] = []
+
+    def predict(_self: Predictor, texts: Sequence[str]) -> list[Prediction]:
+        begun.append(time.monotonic() - busy_seconds(loaded))
+        time.sleep(0.01)
+        return [Prediction("positive", 1.0)] * len(texts)
+
+    monkeypatch.setattr(Predictor, "predict", predict)
+    ask_together((b"great", TEXT), (b"great", TEXT))
+    assert begun[1] - begun[0] >= 0.01
+
+
+@pytest.mark.parametrize("body", [b"great", b"bad", b""])
+def test_worker_is_idle_after_a_fault_too(loaded: Path, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    fail_on(monkeypatch, "bad")
+    ask(body, TEXT)
+    assert busy_seconds(loaded) == 0
+
+
+def test_worker_is_there_once_it_has_predicted_a_probe(
+    reload: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    predict = Predictor.predict
+
+    def count(self: Predictor, texts: Sequence[str]) -> list[Prediction]:
+        seen.append(len(workers(tmp_path / "workers" / "model")))
+        return predict(self, texts)
+
+    monkeypatch.setattr(Predictor, "predict", count)
+    reload()
+    assert (seen, len(workers(tmp_path / "workers" / "model"))) == ([0], 1)
+
+
+def test_model_that_cannot_predict_is_not_loaded(
+    reload: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_on(monkeypatch, "")
+    with pytest.raises(RuntimeError):
+        reload()
+    assert workers(tmp_path / "workers" / "model") == []
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "vocabulary.json"])
+def test_model_with_a_damaged_file_fails_the_worker_by_its_name(
+    reload: Any, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    artifact = tmp_path_factory.mktemp("ml") / "model"
+    shutil.copytree(FORMAT_1, artifact)
+    (artifact / name).write_bytes((artifact / name).read_bytes()[:-9])
+    with pytest.raises(ArtifactError, match=name):
+        reload(artifact)
+
+
+def test_model_that_is_missing_fails_the_worker(reload: Any, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no trained model"):
+        reload(tmp_path / "none")
+
+
+@pytest.mark.parametrize(("environment", "level"), [({}, "info"), ({"SERVE_LOG_LEVEL": "ERROR"}, "ERROR")])
+def test_log_has_the_level_of_the_environment(
+    reload: Any, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], level: str
+) -> None:
+    used: list[str] = []
+    monkeypatch.setattr(json_log, "use", lambda level, _leave_out: used.append(level))
+    reload(**environment)
+    assert used == [level]
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "error", "routine"),
+    [
+        ("root", logging.INFO, None, True),
+        ("root", logging.ERROR, ValueError("Frontend disconnected"), True),
+        ("root", logging.ERROR, ValueError("something else"), False),
+        ("root", logging.ERROR, None, False),
+        ("worker", logging.INFO, None, False),
+    ],
+)
+def test_words_of_the_server_at_each_start_and_end_are_routine(
+    name: str, level: int, error: Exception | None, routine: bool
+) -> None:
+    exc_info = (type(error), error, None) if error else None
+    record = logging.LogRecord(name, level, "", 0, "x", None, exc_info)
+    assert inference._is_routine(record) == routine
+
+
+def test_worker_says_where_it_was_when_it_is_killed(reload: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    enabled: list[bool] = []
+    monkeypatch.setattr(faulthandler, "enable", lambda: enabled.append(True))
+    reload()
+    assert enabled == [True]
+
+
+def test_gpu_that_cannot_start_is_told_loudly_and_does_without(
+    reload: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    reload(gpu=1)
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.getMessage().startswith("CUDA CANNOT START ON GPU 1, SO THAT THE MODEL RUNS ON THE CPU")
+    assert "InferenceAmiVersion" in record.getMessage()
+    assert ask(b"great", TEXT).status == 200
+
+
+def test_worker_has_the_gpu_that_the_server_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert inference._device(1) == "cuda:1"
+
+
+def test_worker_without_a_gpu_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert (inference._device(None), caplog.records) == ("cpu", [])
