@@ -19,7 +19,7 @@ from sagemaker_training.errors import ClientError
 from byoc.checkpoints import Checkpoints
 from byoc.distributed import launcher as launch
 from byoc.distributed.process_group import ALONE, Ranks
-from byoc.failures import explain
+from byoc.errors import explain
 from byoc.opt_ml import OptMl
 from byoc.signals import Stop, Stopped
 from sentiment.data.channels import are_to_pretrain
@@ -45,7 +45,7 @@ def run(opt_ml: OptMl, arguments: Sequence[str], stop: Stop) -> None:
 
     Raises:
         Stopped: the job was told to stop before there was anything to save.
-        SentimentError: a hyperparameter, the data or a checkpoint cannot be used, or the training cannot go
+        UserError: a hyperparameter, the data or a checkpoint cannot be used, or the training cannot go
             on.
         OSError: a result cannot be written.
     """

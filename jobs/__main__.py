@@ -6,7 +6,7 @@ import click
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, TokenRetrievalError
 
-from byoc.errors import SentimentError
+from byoc.errors import UserError
 from jobs.delete import delete
 from jobs.deploy import deploy
 from jobs.logs import logs
@@ -39,7 +39,7 @@ class Commands(click.Group):
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except (BotoCoreError, Boto3Error, ClientError, SentimentError) as error:
+        except (BotoCoreError, Boto3Error, ClientError, UserError) as error:
             raise click.ClickException(explain(error)) from error
 
 

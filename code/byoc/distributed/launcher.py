@@ -23,8 +23,7 @@ from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from byoc.distributed.heartbeat import Peers
-from byoc.errors import HostError, HyperparameterError
-from byoc.failures import LESS_MEMORY, explain, may_be_a_symptom
+from byoc.errors import LESS_MEMORY, HostError, HyperparameterError, explain, may_be_a_symptom
 from byoc.opt_ml import Hosts
 from byoc.signals import Stop
 

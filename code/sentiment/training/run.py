@@ -58,7 +58,7 @@ def prepare(
 
     Raises:
         Stopped: the job was told to stop meanwhile.
-        SentimentError: the data or a checkpoint cannot be used.
+        UserError: the data or a checkpoint cannot be used.
         OSError: a checkpoint cannot be written.
     """
     hardware = Hardware.of(ranks.device)

@@ -1,12 +1,13 @@
-"""What a failure file says."""
+"""The explanation of an exception in the failure file."""
 
 import errno
 
 import pytest
 import torch
 
-from byoc.errors import DataError
-from byoc.failures import explain
+from byoc.errors import LESS_MEMORY, DataError, explain
+
+_ACCESS = "let the job's user, which is root on SageMaker, read and write there"
 
 
 @pytest.mark.parametrize(
@@ -18,20 +19,16 @@ from byoc.failures import explain
             "VolumeSizeInGB",
         ),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "x"), "x: Disk quota exceeded", "VolumeSizeInGB"),
-        (OSError(errno.EACCES, "Permission denied", "x"), "x: Permission denied", "read and write there"),
+        (OSError(errno.EACCES, "Permission denied", "x"), "x: Permission denied", _ACCESS),
         (OSError(errno.EROFS, "Read-only file system", "x"), "x: Read-only file system", "mount the folder"),
-        (OSError(errno.ENOMEM, "Cannot allocate memory"), "out of memory: ", "a smaller batch_size"),
-        (MemoryError(), "out of memory: MemoryError", "a smaller batch_size"),
-        (
-            torch.OutOfMemoryError("CUDA out of memory. Tried"),
-            "out of memory: OutOfMemoryError",
-            "batch_size",
-        ),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory\nmore"), "out of memory: ", "batch_size"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "out of memory: ", LESS_MEMORY),
+        (MemoryError(), "out of memory: MemoryError", LESS_MEMORY),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "out of memory: OutOfMemoryError", LESS_MEMORY),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory\nmore"), "out of memory: ", LESS_MEMORY),
         (KeyboardInterrupt(), "interrupted", "start the job again"),
     ],
 )
-def test_cause_comes_first_and_what_to_do_second(
+def test_cause_first_remedy_second(
     error: BaseException, cause: str, remedy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = explain(error).splitlines()
@@ -40,16 +37,16 @@ def test_cause_comes_first_and_what_to_do_second(
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_memory_that_cannot_be_had_is_recognized_in_what_torch_says() -> None:
+def test_torch_allocation_failure_is_recognized() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(10**15)
     assert explain(caught.value).startswith("out of memory: ")
 
 
-def test_errors_of_ours_speak_for_themselves() -> None:
+def test_user_error_is_its_own_explanation() -> None:
     assert explain(DataError("channel x: empty")) == "channel x: empty"
 
 
-def test_bug_leaves_its_traceback_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bug_leaves_a_traceback_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(KeyError("surprise")) == "KeyError: 'surprise'"
     assert "KeyError" in capsys.readouterr().err
