@@ -24,7 +24,7 @@ from benchmarks.setting import checked, parse
 from byoc.checkpoints import Checkpoints
 from byoc.distributed.process_group import ALONE
 from byoc.opt_ml import OptMl
-from byoc.signals import Stop
+from byoc.signals import StopFlag
 from sentiment.evaluation.metrics import log_loss
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.training import run as job
@@ -46,13 +46,15 @@ def train(base: Path, setting: str, terms: tuple[str, ...]) -> dict[str, Any]:
     """
     hyperparameters = Hyperparameters.parse(parse(setting))
     hyperparameters = replace(hyperparameters, patience=hyperparameters.epochs)
-    prepared = job.prepare(OptMl(base), hyperparameters, ALONE, Stop(), Checkpoints(base / "checkpoints", 1))
+    prepared = job.prepare(
+        OptMl(base), hyperparameters, ALONE, StopFlag(), Checkpoints(base / "checkpoints", 1)
+    )
     loop, validation = prepared.loop, prepared.data.held_out["validation"]
     loop.optimization = PerturbedOptimization(
         loop.network, prepared.hyperparameters, loop.optimization.steps, terms
     )
     start = time.perf_counter()
-    fit(loop, validation, Stop(), Checkpoints(Path("none"), 1), lambda: None)
+    fit(loop, validation, StopFlag(), Checkpoints(Path("none"), 1), lambda: None)
     logits = loop.best_logits / prepared.temperature
     return {
         "accuracy": round(float(((logits > 0) == (validation.labels == 1)).mean()), 5),

@@ -23,7 +23,7 @@ from benchmarks.report import REVIEWS, ROOT
 from byoc.checkpoints import Checkpoints
 from byoc.distributed.process_group import ALONE
 from byoc.opt_ml import OptMl
-from byoc.signals import Stop
+from byoc.signals import StopFlag
 from sentiment.hyperparameters import RECIPES, Hyperparameters
 from sentiment.text.sequences import Examples
 from sentiment.training.run import prepare
@@ -77,7 +77,7 @@ def follow(command: list[str], base: Path, accuracy: float) -> Found:
 def train_plainly(base: Path) -> None:
     """Train the plain way for as many epochs as the seed, and print a line after each."""
     given = Hyperparameters.parse({"recipe": "seed", "precision": "fp32"})
-    job = prepare(OptMl(base), given, ALONE, Stop(), Checkpoints(Path("none"), 1))
+    job = prepare(OptMl(base), given, ALONE, StopFlag(), Checkpoints(Path("none"), 1))
     shape, training = job.settings, job.data.training
     network = PlainLSTM(shape.vocab_size, shape.embedding_dim, shape.hidden_dim)
     sequences = [training.sequences[i] for i in range(len(training.labels))]

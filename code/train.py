@@ -21,7 +21,7 @@ from byoc.distributed import launcher as launch
 from byoc.distributed.process_group import ALONE, Ranks
 from byoc.errors import explain
 from byoc.opt_ml import OptMl
-from byoc.signals import Stop, Stopped
+from byoc.signals import StopFlag, Stopped
 from sentiment.data.channels import are_to_pretrain
 from sentiment.evaluation import report
 from sentiment.hyperparameters import Hyperparameters, help_text, parse_command_line
@@ -40,7 +40,7 @@ from sentiment.training.trainer import fit
 logger = logging.getLogger("train")
 
 
-def run(opt_ml: OptMl, arguments: Sequence[str], stop: Stop) -> None:
+def run(opt_ml: OptMl, arguments: Sequence[str], stop: StopFlag) -> None:
     """Train in this process, or start the processes that train, here and on every other host.
 
     Raises:
@@ -62,7 +62,7 @@ def run(opt_ml: OptMl, arguments: Sequence[str], stop: Stop) -> None:
         launch.run(arguments, hosts, processes, stop)
 
 
-def train(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> None:
+def train(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: StopFlag) -> None:
     """One process's part of a job, from channels to artifact and metrics."""
     start = time.perf_counter()
     if are_to_pretrain(opt_ml.channels()):
@@ -110,7 +110,7 @@ def main() -> None:
         return
     _log_to_stdout()
     opt_ml = OptMl.from_environment()
-    stop = Stop()
+    stop = StopFlag()
     stop.listen(launch.STOP_SIGNAL if launch.is_worker() else signal.SIGTERM)
     try:
         if launch.is_worker():

@@ -1,4 +1,4 @@
-"""Being told to stop: SIGTERM, which SageMaker sends 120 seconds before it kills."""
+"""SIGTERM as a flag. SageMaker sends it 120 seconds before SIGKILL."""
 
 import signal
 from collections.abc import Iterator
@@ -7,62 +7,53 @@ from types import FrameType
 
 
 class Stopped(BaseException):
-    """The job was told to stop where leaving at once loses nothing.
+    """The job was asked to stop at a point where leaving loses nothing; the message may state its progress.
 
-    No Exception, so that nothing on the way takes it for a failure. It may say where the job stands.
+    Not an Exception, so that no handler on the way up mistakes it for a failure.
     """
 
 
-class Stop:
-    """Whether the job was told to stop.
-
-    Attributes:
-        requested: True from the signal on.
-    """
+class StopFlag:
+    """Whether the job was asked to stop; ``requested`` is True after the signal."""
 
     def __init__(self) -> None:
         self.requested = False
-        self._leave_at_once = False
+        self._raises = False
         self._number = signal.SIGTERM
 
     def listen(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Listen for a signal from here to the end of the program; in the main thread only.
+        """Handle the signal until the program ends; in the main thread only.
 
-        Whoever started the program may have blocked the signal, so that one that came too early is
-        delivered here.
+        The parent may have blocked the signal; one that arrived early is delivered here.
         """
         self._number = number
-        signal.signal(number, self._request)
+        signal.signal(number, self._handle)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
     def ignore(self) -> None:
-        """Ignore the signal from here on: the program is about to end as it should.
+        """Ignore the signal from now on.
 
-        Python takes its handlers away before it ends, so that the signal would kill it.
+        Python removes its handlers before it exits, so that a late signal would kill a finished job.
         """
         signal.signal(self._number, signal.SIG_IGN)
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """In the block, leave as soon as the signal comes.
-
-        Raises:
-            Stopped: it came.
-        """
-        self._leave_at_once = True
+    def interruptible(self) -> Iterator[None]:
+        """Raise ``Stopped`` inside the block as soon as the signal arrives, also if it arrived before."""
+        self._raises = True
         try:
             self._check()
             yield
-            # Where Python cannot raise, in the removal of an object, the handler's exception is lost.
+            # An exception raised by the handler inside a __del__ is lost.
             self._check()
         finally:
-            self._leave_at_once = False
+            self._raises = False
 
     def _check(self) -> None:
         if self.requested:
             raise Stopped
 
-    def _request(self, _number: int, _frame: FrameType | None) -> None:
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
-        if self._leave_at_once:
+        if self._raises:
             raise Stopped

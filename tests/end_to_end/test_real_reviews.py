@@ -29,10 +29,10 @@ from sentiment.training.run import prepare
 from sentiment.model.network import evaluate
 from byoc.opt_ml import OptMl
 from byoc.distributed.process_group import ALONE
-from byoc.signals import Stop
+from byoc.signals import StopFlag
 
 hyperparameters = Hyperparameters(word_vectors="random")
-job = prepare(OptMl.from_environment(), hyperparameters, ALONE, Stop(), Checkpoints(Path("none"), 1))
+job = prepare(OptMl.from_environment(), hyperparameters, ALONE, StopFlag(), Checkpoints(Path("none"), 1))
 loop = job.loop
 keep_freed_memory()
 lengths = loop.training.sequences.lengths

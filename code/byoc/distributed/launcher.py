@@ -25,7 +25,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from byoc.distributed.heartbeat import Peers
 from byoc.errors import LESS_MEMORY, HostError, HyperparameterError, explain, may_be_a_symptom
 from byoc.opt_ml import Hosts
-from byoc.signals import Stop
+from byoc.signals import StopFlag
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def processes_per_host(wanted: int) -> int:
     return wanted or max(1, gpus)
 
 
-def run(arguments: Sequence[str], hosts: Hosts, processes: int, stop: Stop) -> None:
+def run(arguments: Sequence[str], hosts: Hosts, processes: int, stop: StopFlag) -> None:
     """Train in so many processes on each host; returns when they have ended well, here and elsewhere.
 
     Raises:
@@ -173,7 +173,7 @@ class _Agent(threading.Thread):
             self.error = error
 
 
-def _watch(agent: _Agent, peers: Peers, stop: Stop) -> None:
+def _watch(agent: _Agent, peers: Peers, stop: StopFlag) -> None:
     """Until torchrun ends: pass a stop on, and look out for the other hosts.
 
     Raises:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from byoc.signals import Stop, Stopped
+from byoc.signals import StopFlag, Stopped
 
 T = TypeVar("T", bound=np.generic)
 R = TypeVar("R")
@@ -64,14 +64,14 @@ class Ranks:
         """What this process computes on: a GPU of its own, if the host has any."""
         return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
 
-    def unless_stopped(self, stop: Stop, work: Callable[[], R]) -> R:
+    def unless_stopped(self, stop: StopFlag, work: Callable[[], R]) -> R:
         """The result of work in which the ranks do not talk, and which can be left at once.
 
         Raises:
             Stopped: any of the ranks was told to stop meanwhile.
         """
         result: list[R] = []
-        with contextlib.suppress(Stopped), stop.at_once():
+        with contextlib.suppress(Stopped), stop.interruptible():
             result.append(work())
         if self.any(not result or stop.requested):
             raise Stopped

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from byoc.distributed.process_group import ALONE, Ranks
 from byoc.errors import DataError
-from byoc.signals import Stop
+from byoc.signals import StopFlag
 from sentiment.data.channels import Reader, training_channel
 from sentiment.data.corpus import Corpus, WordTable
 from sentiment.data.gather import examples_of, movies_of, sources_of
@@ -101,7 +101,7 @@ def load(
     hyperparameters: Hyperparameters,
     sharded: Set[str] = frozenset(),
     ranks: Ranks = ALONE,
-    stop: Stop | None = None,
+    stop: StopFlag | None = None,
 ) -> Datasets:
     """Read all channels: each process its share, after which all have everything as ids.
 
@@ -124,7 +124,7 @@ def load(
     text = _text(hyperparameters)
     reader = _reader(channels, text, sharded, ranks)
     training, unlabeled, held_out = ranks.unless_stopped(
-        stop or Stop(), lambda: reader.read_all(channel, hyperparameters)
+        stop or StopFlag(), lambda: reader.read_all(channel, hyperparameters)
     )
     if "validation" not in channels:
         held_out["validation"] = held_out["validation"].without(ranks.concatenate(training.digests))
@@ -153,12 +153,12 @@ def load_unlabeled(
     hyperparameters: Hyperparameters,
     sharded: Set[str] = frozenset(),
     ranks: Ranks = ALONE,
-    stop: Stop | None = None,
+    stop: StopFlag | None = None,
 ) -> tuple[Vocabulary, Sequences]:
     """The reviews without labels alone, and a lookup table of their words; see ``load``."""
     text = _text(hyperparameters)
     reader = _reader(channels, text, sharded, ranks)
-    unlabeled = ranks.unless_stopped(stop or Stop(), lambda: reader.read(UNLABELED))
+    unlabeled = ranks.unless_stopped(stop or StopFlag(), lambda: reader.read(UNLABELED))
     vocabulary = _vocabulary(reader.table, [unlabeled], hyperparameters.vocab_size, ranks)
     return vocabulary, examples_of(UNLABELED, unlabeled, reader.table, vocabulary, text, ranks).sequences
 

@@ -4,7 +4,7 @@ import logging
 
 from byoc.distributed.process_group import Ranks
 from byoc.opt_ml import OptMl
-from byoc.signals import Stop
+from byoc.signals import StopFlag
 from byoc.version import version
 from sentiment.data import datasets
 from sentiment.embeddings.store import PRETRAINED, WordVectors
@@ -14,7 +14,7 @@ from sentiment.hyperparameters import Hyperparameters
 logger = logging.getLogger(__name__)
 
 
-def run(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop) -> None:
+def run(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: StopFlag) -> None:
     """One process's part of it: all read, the first one learns.
 
     Raises:

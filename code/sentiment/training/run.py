@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from byoc.checkpoints import Checkpoint, Checkpoints
 from byoc.distributed.process_group import Ranks
 from byoc.opt_ml import OptMl
-from byoc.signals import Stop, Stopped
+from byoc.signals import StopFlag, Stopped
 from byoc.version import version
 from sentiment.data import datasets
 from sentiment.data.datasets import Datasets
@@ -52,7 +52,7 @@ class Job:
 
 
 def prepare(
-    opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop, checkpoints: Checkpoints
+    opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: StopFlag, checkpoints: Checkpoints
 ) -> Job:
     """Read the channels, and make the training: at its beginning, or where a checkpoint was made.
 
@@ -97,7 +97,7 @@ def prepare(
     return Job(opt_ml, hyperparameters, settings, data, loop, ranks)
 
 
-def measure_test(job: Job, stop: Stop) -> dict[str, NDArray[np.float32]]:
+def measure_test(job: Job, stop: StopFlag) -> dict[str, NDArray[np.float32]]:
     """The best weights' logits on the channel ``test``; none if the job is told to stop meanwhile."""
     network = job.loop.network
     network.load_state_dict(job.loop.best_weights)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from byoc.checkpoints import Checkpoints
 from byoc.distributed.process_group import Ranks
 from byoc.errors import TrainingError
-from byoc.signals import Stop, Stopped
+from byoc.signals import StopFlag, Stopped
 from sentiment.evaluation.metrics import log_loss
 from sentiment.model.network import SentimentLSTM, evaluate
 from sentiment.text.sequences import Examples, Sequences, training_batches
@@ -44,7 +44,7 @@ def set_up_torch(seed: int) -> None:
 def fit(
     loop: "TrainingLoop",
     validation: Examples,
-    stop: Stop,
+    stop: StopFlag,
     checkpoints: Checkpoints,
     save_best: Callable[[], object],
 ) -> bool:
@@ -79,7 +79,7 @@ def fit(
 
 
 def evaluate_together(
-    network: SentimentLSTM, sequences: Sequences, ranks: Ranks, stop: Stop
+    network: SentimentLSTM, sequences: Sequences, ranks: Ranks, stop: StopFlag
 ) -> NDArray[np.float32]:
     """[sequences] logits, on every rank; each sequence is evaluated by one of them.
 
@@ -107,7 +107,7 @@ class TrainingLoop(TrainingState):
         since = len(self.history) - best_epoch(self.history).epoch
         return len(self.history) >= self.hyperparameters.epochs or since >= self.hyperparameters.patience
 
-    def run_epoch(self, stop: Stop, checkpoints: Checkpoints) -> bool:
+    def run_epoch(self, stop: StopFlag, checkpoints: Checkpoints) -> bool:
         """The rest of the current pass over the training reviews.
 
         Returns:
@@ -168,7 +168,7 @@ class TrainingLoop(TrainingState):
                 f"than {self.hyperparameters.learning_rate:g}, or a lower gradient_clip"
             )
 
-    def validate(self, validation: Examples, stop: Stop) -> bool:
+    def validate(self, validation: Examples, stop: StopFlag) -> bool:
         """End the epoch with a validation; remember the weights if they are the best so far.
 
         Returns:

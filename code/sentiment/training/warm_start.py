@@ -9,7 +9,7 @@ from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
 from byoc.distributed.process_group import Ranks
-from byoc.signals import Stop
+from byoc.signals import StopFlag
 from sentiment.data.datasets import Datasets
 from sentiment.embeddings.documents import Documents, document_vectors
 from sentiment.embeddings.word2vec import word2vec
@@ -80,7 +80,7 @@ def to_learn_from(data: Datasets, hyperparameters: Hyperparameters) -> Sequences
 
 
 def make(
-    data: Datasets, hyperparameters: Hyperparameters, ranks: Ranks, stop: Stop, stages: Stages = NOT_KEPT
+    data: Datasets, hyperparameters: Hyperparameters, ranks: Ranks, stop: StopFlag, stages: Stages = NOT_KEPT
 ) -> HeadStart:
     """The head start that the hyperparameters ask for, from everything that nothing is measured on.
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from byoc.distributed.process_group import ALONE
-from byoc.signals import Stop, Stopped
+from byoc.signals import StopFlag, Stopped
 from tests.support.programs import run_ranks
 
 # Every process runs this, with its own RANK; a failed assertion is its exit code.
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 from byoc.distributed.process_group import Ranks
-from byoc.signals import Stop, Stopped
+from byoc.signals import StopFlag, Stopped
 
 ranks = Ranks.join()
 assert (ranks.size, ranks.local_size, ranks.host) == (3, 3, 0)
@@ -47,8 +47,8 @@ assert len(set(ranks.concatenate(weight.detach().numpy().ravel()).tolist())) == 
 (network(torch.tensor([[float(me)]])) * 1.0).backward()
 assert weight.grad.item() == 1.0
 
-assert ranks.unless_stopped(Stop(), lambda: me) == me
-stop = Stop()
+assert ranks.unless_stopped(StopFlag(), lambda: me) == me
+stop = StopFlag()
 stop.requested = me == 1
 try:
     ranks.unless_stopped(stop, lambda: me)
@@ -74,7 +74,7 @@ def test_one_alone_needs_nobody() -> None:
 
 
 def test_stop_ends_work_and_is_told() -> None:
-    stop = Stop()
+    stop = StopFlag()
 
     def work() -> int:
         stop.requested = True

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from byoc.errors import DataError
-from byoc.signals import Stop, Stopped
+from byoc.signals import StopFlag, Stopped
 from sentiment.data.datasets import load
 from sentiment.hyperparameters import Hyperparameters
 from tests.conftest import write_csv
@@ -108,7 +108,7 @@ def test_fingerprint_tells_data_apart(tmp_path: Path) -> None:
 
 
 def test_stop_ends_the_reading(tmp_path: Path) -> None:
-    stop = Stop()
+    stop = StopFlag()
     stop.requested = True
     with pytest.raises(Stopped):
         load(channels(tmp_path, training=REVIEWS), SMALL, stop=stop)

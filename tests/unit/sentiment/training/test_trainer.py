@@ -12,7 +12,7 @@ import torch
 from byoc.checkpoints import Checkpoint, Checkpoints, Position
 from byoc.distributed.process_group import ALONE, Ranks
 from byoc.errors import CheckpointError, TrainingError
-from byoc.signals import Stop
+from byoc.signals import StopFlag
 from sentiment.evaluation.metrics import log_loss
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import SentimentLSTM, evaluate
@@ -52,7 +52,7 @@ def new_loop(hyperparameters: Hyperparameters = HYPERPARAMETERS, ranks: Ranks = 
 
 def train(hyperparameters: Hyperparameters = HYPERPARAMETERS, validation: Examples = VALIDATION) -> Trained:
     loop = new_loop(hyperparameters)
-    assert fit(loop, validation, Stop(), NO_CHECKPOINTS, lambda: None)
+    assert fit(loop, validation, StopFlag(), NO_CHECKPOINTS, lambda: None)
     loop.network.load_state_dict(loop.best_weights)
     return loop.network, loop.history
 
@@ -131,9 +131,9 @@ def test_progress_is_shown_to_people_only(
     assert ("epoch 1/1" in capsys.readouterr().err) == is_terminal
 
 
-def run(loop: TrainingLoop, steps: int) -> Stop:
+def run(loop: TrainingLoop, steps: int) -> StopFlag:
     """Train for so many steps, and then be told to stop."""
-    stop = Stop()
+    stop = StopFlag()
     step, done = loop.optimization.step, iter(range(1, steps))
 
     def counting(batch: Prepared, number: int, weight: float = 1.0) -> torch.Tensor:
@@ -164,7 +164,7 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(steps: int, tra
     content = first.checkpoint().to_bytes()
     second = new_loop()
     second.restore(Checkpoint.from_bytes(content))
-    assert fit(second, VALIDATION, Stop(), NO_CHECKPOINTS, lambda: None)
+    assert fit(second, VALIDATION, StopFlag(), NO_CHECKPOINTS, lambda: None)
     for name, tensor in trained[0].state_dict().items():
         assert torch.equal(tensor, second.best_weights[name])
     assert [epoch[:4] for epoch in second.history] == [epoch[:4] for epoch in trained[1]]
@@ -172,10 +172,10 @@ def test_interrupted_training_goes_on_as_if_nothing_had_happened(steps: int, tra
 
 def test_finished_training_does_not_go_on(trained: Trained) -> None:
     first, second = new_loop(), new_loop()
-    assert fit(first, VALIDATION, Stop(), NO_CHECKPOINTS, lambda: None)
+    assert fit(first, VALIDATION, StopFlag(), NO_CHECKPOINTS, lambda: None)
     second.restore(first.checkpoint())
     second.optimization.step = None  # type: ignore[assignment, method-assign]
-    assert fit(second, VALIDATION, Stop(), NO_CHECKPOINTS, lambda: None)
+    assert fit(second, VALIDATION, StopFlag(), NO_CHECKPOINTS, lambda: None)
     assert np.array_equal(second.best_logits, first.best_logits)
     assert len(second.history) == len(trained[1])
 
@@ -191,13 +191,13 @@ def names(folder: Path) -> list[str]:
 
 
 def test_checkpoint_is_written_after_each_epoch(tmp_path: Path) -> None:
-    assert fit(new_loop(), VALIDATION, Stop(), Checkpoints(tmp_path, 10), lambda: None)
+    assert fit(new_loop(), VALIDATION, StopFlag(), Checkpoints(tmp_path, 10), lambda: None)
     assert names(tmp_path)[-2:] == ["checkpoint-00003-00000000", "checkpoint-00004-00000000"]
 
 
 def test_checkpoint_is_written_when_it_is_due(tmp_path: Path) -> None:
     loop = new_loop()
-    stop = Stop()
+    stop = StopFlag()
     checkpoints = Checkpoints(tmp_path, 0)
     write = checkpoints.write
 
@@ -220,13 +220,13 @@ def test_only_the_first_rank_writes_and_says_when(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(TrainingLoop, "write", recording)
     second = new_loop(ranks=Ranks(rank=1))
-    assert fit(second, VALIDATION, Stop(), Checkpoints(tmp_path, 0), lambda: None)
+    assert fit(second, VALIDATION, StopFlag(), Checkpoints(tmp_path, 0), lambda: None)
     assert positions == [(1, 0), (2, 0), (3, 0), (4, 0)]
     assert names(tmp_path) == []
 
 
 def test_stop_before_the_first_step_writes_nothing(tmp_path: Path) -> None:
-    stop = Stop()
+    stop = StopFlag()
     stop.requested = True
     assert not fit(new_loop(), VALIDATION, stop, Checkpoints(tmp_path, 10), lambda: None)
     assert names(tmp_path) == []
@@ -236,14 +236,14 @@ def test_best_model_is_saved_as_soon_as_it_is_there() -> None:
     loop = new_loop(replace(HYPERPARAMETERS, epochs=20, patience=2))
     saved: list[int] = []
     save: Callable[[], None] = lambda: saved.append(len(loop.history))  # noqa: E731
-    assert fit(loop, examples(64, 1, noise=1.0), Stop(), NO_CHECKPOINTS, save)
+    assert fit(loop, examples(64, 1, noise=1.0), StopFlag(), NO_CHECKPOINTS, save)
     assert saved == [1]
 
 
 def test_memory_that_steps_free_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[bool] = []
     monkeypatch.setattr(training, "keep_freed_memory", lambda: kept.append(True))
-    new_loop().run_epoch(Stop(), NO_CHECKPOINTS)
+    new_loop().run_epoch(StopFlag(), NO_CHECKPOINTS)
     assert kept
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from byoc.distributed.process_group import ALONE
-from byoc.signals import Stop, Stopped
+from byoc.signals import StopFlag, Stopped
 from sentiment.data import datasets
 from sentiment.data.datasets import Datasets
 from sentiment.embeddings.documents import Documents
@@ -37,7 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Datasets:
 
 
 def make(data: Datasets, hyperparameters: Hyperparameters) -> head_start.HeadStart:
-    return head_start.make(data, hyperparameters, ALONE, Stop())
+    return head_start.make(data, hyperparameters, ALONE, StopFlag())
 
 
 def test_there_is_none_unless_it_is_asked_for(data: Datasets) -> None:
@@ -67,7 +67,7 @@ def test_vectors_are_of_the_unlabelled_reviews_too(data: Datasets, word_vectors:
 
 
 def test_stop_ends_it(data: Datasets) -> None:
-    stop = Stop()
+    stop = StopFlag()
     stop.requested = True
     with pytest.raises(Stopped):
         head_start.make(data, TAUGHT, ALONE, stop)
@@ -200,10 +200,10 @@ def test_what_takes_minutes_is_not_done_again(
     data: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: Hyperparameters
 ) -> None:
     stages = Stages(tmp_path, {})
-    first = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
+    first = head_start.make(data, hyperparameters, ALONE, StopFlag(), stages)
     monkeypatch.setattr(head_start, "word2vec", None)
     monkeypatch.setattr(head_start, "document_vectors", None)
-    again = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
+    again = head_start.make(data, hyperparameters, ALONE, StopFlag(), stages)
     for name, array in first.to_tensors().items():
         assert again.to_tensors()[name].tobytes() == array.tobytes()
 
@@ -214,8 +214,8 @@ def test_vectors_of_other_phrases_are_not_gone_on_with(
 ) -> None:
     """They may change though the hyperparameters do not: with the movies, or with another version."""
     stages = Stages(tmp_path, {})
-    first = head_start.make(data, hyperparameters, ALONE, Stop(), stages)
-    again = head_start.make(data, replace(hyperparameters, phrases=1), ALONE, Stop(), stages)
+    first = head_start.make(data, hyperparameters, ALONE, StopFlag(), stages)
+    again = head_start.make(data, replace(hyperparameters, phrases=1), ALONE, StopFlag(), stages)
     assert again.phrases != first.phrases
     assert again.vectors is not None
     assert len(again.vectors) == len(data.vocabulary) + len(again.phrases)
