@@ -42,8 +42,8 @@ def base(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def route_train(base: Path, **environment: str) -> Any:
-    return entrypoint.route(["train"], {**ENVIRONMENT, **environment, "SAGEMAKER_BASE_DIR": str(base)})
+def dispatch_train(base: Path, **environment: str) -> Any:
+    return entrypoint.dispatch(["train"], {**ENVIRONMENT, **environment, "SAGEMAKER_BASE_DIR": str(base)})
 
 
 def name_own_script(base: Path) -> None:
@@ -51,52 +51,52 @@ def name_own_script(base: Path) -> None:
 
 
 def test_serve_is_the_program_beside_it() -> None:
-    assert entrypoint.route(["serve"], {}).arguments == [str(CONTAINER / "serve")]
+    assert entrypoint.dispatch(["serve"], {}).arguments == [str(CONTAINER / "serve")]
 
 
 def test_any_other_command_is_run_as_it_is() -> None:
-    assert entrypoint.route(["bash", "-c", "true"], {}).arguments == ["bash", "-c", "true"]
+    assert entrypoint.dispatch(["bash", "-c", "true"], {}).arguments == ["bash", "-c", "true"]
 
 
 def test_train_is_the_toolkits_with_our_module(base: Path) -> None:
-    assert route_train(base).environment["SAGEMAKER_TRAINING_MODULE"] == "train:main"
+    assert dispatch_train(base).environment["SAGEMAKER_TRAINING_MODULE"] == "train:main"
 
 
 def test_train_keeps_its_arguments(base: Path) -> None:
     environment = {"SAGEMAKER_BASE_DIR": str(base)}
-    program = entrypoint.route(["train", "--epochs", "2"], environment)
+    program = entrypoint.dispatch(["train", "--epochs", "2"], environment)
     assert program.arguments == ["train", "--epochs", "2"]
 
 
 def test_a_named_script_takes_our_module_away(base: Path) -> None:
     name_own_script(base)
-    assert "SAGEMAKER_TRAINING_MODULE" not in route_train(base).environment
+    assert "SAGEMAKER_TRAINING_MODULE" not in dispatch_train(base).environment
 
 
 def test_a_script_can_be_named_in_the_environment(base: Path) -> None:
-    assert "SAGEMAKER_TRAINING_MODULE" not in route_train(base, SAGEMAKER_PROGRAM="mine.py").environment
+    assert "SAGEMAKER_TRAINING_MODULE" not in dispatch_train(base, SAGEMAKER_PROGRAM="mine.py").environment
 
 
 def test_only_a_users_script_is_reached_through_its_group(base: Path) -> None:
-    assert not route_train(base).users_own
+    assert not dispatch_train(base).is_user_script
     name_own_script(base)
-    assert route_train(base).users_own
+    assert dispatch_train(base).is_user_script
 
 
 def test_one_host_does_not_wait_for_its_own_name(base: Path) -> None:
     name_own_script(base)
-    assert route_train(base).environment["SM_STUDIO_LOCAL_MODE"] == "true"
+    assert dispatch_train(base).environment["SM_STUDIO_LOCAL_MODE"] == "true"
 
 
 def test_two_hosts_wait_for_each_other(base: Path) -> None:
     name_own_script(base)
     hosts = json.dumps({"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
     (base / "input" / "config" / "resourceconfig.json").write_text(hosts)
-    assert "SM_STUDIO_LOCAL_MODE" not in route_train(base).environment
+    assert "SM_STUDIO_LOCAL_MODE" not in dispatch_train(base).environment
 
 
 def test_train_makes_the_folders_for_its_results(base: Path) -> None:
-    route_train(base)
+    dispatch_train(base)
     assert (base / "output").is_dir()
     assert (base / "model").is_dir()
 
@@ -105,16 +105,16 @@ def test_train_forgets_how_an_earlier_run_ended(base: Path) -> None:
     (base / "output").mkdir()
     for name in ("success", "failure"):
         (base / "output" / name).touch()
-    route_train(base)
+    dispatch_train(base)
     assert list((base / "output").iterdir()) == []
 
 
 def test_only_our_training_gets_sigterm_when_it_is_ready(base: Path) -> None:
-    assert route_train(base).takes_sigterm_late
-    assert not entrypoint.route(["bash"], ENVIRONMENT).takes_sigterm_late
-    assert not route_train(base, SAGEMAKER_TRAINING_MODULE="mine:main").takes_sigterm_late
+    assert dispatch_train(base).unblocks_sigterm
+    assert not entrypoint.dispatch(["bash"], ENVIRONMENT).unblocks_sigterm
+    assert not dispatch_train(base, SAGEMAKER_TRAINING_MODULE="mine:main").unblocks_sigterm
     name_own_script(base)
-    assert not route_train(base).takes_sigterm_late
+    assert not dispatch_train(base).unblocks_sigterm
 
 
 @pytest.mark.parametrize(
@@ -133,32 +133,32 @@ def test_ending_of_a_training_is_told_truthfully(
 ) -> None:
     if success:
         (tmp_path / "success").touch()
-    assert entrypoint.judge(tmp_path, code) == expected
+    assert entrypoint.normalize_exit_code(tmp_path, code) == expected
     failure = tmp_path / "failure"
     assert failure.read_text().splitlines()[0].startswith(reason) if reason else not failure.exists()
 
 
 def test_reason_that_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / "failure").write_text("the disk is full")
-    assert entrypoint.judge(tmp_path, 1) == 1
+    assert entrypoint.normalize_exit_code(tmp_path, 1) == 1
     assert (tmp_path / "failure").read_text() == "the disk is full"
 
 
 def test_ending_that_cannot_be_told_is_no_success(tmp_path: Path) -> None:
-    assert entrypoint.judge(tmp_path / "not there", 0) == 1
+    assert entrypoint.normalize_exit_code(tmp_path / "not there", 0) == 1
 
 
 @pytest.mark.parametrize("name", ["hyperparameters", "inputdataconfig", "resourceconfig"])
 def test_train_names_the_missing_file(base: Path, name: str) -> None:
     (base / "input" / "config" / f"{name}.json").unlink()
-    with pytest.raises(entrypoint.SetupError, match=f"{name}.json is not there; mount a folder"):
-        route_train(base)
+    with pytest.raises(entrypoint.SetupError, match=f"{name}.json is missing; mount a folder"):
+        dispatch_train(base)
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '"text"', "\xff"])
 def test_what_is_wrong_with_hyperparameters_is_left_to_the_program(base: Path, content: str) -> None:
     (base / "input" / "config" / "hyperparameters.json").write_text(content, "latin-1")
-    assert not route_train(base).users_own
+    assert not dispatch_train(base).is_user_script
 
 
 def start(*command: str) -> subprocess.Popen[str]:

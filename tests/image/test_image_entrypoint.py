@@ -21,7 +21,7 @@ def test_reports_the_signal_that_killed_the_command(image: str) -> None:
 
 def test_without_a_command_it_trains(image: str) -> None:
     """The local container mode of the SDK's ModelTrainer depends on it."""
-    with Container(image, expect=["^error: .*hyperparameters.json is not there; mount"]) as container:
+    with Container(image, expect=["^error: .*hyperparameters.json is missing; mount"]) as container:
         assert container.wait() == 1
 
 

@@ -79,9 +79,7 @@ def test_a_wrong_hyperparameter_ends_with_1_and_its_name_in_the_failure_file(
 
 
 def test_without_a_mounted_folder_says_what_to_do(image: str) -> None:
-    with Container(
-        image, "train", expect=["^error: .*hyperparameters.json is not there; mount"]
-    ) as container:
+    with Container(image, "train", expect=["^error: .*hyperparameters.json is missing; mount"]) as container:
         assert container.wait() == 1
 
 
