@@ -1,10 +1,10 @@
-"""CUDA's forward-compatibility libraries: put them on the library path when the host's driver is older.
+"""CUDA's forward-compatibility libraries: on the library path only if the host's driver is older.
 
-Endpoints on p3, g4dn, g5 and p4d run driver 470, which knows CUDA 11.4 only, unless told otherwise
-(https://docs.aws.amazon.com/sagemaker/latest/dg/inference-gpu-drivers.html). With the libraries that
-nvidia/cuda images carry, CUDA 12.6 runs on it. NVIDIA's container toolkit no longer mounts them by itself
-since 1.17.4 (https://docs.aws.amazon.com/sagemaker/latest/dg/container-nvidia-compliance.html). On a newer
-driver they must stay out of the way: they would replace its library by an older one.
+Endpoints on p3, g4dn, g5 and p4d have driver 470, made for CUDA 11.4, unless their configuration sets another
+(https://docs.aws.amazon.com/sagemaker/latest/dg/inference-gpu-drivers.html). With the libraries of the
+nvidia/cuda images it runs CUDA 12.6. Since version 1.17.4 NVIDIA's container toolkit does not mount them
+itself (https://docs.aws.amazon.com/sagemaker/latest/dg/container-nvidia-compliance.html). On a newer driver
+they would replace its library with an older one.
 """
 
 import re
@@ -20,7 +20,7 @@ Version = tuple[int, ...]
 
 
 def add_to(environment: Mapping[str, str], compat: Path = COMPAT, driver: Path = DRIVER) -> dict[str, str]:
-    """The environment, with the compatibility libraries first on its library path if they are needed."""
+    """The environment, with the compatibility libraries first on the library path if the driver is older."""
     environment = dict(environment)
     libraries = library_version(compat)
     if libraries is None:
@@ -30,20 +30,20 @@ def add_to(environment: Mapping[str, str], compat: Path = COMPAT, driver: Path =
         rest = environment.get("LD_LIBRARY_PATH")
         environment["LD_LIBRARY_PATH"] = f"{compat}:{rest}" if rest else str(compat)
         print(
-            f"the host's NVIDIA driver {_text(host)} is older than CUDA's compatibility libraries "
-            f"({_text(libraries)}): using them",
+            f"using CUDA's compatibility libraries ({_text(libraries)}): the host's NVIDIA driver "
+            f"{_text(host)} is older",
             file=sys.stderr,
         )
     return environment
 
 
 def library_version(compat: Path) -> Version | None:
-    """The driver version that the libraries belong to: libcuda.so.1 links to libcuda.so.560.35.05."""
+    """The libraries' driver version: libcuda.so.1 links to, for example, libcuda.so.560.35.05."""
     return _version((compat / "libcuda.so.1").resolve().name)
 
 
 def driver_version(driver: Path) -> Version | None:
-    """The version of the host's driver, None where there is none."""
+    """The version of the host's driver; None without one."""
     try:
         return _version(driver.read_text("utf-8"))
     except OSError:
@@ -57,7 +57,7 @@ def driver_version(driver: Path) -> Version | None:
 
 
 def _version(text: str) -> Version | None:
-    """The first driver version in a text, which has three digits before its first point."""
+    """The first driver version in a text: three digits before the first point."""
     match = re.search(r"(?<!\d)\d{3}(?:\.\d+){1,2}(?![\d.])", text)
     return tuple(map(int, match[0].split("."))) if match else None
 

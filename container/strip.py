@@ -1,4 +1,4 @@
-"""Remove from site-packages what a list of patterns names: ``strip.py LIST SITE_PACKAGES``."""
+"""Remove the files that a list of patterns names from site-packages: ``strip.py LIST SITE_PACKAGES``."""
 
 import shutil
 import sys
@@ -6,16 +6,16 @@ from pathlib import Path
 
 
 def strip(patterns: list[str], folder: Path) -> None:
-    """Remove what the patterns find.
+    """Remove the files and folders that match.
 
     Raises:
-        ValueError: a pattern finds nothing, so that the list is out of date.
+        ValueError: a pattern matches nothing, so the list is out of date.
     """
     for pattern in patterns:
-        found = sorted(folder.glob(pattern))
-        if not found:
-            raise ValueError(f"{pattern} finds nothing in {folder}; take it off the list")
-        for path in found:
+        matches = sorted(folder.glob(pattern))
+        if not matches:
+            raise ValueError(f"{pattern} matches nothing in {folder}; remove it from the list")
+        for path in matches:
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -23,7 +23,7 @@ def strip(patterns: list[str], folder: Path) -> None:
 
 
 def main() -> None:
-    """Strip as the command line says."""
+    """Strip the folder of the command line."""
     lines = Path(sys.argv[1]).read_text("utf-8").splitlines()
     try:
         strip([line for line in lines if line and not line.startswith("#")], Path(sys.argv[2]))

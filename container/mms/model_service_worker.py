@@ -1,9 +1,8 @@
-"""What the model server starts for each model, in place of its own program of this name.
+"""The parent of a model's workers, in place of the model server's own program of this name.
 
-That program forks a worker whenever one is wanted. Here it has what a worker imports (torch and nltk take
-seconds of a core) before the first fork, so that a worker that died is back without them, and all of them
-share that memory. The model itself is still loaded by each worker: a fault in loading would otherwise be
-there for good.
+That program forks a worker whenever the server asks for one. This one imports the handler before the first
+fork: the imports take seconds, so a dead worker is replaced faster, and all workers share their memory. Each
+worker still loads the model itself; a fault in loading it here would last until the parent ends.
 """
 
 import gc
@@ -11,10 +10,10 @@ import importlib
 import runpy
 import sys
 
-# The folder of this file, where the server's own package would not be found.
+# This file's folder, which Python puts first and which has none of the server's modules.
 del sys.path[0]
 importlib.import_module("inference")
-# A collection in a worker would write to every object, and so copy what is shared.
+# A collection in a worker would write to every object, and so copy the shared memory.
 gc.collect()
 gc.freeze()
 runpy.run_module("mms.model_service_worker", run_name="__main__", alter_sys=True)

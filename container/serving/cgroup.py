@@ -1,4 +1,4 @@
-"""What this container may use: the limits of its control group, version 1 or 2, or else the machine's."""
+"""CPUs and memory of the container: the limits of its control group (version 1 or 2), or the machine's."""
 
 import math
 import os
@@ -9,18 +9,18 @@ ROOT = Path("/")
 
 
 def cpus(root: Path = ROOT) -> int:
-    """CPUs to use, at least 1: those that the process may run on, or fewer where a quota says so."""
-    usable = float(len(os.sched_getaffinity(0)))
+    """Number of CPUs, at least 1: the process' affinity, or a smaller quota."""
+    count = float(len(os.sched_getaffinity(0)))
     for folder in _folders(root, "cpu"):
         quota, period = _read_quota(folder)
         if quota > 0 and period > 0:
-            usable = min(usable, quota / period)
-    # A quota of 1.5 CPUs keeps two workers busy for three quarters of the time.
-    return max(1, math.ceil(usable))
+            count = min(count, quota / period)
+    # Rounded up: a quota of 1.5 CPUs keeps two workers busy for three quarters of the time.
+    return max(1, math.ceil(count))
 
 
 def memory(root: Path = ROOT) -> int:
-    """Bytes of memory that the container may use."""
+    """Memory limit in bytes."""
     limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for folder in _folders(root, "memory"):
         limit = min([limit, *_numbers(folder, "memory.max"), *_numbers(folder, "memory.limit_in_bytes")])
@@ -28,7 +28,7 @@ def memory(root: Path = ROOT) -> int:
 
 
 def free_memory(root: Path = ROOT) -> int:
-    """Bytes that can still be used; the page cache, which gives way, counts as free."""
+    """Free memory in bytes, including the page cache, which the kernel drops on demand."""
     free = _available(root)
     for folder in _folders(root, "memory"):
         for limit_name, usage_name in (
@@ -42,9 +42,9 @@ def free_memory(root: Path = ROOT) -> int:
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of the process' group and of those above it, in either version.
+    """The folders of the process' group and its parents, in either version.
 
-    In a container the own group often is what is mounted, and the path in /proc is the host's.
+    In a container the group itself is usually mounted at the root, while /proc shows the host's path.
     """
     base = root / "sys/fs/cgroup"
     for line in _lines(root / "proc/self/cgroup"):
@@ -64,17 +64,17 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
 
 
 def _read_quota(folder: Path) -> tuple[int, int]:
-    """Microseconds of CPU in each period, and the period; 0 where there is none."""
+    """Microseconds of CPU per period, and the period; 0 without a quota."""
     if lines := _lines(folder / "cpu.max"):
-        of_period, length = lines[0].split()
-        return (0 if of_period == "max" else int(of_period)), int(length)
+        limit, period = lines[0].split()
+        return (0 if limit == "max" else int(limit)), int(period)
     quota = next(_numbers(folder, "cpu.cfs_quota_us"), 0)
     return quota, next(_numbers(folder, "cpu.cfs_period_us"), 0)
 
 
 def _page_cache(folder: Path) -> int:
     figures = dict(line.split() for line in _lines(folder / "memory.stat"))
-    # Version 1 counts the groups below under names of their own.
+    # In version 1 the totals with child groups have names of their own.
     return int(figures.get("total_inactive_file", figures.get("inactive_file", 0)))
 
 
@@ -86,7 +86,7 @@ def _available(root: Path) -> int:
 
 
 def _numbers(folder: Path, name: str) -> Iterator[int]:
-    """The number in a file, if there is one: "max" and a missing file are none."""
+    """The number in a file; nothing for "max" or a missing file."""
     lines = _lines(folder / name)
     if lines and lines[0].lstrip("-").isdigit():
         yield int(lines[0])

@@ -13,23 +13,23 @@ from byoc.serving import json_log
 _NGINX = re.compile(r"[\d/]+ [\d:]+ \[(\w+)\] \d+#\d+: (.*)")
 _LEVEL = re.compile(r'\{"time": ?"[^"]*", ?"level": ?"(\w+)"')
 _NGINX_LEVELS = {"warn": "warning", "notice": "info", "info": "info", "debug": "debug"}
-# log4j lost a part in the packing of the model server's jar, and says so at every start.
+# The packing of the model server's jar dropped a part of log4j, which prints this at every start.
 _HARMLESS = "sun.reflect.Reflection.getCallerClass is not supported"
 
 
 class Log:
-    """Writes lines, whole ones, of ``level`` and above; ``source`` names the program that speaks."""
+    """Writes whole lines of ``level`` and above; ``source`` names the program."""
 
     def __init__(self, level: str = "info") -> None:
-        self._least = json_log.LEVELS.index(level)
+        self._minimum = json_log.LEVELS.index(level)
 
     def write(self, level: str, message: str, source: str = "serve", **fields: Any) -> None:
-        """One line."""
+        """Write one line."""
         if self._is_wanted(level):
             self._emit(json_log.line(level, message, source, time.time(), **fields))
 
     def relay(self, stream: IO[str], source: str, level: str) -> threading.Thread:
-        """Pass on what a program prints, and close the stream: lines of JSON as they are, others wrapped."""
+        """Copy the output of a program until its end: JSON lines unchanged, other lines wrapped in JSON."""
         thread = threading.Thread(target=self._relay, args=(stream, source, level), daemon=True)
         thread.start()
         return thread
@@ -39,8 +39,8 @@ class Log:
             for line in stream:
                 text = line.rstrip()
                 if text.startswith("{"):
-                    found = _LEVEL.match(text)
-                    if found is None or self._is_wanted(found[1]):
+                    level_field = _LEVEL.match(text)
+                    if level_field is None or self._is_wanted(level_field[1]):
                         self._emit(text)
                 elif match := _NGINX.fullmatch(text):
                     self.write(_NGINX_LEVELS.get(match[1], "error"), match[2], source)
@@ -48,9 +48,9 @@ class Log:
                     self.write(level, text, source)
 
     def _is_wanted(self, level: str) -> bool:
-        return level not in json_log.LEVELS or json_log.LEVELS.index(level) >= self._least
+        return level not in json_log.LEVELS or json_log.LEVELS.index(level) >= self._minimum
 
     @staticmethod
     def _emit(line: str) -> None:
-        # In one piece, so that the lines of several threads do not mix.
+        # One write, so that the lines of several threads do not mix.
         os.write(sys.stdout.fileno(), (line + "\n").encode("utf-8"))

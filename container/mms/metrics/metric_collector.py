@@ -1,6 +1,6 @@
-"""What the model server runs at its start for figures about the system: none, since nobody reads them.
+"""Replaces the program that the model server runs for system metrics, which nothing uses.
 
-The server writes the ids of the workers to it, and would log a broken pipe if it ended without reading them.
+The server writes the workers' process ids to it and logs a broken pipe if they are not read.
 """
 
 import sys

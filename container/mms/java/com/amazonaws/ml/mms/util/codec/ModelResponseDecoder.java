@@ -10,15 +10,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Reads what a worker sends back; takes the place of Multi Model Server 1.1.11's class of the same name.
+ * Decodes the answer of a worker; replaces Multi Model Server 1.1.11's class of the same name.
  *
- * <p>A worker's answer arrives in pieces. The server's own class reads the status of each answer in a batch
- * without looking whether its four bytes are there, so that a piece that ends in front of them fails the whole
- * batch. This one reads nothing until all of the message has arrived.
+ * <p>A worker's answer arrives in pieces. The server's class reads the status of each answer in a batch before it
+ * checks that the four bytes have arrived, so a piece that ends before them fails the whole batch. This class reads
+ * nothing until the message is complete.
  *
- * <p>The format is that of mms/protocol/otf_message_handler.py, all numbers big-endian and 4 bytes long: code,
- * message; for each answer its request id, content type, status, reason phrase, count of headers, their names
- * and values, body; then -1. Texts and bodies have their length in front.
+ * <p>Format (mms/protocol/otf_message_handler.py), all numbers big-endian and 4 bytes long: code, message; for each
+ * answer the request id, content type, status, reason phrase, count of headers, their names and values, body; then -1.
+ * Each text and body follows its length.
  */
 public class ModelResponseDecoder extends ByteToMessageDecoder {
     private static final int INT = 4;
@@ -59,7 +59,7 @@ public class ModelResponseDecoder extends ByteToMessageDecoder {
         }
     }
 
-    /** The position behind a text, or INCOMPLETE. */
+    /** The position after a text, or INCOMPLETE. */
     private int skipText(ByteBuf in, int position) {
         int length = peekInt(in, position);
         if (length == INCOMPLETE) {
@@ -68,7 +68,7 @@ public class ModelResponseDecoder extends ByteToMessageDecoder {
         if (length < 0 || length > maxLength) {
             throw new CorruptedFrameException("length " + length + " in a worker's answer, limit " + maxLength);
         }
-        // As a sum it could overflow.
+        // Compared by a difference, because a sum could overflow.
         return length > in.writerIndex() - position - INT ? INCOMPLETE : position + INT + length;
     }
 
