@@ -4,15 +4,18 @@
 #   docker build -t sentiment --build-arg BASE_IMAGE=ubuntu:24.04 \
 #       --build-arg TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu .     for CPUs only, and much smaller
 #
-# Needs BuildKit (DOCKER_BUILDKIT=1 where it is not the default). No `# syntax=` line: it would be pulled from a
+# For another model, build_and_push.sh --model FOLDER copies its package to .model and its requirements to
+# .model-requirements.txt, and sets MODEL_PACKAGE.
+#
+# Needs BuildKit (DOCKER_BUILDKIT=1 if it is not the default). No `# syntax=` line, which would pull an image from a
 # registry at every build.
 
-# "base" has the CUDA version's compatibility libraries and nothing else: CUDA itself comes with torch's wheels.
-# Any Ubuntu or Debian with Python 3.11 or 3.12 will do for CPUs.
+# "base" has only the CUDA version's compatibility libraries: CUDA itself comes with torch's wheels.
+# For CPUs, any Ubuntu or Debian with Python 3.11 or 3.12 works.
 ARG BASE_IMAGE=nvidia/cuda:12.6.3-base-ubuntu24.04
 
 
-# The Python packages. The compiler is for sagemaker-training, which comes as source.
+# The Python packages. sagemaker-training is a source package, hence the compiler.
 FROM ${BASE_IMAGE} AS packages
 
 # hadolint ignore=DL3008
@@ -21,26 +24,31 @@ RUN apt-get update \
         ca-certificates gcc libc6-dev python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 
-# Locked with hashes for Python 3.11 and 3.12: container/requirements.in tells how. The tests build and run the image
-# with Debian 12's 3.11; for 3.12 the lock was resolved, and nothing was run.
+# Locked with hashes for Python 3.11 and 3.12; container/requirements.in has the command. The tests build and run the
+# image with Debian 12's Python 3.11; with 3.12 the lock is resolved but untested.
 COPY container/requirements.txt /tmp/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv /opt/venv \
     && /opt/venv/bin/python -m pip install --require-hashes -r /tmp/requirements.txt
 
-# torch, and what it brings (CUDA's libraries and triton, none in the build for CPUs), are pinned by version and index
-# instead of hashes: they are other files in every index. CUDA 12.6, because from torch 2.11 on only these builds have
-# code for the V100 of ml.p3 (https://github.com/pytorch/pytorch/issues/172352; torch.cuda.PYTORCH_RELEASES_CODE_CC
-# lists what each build has code for). An empty TORCH_INDEX_URL leaves the index to pip's own configuration.
+# torch and its requirements (CUDA's libraries and triton; neither for CPUs) are pinned by version and index instead of
+# hashes, because each index has other files. CUDA 12.6, because from torch 2.11 on no other build has code for the V100
+# of ml.p3 (https://github.com/pytorch/pytorch/issues/172352; torch.cuda.PYTORCH_RELEASES_CODE_CC lists the code of each
+# build). With an empty TORCH_INDEX_URL, pip's configuration chooses the index.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cu126
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/venv/bin/python -m pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} torch==2.13.0
 
-COPY container/strip.py container/strip.txt /tmp/
-RUN python3 /tmp/strip.py /tmp/strip.txt /opt/venv/lib/python3.*/site-packages
+# The requirements of another model, if there is one. (The brackets make the file optional.)
+COPY container/strip.py container/strip.txt .model-requirements.tx[t] /tmp/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    if [ -f /tmp/.model-requirements.txt ]; then \
+        /opt/venv/bin/python -m pip install --require-hashes -r /tmp/.model-requirements.txt; \
+    fi \
+    && python3 /tmp/strip.py /tmp/strip.txt /opt/venv/lib/python3.*/site-packages
 
-# The native part of the server's netty, which it would else unpack into /tmp at every start and load from there: not
-# possible where /tmp must not hold programs, which is Docker's default for --tmpfs.
+# The native part of the server's netty. Otherwise each start unpacks it into /tmp and loads it from there, which fails
+# where /tmp is mounted with noexec, Docker's default for --tmpfs.
 RUN /opt/venv/bin/python -m zipfile -e /opt/venv/lib/python3.*/site-packages/mms/frontend/model-server.jar /tmp/jar \
     && install -D -t /opt/netty /tmp/jar/META-INF/native/libnetty_transport_native_epoll_x86_64.so
 
@@ -52,11 +60,11 @@ RUN packages=$(echo /opt/venv/lib/python3.*/site-packages) \
         -exec mv -t "/layers$packages" {} +
 
 
-# Java, made small: the modules that Multi Model Server, its log4j and its netty use, and an archive of the classes
-# that every start loads.
+# A small Java: the modules that Multi Model Server, its log4j and its netty use, and an archive of the classes that
+# each start loads.
 FROM ${BASE_IMAGE} AS java
 
-# Debian and Ubuntu keep only the newest version of a package, so that a pinned one soon cannot be had.
+# Debian and Ubuntu keep only the newest version of a package, so a pinned one soon disappears.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends openjdk-17-jdk-headless \
@@ -65,18 +73,19 @@ RUN jlink --output /opt/java --compress=2 --strip-java-debug-attributes --no-hea
         --add-modules java.base,java.desktop,java.logging,java.management,java.naming,java.xml,jdk.unsupported \
     && /opt/java/bin/java -Xshare:dump
 
-# In place of one of the server's own classes, which errs where requests are batched.
+# Replaces a class of the server that fails on batches: see container/mms/README.md.
 COPY --from=packages /opt/venv/lib/python3.*/site-packages/mms/frontend/model-server.jar /tmp/
 COPY container/mms/java /tmp/java
 RUN javac -Xlint:all -Werror -cp /tmp/model-server.jar -d /opt/classes \
         /tmp/java/com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.java
 
 
-# The program: readable for everyone, whatever the checkout's permissions, and compiled, because nothing is written
+# The program: readable for everyone, whatever the permissions of the checkout, and compiled, because nothing is written
 # at run time.
 FROM packages AS program
 COPY pyproject.toml LICENSE* NOTICE* /opt/program/
 COPY code /opt/program/code
+COPY .mode[l] /opt/program/model/
 COPY container/cuda_compat.py container/entrypoint container/serve /opt/program/container/
 COPY container/mms /opt/program/container/mms
 COPY container/serving /opt/program/container/serving
@@ -98,20 +107,25 @@ COPY --from=packages /opt/venv /opt/venv
 COPY --from=java /opt/classes /opt/program/container/mms/classes
 COPY --from=program /opt/program /opt/program
 
-# The toolkit runs our main() in its own process. The entry point takes this away when a job names its own script.
+# The import name of the model package.
+ARG MODEL_PACKAGE=sentiment
+
+# The toolkit runs the main() of SAGEMAKER_TRAINING_MODULE in its own process. The entry point removes this variable if
+# a job names its own script.
 ENV SAGEMAKER_TRAINING_MODULE=train:main \
+    MODEL_PACKAGE=${MODEL_PACKAGE} \
     PATH=/opt/venv/bin:$PATH \
     JAVA_HOME=/opt/java \
-    PYTHONPATH=/opt/program/code \
+    PYTHONPATH=/opt/program/code:/opt/program/model \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     LANG=C.UTF-8
 
 ENTRYPOINT ["/opt/program/container/entrypoint"]
-# SageMaker says train or serve. The SDK's ModelTrainer, in its local container mode, says nothing.
+# SageMaker passes train or serve. The SDK's ModelTrainer passes nothing in its local container mode.
 CMD ["train"]
 
-# build_and_push.sh fills these in.
+# Set by build_and_push.sh.
 ARG SOURCE=""
 ARG REVISION=""
 ARG VERSION=""
