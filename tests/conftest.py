@@ -67,9 +67,9 @@ def write_csv(path: Path, reviews: list[tuple[str, str]]) -> None:
 # jobs that are about something else.
 PLAIN = {
     "precision": "fp32",
-    "word_vectors": "random",
-    "phrases": "0",
-    "evidence": "none",
+    "embedding_init": "random",
+    "max_ngrams": "0",
+    "ngram_init": "none",
     "pooling": "max",
     "learning_rate": "0.002",
     "embedding_rate": "1",

@@ -13,8 +13,8 @@ from sentiment.settings import POOLING, STOP_WORDS, TRUNCATE
 
 PRECISION = ("auto", "fp32", "fp16", "bf16")
 SCHEDULE = ("triangle", "constant")
-WORD_VECTORS = ("random", "word2vec", "documents")
-EVIDENCE = ("none", "regression")
+EMBEDDING_INIT = ("random", "word2vec", "documents")
+NGRAM_INIT = ("none", "regression")
 
 # What each recipe is for. Of "default" the values are the defaults; recipes/ has what differs in the others.
 RECIPES = {
@@ -45,17 +45,17 @@ class Hyperparameters:
     max_length: int = _number(1_000, 1, 20_000, "words of a review that count")
     truncate: str = _choice("tail", TRUNCATE, "which words of a longer review count")
     stop_words: str = _choice("none", STOP_WORDS, "which stop words are left out")
-    pooling: str = _choice("damped-mean", POOLING, "which LSTM outputs decide")
-    word_vectors: str = _choice("word2vec", WORD_VECTORS, "what word vectors begin as")
+    pooling: str = _choice("smoothed-mean", POOLING, "which LSTM outputs decide")
+    embedding_init: str = _choice("word2vec", EMBEDDING_INIT, "what word vectors begin as")
     word2vec_epochs: int = _number(5, 1, 1_000, "passes of word2vec over the reviews")
     document_epochs: int = _number(15, 1, 1_000, "passes over the reviews to make vectors of documents")
-    phrases: int = _number(
+    max_ngrams: int = _number(
         40_000, 0, 1_000_000, "word pairs and triples that each of five teachers may give an id"
     )
-    evidence: str = _choice(
-        "regression", EVIDENCE, "what the network begins with: a regression on words and phrases"
+    ngram_init: str = _choice(
+        "regression", NGRAM_INIT, "what the network begins with: a regression on words and phrases"
     )
-    distillation: float = _number(
+    soft_label_weight: float = _number(
         0.0, 0.0, 1.0, "share of teachers' word in what is learned; above 0, of reviews without labels, too"
     )
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
@@ -101,12 +101,12 @@ class Hyperparameters:
     @property
     def has_head_start(self) -> bool:
         """Whether there is work before the first step that is worth keeping."""
-        return self.word_vectors != "random" or self.has_teachers
+        return self.embedding_init != "random" or self.has_teachers
 
     @property
     def has_teachers(self) -> bool:
         """Whether a regression on n-grams has a part in it."""
-        return self.phrases > 0 or self.distillation > 0 or self.evidence != "none"
+        return self.max_ngrams > 0 or self.soft_label_weight > 0 or self.ngram_init != "none"
 
     def that_decide(self) -> dict[str, Any]:
         """The values that decide which weights come out, by name."""

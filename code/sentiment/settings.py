@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 STOP_WORDS = ("all", "keep-negations", "none")
 TRUNCATE = ("head", "tail", "head-tail")
-POOLING = ("last", "mean", "damped-mean", "max")
+POOLING = ("last", "mean", "smoothed-mean", "max")
 # Of the poolings that are means, how many words more than a review's they divide by. The damped one is the
 # smaller the fewer words there are, so that few make no great certainty: a mean that is shrunk to zero.
-DAMPING = {"mean": 0, "damped-mean": 100}
+DAMPING = {"mean": 0, "smoothed-mean": 100}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class NetworkSettings:
         embedding_dim: width of a word's vector.
         hidden_dim: width of the LSTM's state.
         pooling: what of the LSTM's outputs the linear layer sees: the ``last`` word's, their ``mean``
-            or their ``max`` over the words of the review, or a ``damped-mean``, see ``DAMPING``.
+            or their ``max`` over the words of the review, or a ``smoothed-mean``, see ``DAMPING``.
         evidence: whether the last element of a word's vector is what the word tells by itself, which counts
             where it comes for the first time.
     """

@@ -30,12 +30,12 @@ HYPERPARAMETERS = PLAIN | {
     "checkpoint_minutes": "0.001",
 }
 HEAD_START = {
-    "word_vectors": "word2vec",
+    "embedding_init": "word2vec",
     "word2vec_epochs": "30",
-    "phrases": "100",
-    "evidence": "regression",
+    "max_ngrams": "100",
+    "ngram_init": "regression",
     "pooling": "mean",
-    "distillation": "0.5",
+    "soft_label_weight": "0.5",
     "embedding_rate": "0.5",
     "word_dropout": "0.1",
     "averaging": "0.99",

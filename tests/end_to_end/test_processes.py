@@ -81,7 +81,7 @@ def test_two_processes_learn_as_one(few_reviews: list[Review], alone: Path, tmp_
 
 def test_two_processes_begin_with_the_same_evidence(few_reviews: list[Review], tmp_path: Path) -> None:
     # Evidence makes logits steep: at a higher rate rounding grows beyond what the comparison allows.
-    evidence = {"phrases": "100", "evidence": "regression", "pooling": "mean", "learning_rate": "0.0003"}
+    evidence = {"max_ngrams": "100", "ngram_init": "regression", "pooling": "mean", "learning_rate": "0.0003"}
     # Batches so long that each process takes them in parts.
     values = SMALL | evidence | {"batch_size": "180"}
     bases = []

@@ -31,7 +31,7 @@ from byoc.opt_ml import OptMl
 from byoc.distributed.process_group import ALONE
 from byoc.signals import StopFlag
 
-hyperparameters = Hyperparameters(word_vectors="random")
+hyperparameters = Hyperparameters(embedding_init="random")
 job = prepare(OptMl.from_environment(), hyperparameters, ALONE, StopFlag(), Checkpoints(Path("none"), 1))
 loop = job.loop
 keep_freed_memory()

@@ -15,7 +15,7 @@ import pytest
 from tests.image.conftest import ROOT, Review, free_port, write_reviews
 
 USER = 1000
-QUICK = ["--epochs=1", "--hidden_dim=8", "--embedding_dim=8", "--batch_size=16", "--phrases=50"]
+QUICK = ["--epochs=1", "--hidden_dim=8", "--embedding_dim=8", "--batch_size=16", "--max_ngrams=50"]
 
 
 @pytest.fixture(scope="module")

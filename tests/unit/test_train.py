@@ -21,7 +21,7 @@ from byoc.errors import TrainingError
 from sentiment.data import datasets
 from sentiment.model.artifact import load_artifact
 from sentiment.model.predictor import Predictor
-from sentiment.ngram_model import soft_labels as distillation
+from sentiment.ngram_model import soft_labels
 from sentiment.training import trainer as training
 from sentiment.training.loader import Prepared
 from sentiment.training.optimizer import Optimization
@@ -368,9 +368,19 @@ def test_help_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert not (folder / "model").exists()
 
 
-HEAD_START = {"word_vectors": "word2vec", "distillation": "0.5", "averaging": "0.9", "word_dropout": "0.1"}
-DOCUMENTS = HEAD_START | {"word_vectors": "documents"}
-WITH_EVIDENCE = {"word_vectors": "word2vec", "phrases": "20", "evidence": "regression", "pooling": "mean"}
+HEAD_START = {
+    "embedding_init": "word2vec",
+    "soft_label_weight": "0.5",
+    "averaging": "0.9",
+    "word_dropout": "0.1",
+}
+DOCUMENTS = HEAD_START | {"embedding_init": "documents"}
+WITH_EVIDENCE = {
+    "embedding_init": "word2vec",
+    "max_ngrams": "20",
+    "ngram_init": "regression",
+    "pooling": "mean",
+}
 PAIRS = [(f"film{i} was {'' if i % 2 else 'not '}good", str(i % 2)) for i in range(64)]
 UNLABELED = [("another film good", "1"), ("another film bad", "0")]
 
@@ -408,7 +418,7 @@ def test_head_start_is_in_a_checkpoint_and_not_made_again(
 def test_job_stopped_in_its_head_start_is_no_failure(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stop_at(monkeypatch, distillation.Told, "targets")
+    stop_at(monkeypatch, soft_labels.Told, "targets")
     folder = run(hyperparameters=HEAD_START)
     assert "stopped before the first step: there is nothing to save" in capsys.readouterr().out
     assert not (folder / "output" / "failure").exists()

@@ -77,7 +77,7 @@ def word2vec(
     if not any(len(part.ids) for part in parts):
         raise DataError(
             "the reviews have no words to make vectors of: only a to z and 0 to 9 count\n"
-            "give others, or, if there are labels, word_vectors=random"
+            "give others, or, if there are labels, embedding_init=random"
         )
     texts = _Texts(parts)
     model = Word2Vec(

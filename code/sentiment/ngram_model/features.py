@@ -35,7 +35,7 @@ class NGrams(NamedTuple):
         if len(found.keys) == 0:
             raise DataError(
                 "no two reviews share a word, so that nothing is learned from n-grams\n"
-                "give more, or evidence=none, phrases=0 and distillation=0"
+                "give more, or ngram_init=none, max_ngrams=0 and soft_label_weight=0"
             )
         return found
 

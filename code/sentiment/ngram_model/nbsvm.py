@@ -96,7 +96,7 @@ class Teachers(NamedTuple):
         if np.bincount(labels, minlength=2).min() < 2:
             raise DataError(
                 "a teacher needs two reviews of each class to train on\n"
-                "give more, or evidence=none, phrases=0 and distillation=0"
+                "give more, or ngram_init=none, max_ngrams=0 and soft_label_weight=0"
             )
         logger.info("teachers: learn from %d reviews, for a minute or two", len(labels))
         ngrams = NGrams.of(training.sequences, vocab_size)

@@ -23,9 +23,9 @@ def run(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Sto
         OSError: they cannot be written.
     """
     logger.info("version %s; word vectors alone; %s", version(), hyperparameters)
-    if hyperparameters.word_vectors == "documents":
+    if hyperparameters.embedding_init == "documents":
         logger.warning(
-            "word_vectors=documents: those come in the job that has the labels; here they are word2vec's"
+            "embedding_init=documents: those come in the job that has the labels; here they are word2vec's"
         )
     channels, sharded = opt_ml.channels(), opt_ml.sharded_channels()
     vocabulary, reviews = datasets.load_unlabeled(channels, hyperparameters, sharded, ranks, stop)

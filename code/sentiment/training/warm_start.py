@@ -76,7 +76,7 @@ class HeadStart(NamedTuple):
 def to_learn_from(data: Datasets, hyperparameters: Hyperparameters) -> Sequences:
     """The labelled reviews, and behind them, if teachers say what those without a label are, the others."""
     labelled = data.training.sequences
-    return labelled.joined(data.unlabeled) if hyperparameters.distillation > 0 else labelled
+    return labelled.joined(data.unlabeled) if hyperparameters.soft_label_weight > 0 else labelled
 
 
 def make(
@@ -115,7 +115,7 @@ def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> H
     if data.pretrained is not None:
         vocabulary = Vocabulary(data.vocabulary.words, begin.phrases)
         begin = begin._replace(vectors=data.pretrained.of(vocabulary))
-    elif hyperparameters.word_vectors == "word2vec":
+    elif hyperparameters.embedding_init == "word2vec":
         data = data.with_phrases(begin.phrases)
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
         parts = [data.training.sequences, data.unlabeled]
@@ -130,8 +130,8 @@ def _documents(
     data: Datasets, phrases: Keys, hyperparameters: Hyperparameters, stages: Stages
 ) -> Documents | None:
     """Vectors of the reviews, labelled ones first, and of words and phrases; None where none is needed."""
-    is_needed = data.pretrained is None or hyperparameters.distillation > 0
-    if hyperparameters.word_vectors != "documents" or not is_needed:
+    is_needed = data.pretrained is None or hyperparameters.soft_label_weight > 0
+    if hyperparameters.embedding_init != "documents" or not is_needed:
         return None
     base = len(data.vocabulary)
     wanted = np.concatenate([np.arange(base), phrases])
@@ -149,14 +149,14 @@ def _documents(
 def _taught(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> HeadStart:
     """All but the vectors of word2vec."""
     teachers = Teachers.of(data.training, data.movies, len(data.vocabulary))
-    choices = phrase_choice.chosen(teachers, hyperparameters.phrases)
+    choices = phrase_choice.chosen(teachers, hyperparameters.max_ngrams)
     phrases = np.unique(np.concatenate(choices))
     texts = phrase_choice.as_text(phrases, teachers, data.vocabulary)
     documents = _documents(data, teachers.ngrams.keys[phrases], hyperparameters, stages)
     told = _told(teachers, data, hyperparameters, documents)
-    probabilities = told.targets(teachers.labels, hyperparameters.distillation)
+    probabilities = told.targets(teachers.labels, hyperparameters.soft_label_weight)
     begin = HeadStart(texts, probabilities, documents and documents.words)
-    if hyperparameters.evidence == "none":
+    if hyperparameters.ngram_init == "none":
         return begin
     allowed = np.ones((len(choices), len(data.vocabulary) + len(phrases)), np.bool_)
     allowed[:, len(data.vocabulary) :] = [np.isin(phrases, choice) for choice in choices]
@@ -171,7 +171,7 @@ def _told(
     teachers: Teachers, data: Datasets, hyperparameters: Hyperparameters, documents: Documents | None
 ) -> Told:
     """What teachers say of the reviews to learn from."""
-    is_asked = hyperparameters.distillation > 0
+    is_asked = hyperparameters.soft_label_weight > 0
     if is_asked and len(data.unlabeled) == 0:
         logger.info("teachers: there is no channel unlabeled, which would let the network learn more of them")
     told = Told.by(teachers, data.unlabeled if is_asked else Sequences.of([]))

@@ -27,9 +27,9 @@ def main(image: str, folder: Path) -> None:
             "precision": "fp32",  # The sums of two hosts and of one differ by rounding alone.
             "hidden_dim": 16,
             "embedding_dim": 16,
-            "word_vectors": "random",
-            "phrases": 0,
-            "evidence": "none",
+            "embedding_init": "random",
+            "max_ngrams": 0,
+            "ngram_init": "none",
             "pooling": "max",
             "learning_rate": 0.002,
             "embedding_rate": 1,

@@ -69,8 +69,8 @@ def test_names_of_sagemaker_are_passed_over() -> None:
         ("learning_rate", "NaN", "a number from 1e-08 to 10"),
         ("learning_rate", "1e999", "a number"),
         ("learning_rate", "-1", "a number"),
-        ("pooling", "sum", "one of last, mean, damped-mean, max"),
-        ("pooling", "[]", "one of last, mean, damped-mean, max"),
+        ("pooling", "sum", "one of last, mean, smoothed-mean, max"),
+        ("pooling", "[]", "one of last, mean, smoothed-mean, max"),
         ("seed", "4294967296", "an integer from 0 to 4294967295"),
     ],
 )

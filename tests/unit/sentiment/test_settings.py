@@ -11,7 +11,7 @@ def test_network_of_no_width_is_refused() -> None:
 
 
 def test_unknown_pooling_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected one of last, mean, damped-mean, max"):
+    with pytest.raises(ValueError, match="expected one of last, mean, smoothed-mean, max"):
         NetworkSettings(10, 4, 4, "sum")
 
 

@@ -54,7 +54,7 @@ def test_pooling_is_what_it_says(network: SentimentLSTM) -> None:
     expected = {
         "last": real[-1],
         "mean": real.mean(0),
-        "damped-mean": real.sum(0) / (3 + DAMPING["damped-mean"]),
+        "smoothed-mean": real.sum(0) / (3 + DAMPING["smoothed-mean"]),
         "max": real.amax(0),
     }[network.pooling]
     torch.testing.assert_close(network._pool(outputs, lengths)[0], expected)
@@ -189,16 +189,16 @@ def test_network_begins_with_the_vectors_that_it_is_given(network: SentimentLSTM
 
 
 WEIGHTS = np.linspace(-3, 3, 50, dtype=np.float32)[np.random.default_rng(0).permutation(50)]
-EVIDENCE = Evidence(
+NGRAM_SCORES = Evidence(
     np.stack([WEIGHTS[::-1], WEIGHTS]), np.zeros(4, np.int64), np.array([2.5, -0.5], np.float32)
 )
 
 
 @pytest.fixture(params=DAMPING)
 def with_evidence(request: pytest.FixtureRequest) -> SentimentLSTM:
-    """A network that begins with ``EVIDENCE``, without dropout."""
+    """A network that begins with ``NGRAM_SCORES``, without dropout."""
     network = SentimentLSTM(NetworkSettings(50, 16, 32, request.param, evidence=True))
-    network.begin_with(None, EVIDENCE)
+    network.begin_with(None, NGRAM_SCORES)
     return network
 
 
@@ -245,7 +245,7 @@ def test_evidence_counts_once_in_chunks_too(with_evidence: SentimentLSTM) -> Non
 
 def test_evidence_is_not_dropped() -> None:
     network = SentimentLSTM(NetworkSettings(50, 16, 32, "mean", True), dropout=0.9, embedding_dropout=0.9)
-    network.begin_with(None, EVIDENCE)
+    network.begin_with(None, NGRAM_SCORES)
     own = torch.from_numpy(WEIGHTS)[IDS]
     assert network.train()(IDS, LENGTHS, own).tolist() == pytest.approx(line(WEIGHTS), rel=0.05)
 
@@ -273,7 +273,7 @@ def test_all_other_cells_can_learn(with_evidence: SentimentLSTM) -> None:
 def test_other_poolings_only_get_the_evidence(pooling: str) -> None:
     network = SentimentLSTM(NetworkSettings(50, 16, 32, pooling))
     before = {name: weight.clone() for name, weight in network.named_parameters()}
-    network.begin_with(None, EVIDENCE)
+    network.begin_with(None, NGRAM_SCORES)
     after = dict(network.named_parameters())
     assert after["embedding.weight"][:, -1].tolist() == WEIGHTS.tolist()
     assert [name for name in before if not torch.equal(before[name], after[name])] == ["embedding.weight"]

@@ -72,7 +72,7 @@ def test_trained_model_can_be_begun_with(job: Job) -> None:
 
 
 def test_vectors_of_documents_are_told_to_come_later(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
-    job("first", given={"word_vectors": "documents"}, unlabeled=UNLABELED)
+    job("first", given={"embedding_init": "documents"}, unlabeled=UNLABELED)
     assert "here they are word2vec's" in capsys.readouterr().out
 
 

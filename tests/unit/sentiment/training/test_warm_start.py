@@ -20,8 +20,10 @@ from sentiment.training import warm_start as head_start
 from sentiment.training.stage_cache import Stages
 from tests.unit.sentiment.data.test_datasets import REVIEWS, channels
 
-PLAIN = Hyperparameters(batch_size=8, embedding_dim=4, word_vectors="random", phrases=0, evidence="none")
-TAUGHT = replace(PLAIN, distillation=0.5)
+PLAIN = Hyperparameters(
+    batch_size=8, embedding_dim=4, embedding_init="random", max_ngrams=0, ngram_init="none"
+)
+TAUGHT = replace(PLAIN, soft_label_weight=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +60,9 @@ def test_without_a_teacher_only_labelled_ones_are_learned_from(data: Datasets) -
     assert len(head_start.to_learn_from(data, PLAIN)) == len(data.training.labels)
 
 
-@pytest.mark.parametrize("word_vectors", ["word2vec", "documents"])
-def test_vectors_are_of_the_unlabelled_reviews_too(data: Datasets, word_vectors: str) -> None:
-    vectors = make(data, replace(PLAIN, word_vectors=word_vectors)).vectors
+@pytest.mark.parametrize("embedding_init", ["word2vec", "documents"])
+def test_vectors_are_of_the_unlabelled_reviews_too(data: Datasets, embedding_init: str) -> None:
+    vectors = make(data, replace(PLAIN, embedding_init=embedding_init)).vectors
     assert vectors is not None
     assert vectors.shape == (len(data.vocabulary), 4)
     assert vectors[data.vocabulary.ids(["another"])[0]].any()
@@ -89,9 +91,14 @@ def test_nothing_of_validation_is_learned_from(tmp_path: Path) -> None:
 
 
 WITH_ALL = replace(
-    PLAIN, word_vectors="word2vec", phrases=4, evidence="regression", pooling="mean", distillation=0.25
+    PLAIN,
+    embedding_init="word2vec",
+    max_ngrams=4,
+    ngram_init="regression",
+    pooling="mean",
+    soft_label_weight=0.25,
 )
-WITH_DOCUMENTS = replace(WITH_ALL, word_vectors="documents")
+WITH_DOCUMENTS = replace(WITH_ALL, embedding_init="documents")
 
 
 def test_phrases_are_of_the_words_and_get_vectors_and_evidence(data: Datasets) -> None:
@@ -123,7 +130,7 @@ def test_unlabelled_reviews_are_learned_from_with_evidence(data: Datasets) -> No
 
 
 def test_without_a_teachers_word_evidence_is_of_the_labelled_reviews(data: Datasets) -> None:
-    found = make(data, replace(WITH_ALL, distillation=0))
+    found = make(data, replace(WITH_ALL, soft_label_weight=0))
     assert found.probabilities.tolist() == data.training.labels.tolist()
     assert found.evidence is not None
     assert len(found.evidence.part) == len(data.training.labels)
@@ -169,8 +176,10 @@ def test_with_pretrained_vectors_only_teachers_of_distillation_need_documents(
 
     monkeypatch.setattr(head_start, "document_vectors", learn)
     given = WordVectors(data.vocabulary, np.ones((len(data.vocabulary), 4), np.float32))
-    distillation = 0.5 if times else 0.0
-    hyperparameters = replace(hyperparameters, word_vectors="documents", distillation=distillation)
+    soft_label_weight = 0.5 if times else 0.0
+    hyperparameters = replace(
+        hyperparameters, embedding_init="documents", soft_label_weight=soft_label_weight
+    )
     found = make(replace(data, pretrained=given), hyperparameters)
     assert len(asked) == times
     assert found.vectors is not None
@@ -215,7 +224,7 @@ def test_vectors_of_other_phrases_are_not_gone_on_with(
     """They may change though the hyperparameters do not: with the movies, or with another version."""
     stages = Stages(tmp_path, {})
     first = head_start.make(data, hyperparameters, ALONE, StopFlag(), stages)
-    again = head_start.make(data, replace(hyperparameters, phrases=1), ALONE, StopFlag(), stages)
+    again = head_start.make(data, replace(hyperparameters, max_ngrams=1), ALONE, StopFlag(), stages)
     assert again.phrases != first.phrases
     assert again.vectors is not None
     assert len(again.vectors) == len(data.vocabulary) + len(again.phrases)
