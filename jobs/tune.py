@@ -1,4 +1,4 @@
-"""``tune``: a tuning job, or, by the same request, a tuning round on this machine."""
+"""``tune``: a tuning job."""
 
 import json
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from jobs import ROOT, hyperparameters, local_tuning, options, wait
+from jobs import ROOT, hyperparameters, options, wait
 from jobs.account import Account
 from jobs.kinds import TUNING
-from jobs.request import Request, check, send, show
-from jobs.train import CHANNELS, METRICS, Job, algorithm, definition, find_job, job_options
+from jobs.request import Request, send, show
+from jobs.train import METRICS, Job, algorithm, definition, find_job, job_options
 from sentiment.hyperparameters import Hyperparameters
 
 TUNING_FILE = ROOT / "jobs" / "tuning.json"
@@ -96,17 +96,11 @@ def request(
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the choice of settings."
 )
-@click.option(
-    "--local",
-    metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="On this machine instead, with the reviews in FOLDER, one job after the other, at random.",
-)
 @job_options
 @options.tags
 @options.wait
 @options.dry_run
-def tune(account: Account, values: tuple[str, ...], name: str, local: Path | None, **others: Any) -> None:
+def tune(account: Account, values: tuple[str, ...], name: str, **others: Any) -> None:
     """Search for good hyperparameters.
 
     Those given as HYPERPARAMETER=VALUE stay fixed. With --spot an interrupted job begins anew: SageMaker does
@@ -116,19 +110,14 @@ def tune(account: Account, values: tuple[str, ...], name: str, local: Path | Non
     """
     dry_run, watch, tuning_file = others.pop("dry_run"), others.pop("wait"), others.pop("tuning_file")
     settings = {key: others.pop(key) for key in ("strategy", "jobs", "parallel", "seed", "tags")}
-    if local and any(others[channel] for channel in CHANNELS):
-        raise click.UsageError("--local takes the reviews of its folder, and no channel of S3")
     given = hyperparameters.parse(values)
     tuning = read_tuning(tuning_file, given)
     tuned = {entry["Name"] for kind in RANGES for entry in tuning["ParameterRanges"][kind]}
     fixed = {key: value for key, value in hyperparameters.with_defaults(given).items() if key not in tuned}
-    job = local_tuning.job(local) if local else find_job(account, others)
+    job = find_job(account, others)
     start = request(name, job, tuning, fixed, settings)
     if dry_run:
         return show([start])
-    if local:
-        check(start)
-        return local_tuning.run(name, start.parameters)
     click.echo(
         f"{name}: {settings['jobs']} jobs of {job.instance_count} x {job.instance_type}, "
         f"each for at most {job.max_minutes} minutes",

@@ -97,11 +97,6 @@ def test_objective_that_no_job_prints_is_told(run: Run, tmp_path: Path) -> None:
     assert "there is no metric accuracy in jobs/metrics.json" in result.stderr
 
 
-def test_channels_of_s3_are_not_for_a_round_on_this_machine(run: Run, tmp_path: Path) -> None:
-    result = run("tune", "--local", tmp_path, "--unlabeled", "s3://mine/a", code=2)
-    assert "--local takes the reviews of its folder" in result.stderr
-
-
 def test_nothing_to_tune_is_told(run: Run) -> None:
     fixed = [f"{entry['Name']}={getattr(Hyperparameters(), entry['Name'])}" for entry in ENTRIES]
     assert "nothing is left to tune" in run("tune", *fixed, code=1).stderr
