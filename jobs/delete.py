@@ -4,11 +4,11 @@ import click
 
 from jobs import options, scaling
 from jobs.account import Account
-from jobs.kinds import ENDPOINT, Kind
 from jobs.request import Request, send, show
+from jobs.resources import ENDPOINT, ResourceType
 
-CONFIGURATION = Kind("endpoint configuration", "EndpointConfig", "", "")
-MODEL = Kind("model", "Model", "", "")
+CONFIGURATION = ResourceType("endpoint configuration", "EndpointConfig", "", "")
+MODEL = ResourceType("model", "Model", "", "")
 
 
 def requests(account: Account, name: str) -> list[Request]:

@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from byoc.serving.payload import CSV, JSON, JSON_LINES
 from jobs import delete, instances, model, options, registry, scaling, wait
 from jobs.account import Account
-from jobs.kinds import ENDPOINT
 from jobs.protection import Protection, with_protection
 from jobs.request import Request, check, send, show
+from jobs.resources import ENDPOINT
 from jobs.scaling import Scaling
 
 MODES = ("real-time", "serverless", "asynchronous")

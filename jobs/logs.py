@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import click
 from botocore.exceptions import ClientError
 
-from jobs import kinds, options
+from jobs import options, resources
 from jobs.account import Account
-from jobs.kinds import BUSY, Found
+from jobs.resources import BUSY, Resource
 
 POLL_SECONDS = 5
 
@@ -16,10 +16,10 @@ POLL_SECONDS = 5
 class Log:
     """All streams of a job or an endpoint: one for each host."""
 
-    def __init__(self, account: Account, found: Found, name: str) -> None:
+    def __init__(self, account: Account, resource: Resource, name: str) -> None:
         self._client = account.client("logs")
-        self._group = found.kind.log_group.format(name=name)
-        self._prefix = found.kind.log_streams.format(name=name)
+        self._group = resource.type.log_group.format(name=name)
+        self._prefix = resource.type.log_streams.format(name=name)
         self._tokens: dict[str, str | None] = {}
 
     def _streams(self) -> list[str]:
@@ -70,17 +70,17 @@ def pause(seconds: float) -> None:
 )
 def logs(account: Account, name: str, follow: bool) -> None:
     """Print the log of a job or an endpoint, and follow it."""
-    for found in kinds.find(account, name):
-        log = Log(account, found, name)
+    for resource in resources.find(account, name):
+        log = Log(account, resource, name)
         try:
-            while follow and _goes_on(account, found, name):
+            while follow and _goes_on(account, resource, name):
                 _print(log)
                 pause(POLL_SECONDS)
-            if follow and found.status in BUSY:
+            if follow and resource.status in BUSY:
                 pause(POLL_SECONDS)  # the last lines arrive some seconds late
             _print(log)
         except KeyboardInterrupt:
-            click.echo(found.kind.reminder(name), err=True)
+            click.echo(resource.type.cost_warning(name), err=True)
             raise click.exceptions.Exit(130) from None
 
 
@@ -89,9 +89,9 @@ def _print(log: Log) -> None:
         click.echo(line)
 
 
-def _goes_on(account: Account, found: Found, name: str) -> bool:
+def _goes_on(account: Account, resource: Resource, name: str) -> bool:
     """Whether more lines are to come: always, from an endpoint."""
-    description = found.kind.describe(account, name)
+    description = resource.type.describe(account, name)
     if description is None:
         return False
-    return not found.kind.stops or found.kind.status(description) in BUSY
+    return not resource.type.stops or resource.type.status(description) in BUSY

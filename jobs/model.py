@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import click
 
 from jobs.account import Account
-from jobs.kinds import TRAINING, TUNING
 from jobs.protection import Protection
 from jobs.request import Request
+from jobs.resources import TRAINING, TUNING
 
 
 class Trained(NamedTuple):

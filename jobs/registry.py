@@ -7,8 +7,8 @@ from botocore.exceptions import ClientError
 from byoc.serving.payload import CSV, JSON, JSON_LINES, TEXT
 from jobs import model
 from jobs.account import Account
-from jobs.kinds import NOT_FOUND
 from jobs.request import Request, send
+from jobs.resources import NOT_FOUND
 
 
 def requests(

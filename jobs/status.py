@@ -6,38 +6,38 @@ from typing import Any
 import click
 from botocore import xform_name
 
-from jobs import kinds, options
+from jobs import options, resources
 from jobs.account import Account
-from jobs.kinds import BUSY, KINDS, Found
+from jobs.resources import BUSY, RESOURCE_TYPES, Resource
 from jobs.wait import figures, phase
 
 NEWEST = 10
 
 
 def newest(account: Account) -> list[tuple[datetime, str]]:
-    """The newest of each kind whose names begin as ours do, as (time, line), the oldest first."""
+    """The newest of each type_ whose names begin as ours do, as (time, line), the oldest first."""
     lines = []
-    for kind in KINDS:
-        call = getattr(account.client("sagemaker"), f"list_{xform_name(kind.shape)}s")
+    for type_ in RESOURCE_TYPES:
+        call = getattr(account.client("sagemaker"), f"list_{xform_name(type_.shape)}s")
         arguments = {"NameContains": options.PREFIX, "SortBy": "CreationTime", "SortOrder": "Descending"}
         answer = call(MaxResults=NEWEST, **arguments)
-        for summary in answer.get(f"{kind.shape}Summaries") or answer.get("Endpoints", []):
-            status = kind.status(summary)
+        for summary in answer.get(f"{type_.shape}Summaries") or answer.get("Endpoints", []):
+            status = type_.status(summary)
             paid = "  paid for" if status in BUSY or status == "InService" else ""
-            name = summary[f"{kind.shape}Name"]
-            line = f"{summary['CreationTime']:%Y-%m-%d %H:%M}  {kind.title:13}  {name:32}  {status}{paid}"
+            name = summary[f"{type_.shape}Name"]
+            line = f"{summary['CreationTime']:%Y-%m-%d %H:%M}  {type_.title:13}  {name:32}  {status}{paid}"
             lines.append((summary["CreationTime"], line))
     return sorted(lines)
 
 
-def facts(found: Found) -> list[tuple[str, Any]]:
+def facts(resource: Resource) -> list[tuple[str, Any]]:
     """What one is, as names and values; those that SageMaker does not tell are left out."""
-    d = found.description
+    d = resource.description
     resources = d.get("ResourceConfig") or d.get("TransformResources") or {}
     variants = d.get("ProductionVariants", [])
     instances = f"{resources.get('InstanceCount')} x {resources.get('InstanceType')}" if resources else None
     facts = [
-        ("status", phase(found)),
+        ("status", phase(resource)),
         ("failure", d.get("FailureReason")),
         (
             "instances",
@@ -46,7 +46,7 @@ def facts(found: Found) -> list[tuple[str, Any]]:
         ("created", d.get("CreationTime")),
         ("training seconds", d.get("TrainingTimeInSeconds")),
         ("seconds paid for", d.get("BillableTimeInSeconds")),
-        ("figures", " ".join(figures(found))),
+        ("figures", " ".join(figures(resource))),
         ("best job", d.get("BestTrainingJob", {}).get("TrainingJobName")),
         ("model", d.get("ModelArtifacts", {}).get("S3ModelArtifacts")),
         ("predictions", d.get("TransformOutput", {}).get("S3OutputPath")),
@@ -66,7 +66,7 @@ def status(account: Account, name: str | None) -> None:
         for _, line in newest(account):
             click.echo(line)
         return
-    for found in kinds.find(account, name):
-        click.echo(f"{found.kind.title} {name}")
-        for fact, value in facts(found):
+    for resource in resources.find(account, name):
+        click.echo(f"{resource.type.title} {name}")
+        for fact, value in facts(resource):
             click.echo(f"  {fact + ':':18}{value}")

@@ -2,10 +2,10 @@
 
 import click
 
-from jobs import kinds, options
+from jobs import options, resources
 from jobs.account import Account
-from jobs.kinds import BUSY
 from jobs.request import send, show
+from jobs.resources import BUSY
 
 
 @click.command()
@@ -17,13 +17,13 @@ def stop(account: Account, name: str, dry_run: bool) -> None:
 
     A training job saves its best model first: that takes up to two minutes.
     """
-    found = kinds.find(account, name)
-    stopping = [each.kind.stop(name) for each in found if each.kind.stops and each.status in BUSY]
+    found = resources.find(account, name)
+    stopping = [each.type.stop(name) for each in found if each.type.stops and each.status in BUSY]
     if not stopping:
-        ended = ", ".join(f"{each.kind.title} {name} is {each.status}" for each in found)
+        ended = ", ".join(f"{each.type.title} {name} is {each.status}" for each in found)
         hint = (
             ""
-            if all(each.kind.stops for each in found)
+            if all(each.type.stops for each in found)
             else f"; an endpoint is deleted: python -m jobs delete {name}"
         )
         raise click.ClickException(ended + hint)

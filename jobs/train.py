@@ -9,9 +9,9 @@ import click
 
 from jobs import ROOT, hyperparameters, image, model, options, registry, role, storage, wait
 from jobs.account import Account
-from jobs.kinds import TRAINING
 from jobs.protection import Protection, with_protection
 from jobs.request import Request, send, show
+from jobs.resources import TRAINING
 
 METRICS = json.loads((ROOT / "jobs" / "metrics.json").read_text("utf-8"))
 

@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from byoc.serving.payload import JSON_LINES
 from jobs import delete, instances, model, options, storage, wait
 from jobs.account import Account
-from jobs.kinds import TRANSFORM
 from jobs.protection import Protection, with_protection
 from jobs.request import Request, send, show
+from jobs.resources import TRANSFORM
 from jobs.upload import TO_PREDICT
 
 # SageMaker's default; the server's own is made for endpoints in real time.

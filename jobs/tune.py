@@ -9,8 +9,8 @@ import click
 
 from jobs import ROOT, hyperparameters, options, wait
 from jobs.account import Account
-from jobs.kinds import TUNING
 from jobs.request import Request, send, show
+from jobs.resources import TUNING
 from jobs.train import METRICS, Job, algorithm, definition, find_job, job_options
 from sentiment.hyperparameters import Hyperparameters
 

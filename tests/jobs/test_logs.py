@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from jobs import kinds, logs
+from jobs import logs, resources
 from jobs.account import Account
 from tests.jobs.conftest import REGION, Run, describe, training_job
 
@@ -80,7 +80,7 @@ def test_many_lines_come_once(trained: str) -> None:
     """More than CloudWatch gives at a time."""
     for start in range(0, 25_000, 5_000):
         write(JOBS, f"{trained}/algo-1-1", *(f"line {start + i}" for i in range(5_000)))
-    (found,) = kinds.find(Account(), trained)
+    (found,) = resources.find(Account(), trained)
     log = logs.Log(Account(), found, trained)
     assert sorted(log.new_lines(), key=lambda line: int(line[5:])) == [f"line {i}" for i in range(25_000)]
     assert list(log.new_lines()) == []

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from jobs import delete, wait
 from jobs.account import Account
-from jobs.kinds import ENDPOINT, TRAINING, TUNING, Found
+from jobs.resources import ENDPOINT, TRAINING, TUNING, Resource
 from tests.jobs.conftest import Run, endpoint, training_job
 
 pytestmark = pytest.mark.usefixtures("uploaded")
@@ -52,7 +52,7 @@ def test_each_phase_is_told_once(run: Run, sagemaker: Stubber, pauses: list[Any]
 
 def test_figures_of_a_training_job() -> None:
     metrics = [{"MetricName": "validation_accuracy", "Value": 0.89084, "Timestamp": 0}]
-    found = Found(TRAINING, training_job("InProgress", FinalMetricDataList=metrics))
+    found = Resource(TRAINING, training_job("InProgress", FinalMetricDataList=metrics))
     assert wait.figures(found) == ["validation_accuracy=0.8908"]
 
 
@@ -65,7 +65,7 @@ def test_figures_of_a_tuning_job() -> None:
         "TrainingJobStatusCounters": {"Completed": 2, "InProgress": 1, "RetryableError": 0},
         "BestTrainingJob": best,
     }
-    assert wait.figures(Found(TUNING, description)) == [
+    assert wait.figures(Resource(TUNING, description)) == [
         "Completed=2",
         "InProgress=1",
         "validation_accuracy=0.9000",
@@ -160,4 +160,4 @@ def test_what_cannot_be_watched_any_more_is_told(run: Run, running: Stubber, pau
 
 def test_failed_endpoint_is_to_be_removed() -> None:
     with pytest.raises(click.ClickException, match="Failed: no ping; to remove it: python -m jobs delete e"):
-        wait.outcome("e", Found(ENDPOINT, endpoint("Failed") | {"FailureReason": "no ping"}))
+        wait.outcome("e", Resource(ENDPOINT, endpoint("Failed") | {"FailureReason": "no ping"}))

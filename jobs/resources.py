@@ -16,7 +16,7 @@ BUSY = {
 NOT_FOUND = {"ResourceNotFound", "ResourceNotFoundException", "ValidationException"}
 
 
-class Kind(NamedTuple):
+class ResourceType(NamedTuple):
     """One kind; SageMaker names its operations and parameters regularly after ``shape``.
 
     Attributes:
@@ -41,7 +41,7 @@ class Kind(NamedTuple):
         """The command that ends one."""
         return "stop" if self.stops else "delete"
 
-    def reminder(self, name: str) -> str:
+    def cost_warning(self, name: str) -> str:
         """What to keep in mind about one that is left alone."""
         return f"{self.title} {name} goes on, and is paid for; to end it: python -m jobs {self.end} {name}"
 
@@ -70,34 +70,34 @@ class Kind(NamedTuple):
 
 
 _JOBS = "/aws/sagemaker/TrainingJobs"
-TRAINING = Kind("training job", "TrainingJob", _JOBS, "{name}/")
+TRAINING = ResourceType("training job", "TrainingJob", _JOBS, "{name}/")
 # Its training jobs are called after it.
-TUNING = Kind("tuning job", "HyperParameterTuningJob", _JOBS, "{name}-")
-TRANSFORM = Kind("transform job", "TransformJob", "/aws/sagemaker/TransformJobs", "{name}/")
-ENDPOINT = Kind("endpoint", "Endpoint", "/aws/sagemaker/Endpoints/{name}", "")
-KINDS = (TRAINING, TUNING, TRANSFORM, ENDPOINT)
+TUNING = ResourceType("tuning job", "HyperParameterTuningJob", _JOBS, "{name}-")
+TRANSFORM = ResourceType("transform job", "TransformJob", "/aws/sagemaker/TransformJobs", "{name}/")
+ENDPOINT = ResourceType("endpoint", "Endpoint", "/aws/sagemaker/Endpoints/{name}", "")
+RESOURCE_TYPES = (TRAINING, TUNING, TRANSFORM, ENDPOINT)
 
 
-class Found(NamedTuple):
+class Resource(NamedTuple):
     """One that exists."""
 
-    kind: Kind
+    type: ResourceType
     description: dict[str, Any]
 
     @property
     def status(self) -> str:
         """How it is."""
-        return self.kind.status(self.description)
+        return self.type.status(self.description)
 
 
-def find(account: Account, name: str) -> list[Found]:
+def find(account: Account, name: str) -> list[Resource]:
     """What has the name; jobs of different kinds may share one.
 
     Raises:
         click.ClickException: nothing has.
     """
-    descriptions = [(kind, kind.describe(account, name)) for kind in KINDS]
-    found = [Found(kind, description) for kind, description in descriptions if description]
+    descriptions = [(kind, kind.describe(account, name)) for kind in RESOURCE_TYPES]
+    found = [Resource(kind, description) for kind, description in descriptions if description]
     if not found:
         raise click.ClickException(
             f"there is no job or endpoint {name} in {account.region}; python -m jobs status lists them"
