@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 from byoc.serving.payload import CSV, JSON, JSON_LINES
 from jobs import delete, instances, model, options, registry, scaling, wait
 from jobs.account import Account
-from jobs.protection import Protection, with_protection
 from jobs.request import Request, check, send, show
 from jobs.resources import ENDPOINT
 from jobs.scaling import Scaling
+from jobs.security import SecurityOptions, with_security
 
 MODES = ("real-time", "serverless", "asynchronous")
 VARIANT = "all"
@@ -39,7 +39,7 @@ class Plan:
     max_concurrency: int
     data_capture: int | None
     scaling: Scaling | None
-    protection: Protection
+    security: SecurityOptions
     tags: list[dict[str, str]]
 
     def __post_init__(self) -> None:
@@ -52,8 +52,8 @@ class Plan:
             "--max-instances": self.scaling,
             "--data-capture": self.data_capture,
             "--inference-ami": self.inference_ami,
-            "--subnet": self.protection.subnets,
-            "--volume-kms-key": self.protection.volume_kms_key,
+            "--subnet": self.security.subnets,
+            "--volume-kms-key": self.security.volume_kms_key,
         }
         if self.mode == "serverless" and (faults := [option for option, given in without.items() if given]):
             raise click.UsageError(f"a serverless endpoint cannot have {faults[0]}")
@@ -100,11 +100,11 @@ def configuration(name: str, plan: Plan) -> Request:
     parameters: dict[str, Any] = {
         "EndpointConfigName": name,
         "ProductionVariants": [variant(name, plan)],
-        **plan.protection.volume_key("KmsKeyId"),
+        **plan.security.volume_key("KmsKeyId"),
         "Tags": plan.tags,
     }
     if plan.mode == "asynchronous":
-        output = {"S3OutputPath": f"{plan.folder}/answers", **plan.protection.s3_key}
+        output = {"S3OutputPath": f"{plan.folder}/answers", **plan.security.s3_key}
         parameters["AsyncInferenceConfig"] = {"OutputConfig": output}
     if plan.data_capture:
         parameters["DataCaptureConfig"] = {
@@ -116,19 +116,19 @@ def configuration(name: str, plan: Plan) -> Request:
                 "CsvContentTypes": [CSV],
                 "JsonContentTypes": [JSON, JSON_LINES],
             },
-            **plan.protection.s3_key,
+            **plan.security.s3_key,
         }
     return Request("sagemaker", "CreateEndpointConfig", parameters)
 
 
 def requests(name: str, trained: model.Trained, plan: Plan) -> list[Request]:
     """What makes an endpoint, in order: model, configuration, endpoint."""
-    protection = plan.protection
+    security = plan.security
     if plan.mode == "serverless":
-        protection = replace(protection, network_isolation=False)
+        security = replace(security, network_isolation=False)
     endpoint = {"EndpointName": name, "EndpointConfigName": name, "Tags": plan.tags}
     return [
-        model.request(name, trained, environment(plan.mode), protection, plan.tags),
+        model.request(name, trained, environment(plan.mode), security, plan.tags),
         configuration(name, plan),
         Request("sagemaker", "CreateEndpoint", endpoint),
     ]
@@ -176,7 +176,7 @@ def create(account: Account, making: list[Request]) -> None:
     help="Of requests and answers, kept in S3.",
 )
 @click.option("--register", metavar="GROUP", help="Register the model in this model package group, too.")
-@with_protection
+@with_security
 @options.tags
 @options.wait
 @options.yes

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import click
 
 from jobs.account import Account
-from jobs.protection import Protection
 from jobs.request import Request
 from jobs.resources import TRAINING, TUNING
+from jobs.security import SecurityOptions
 
 
 class Trained(NamedTuple):
@@ -56,7 +56,7 @@ def request(
     name: str,
     trained: Trained,
     environment: dict[str, str],
-    protection: Protection,
+    security: SecurityOptions,
     tags: list[dict[str, str]],
 ) -> Request:
     """What makes a model known; the image that trained it serves it, with variables in its environment."""
@@ -68,8 +68,8 @@ def request(
             "ModelDataUrl": trained.artifact,
             "Environment": environment,
         },
-        "EnableNetworkIsolation": protection.network_isolation,
-        **protection.vpc,
+        "EnableNetworkIsolation": security.network_isolation,
+        **security.vpc,
         "Tags": tags,
     }
     return Request("sagemaker", "CreateModel", parameters)

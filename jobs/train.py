@@ -9,9 +9,9 @@ import click
 
 from jobs import ROOT, hyperparameters, image, model, options, registry, role, storage, wait
 from jobs.account import Account
-from jobs.protection import Protection, with_protection
 from jobs.request import Request, send, show
 from jobs.resources import TRAINING
+from jobs.security import SecurityOptions, with_security
 
 METRICS = json.loads((ROOT / "jobs" / "metrics.json").read_text("utf-8"))
 
@@ -42,7 +42,7 @@ class Job:
     max_wait_minutes: int = 120
     input_mode: str = "File"
     sharded: bool = False
-    protection: Protection = field(default_factory=Protection)
+    security: SecurityOptions = field(default_factory=SecurityOptions)
 
 
 def algorithm(job: Job) -> dict[str, Any]:
@@ -69,18 +69,18 @@ def definition(job: Job) -> dict[str, Any]:
     return {
         "RoleArn": job.role,
         "InputDataConfig": [_channel(job, name, uri) for name, uri in job.channels.items()],
-        "OutputDataConfig": {"S3OutputPath": job.models, **job.protection.s3_key},
+        "OutputDataConfig": {"S3OutputPath": job.models, **job.security.s3_key},
         "ResourceConfig": {
             "InstanceType": job.instance_type,
             "InstanceCount": job.instance_count,
             "VolumeSizeInGB": job.volume_gb,
-            **job.protection.volume_key(),
+            **job.security.volume_key(),
         },
         "StoppingCondition": stopping,
-        "EnableNetworkIsolation": job.protection.network_isolation,
+        "EnableNetworkIsolation": job.security.network_isolation,
         "EnableManagedSpotTraining": job.spot,
         **checkpoints,
-        **job.protection.vpc,
+        **job.security.vpc,
     }
 
 
@@ -157,7 +157,7 @@ job_options = options.several(
     click.option("--spot", is_flag=True, help="Spot instances: cheaper, and may be interrupted."),
     _integer("--max-wait-minutes", "With --spot: for run and waiting together."),
     options.image_and_role,
-    with_protection,
+    with_security,
 )
 
 

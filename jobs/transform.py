@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from byoc.serving.payload import JSON_LINES
 from jobs import delete, instances, model, options, storage, wait
 from jobs.account import Account
-from jobs.protection import Protection, with_protection
 from jobs.request import Request, send, show
 from jobs.resources import TRANSFORM
+from jobs.security import SecurityOptions, with_security
 from jobs.upload import TO_PREDICT
 
 # SageMaker's default; the server's own is made for endpoints in real time.
@@ -27,7 +27,7 @@ class Batch:
     instance_type: str
     instance_count: int
     concurrency: int
-    protection: Protection
+    security: SecurityOptions
     tags: list[dict[str, str]]
 
 
@@ -50,13 +50,13 @@ def request(name: str, batch: Batch) -> Request:
             "S3OutputPath": batch.target,
             "Accept": JSON_LINES,
             "AssembleWith": "Line",
-            **batch.protection.s3_key,
+            **batch.security.s3_key,
         },
         "TransformResources": {
             "InstanceType": batch.instance_type,
             "InstanceCount": batch.instance_count,
             **({"TransformAmiVersion": ami} if ami else {}),
-            **batch.protection.volume_key(),
+            **batch.security.volume_key(),
         },
         "Tags": batch.tags,
     }
@@ -77,7 +77,7 @@ def request(name: str, batch: Batch) -> Request:
     show_default=True,
     help="Requests at a time to an instance; at least one for each of its cores.",
 )
-@with_protection
+@with_security
 @options.tags
 @options.wait
 @options.dry_run
@@ -92,7 +92,7 @@ def transform(account: Account, job: str, name: str, **given: Any) -> None:
     storage.check_not_empty(account, source)
     batch = Batch(source=source, target=account.uri("predictions", name), **given)
     environment = {"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(SECONDS)}
-    making = model.request(name, model.find(account, job), environment, batch.protection, batch.tags)
+    making = model.request(name, model.find(account, job), environment, batch.security, batch.tags)
     start = request(name, batch)
     if dry_run:
         return show([making, start])

@@ -9,8 +9,8 @@ from botocore.stub import Stubber
 
 from jobs import deploy
 from jobs.account import Account
-from jobs.protection import Protection
 from jobs.request import Request
+from jobs.security import SecurityOptions
 from tests.jobs.conftest import (
     ACCOUNT,
     BUCKET,
@@ -160,7 +160,7 @@ def test_refused_endpoint_leaves_nothing(sagemaker: Stubber) -> None:
         max_concurrency=1,
         data_capture=None,
         scaling=None,
-        protection=Protection(),
+        security=SecurityOptions(),
         tags=[],
     )
     making = [

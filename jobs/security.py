@@ -10,7 +10,7 @@ from jobs.options import Command, several
 
 
 @dataclass(frozen=True, slots=True)
-class Protection:
+class SecurityOptions:
     """The options, and the parts of requests that they become; empty where nothing was asked for."""
 
     network_isolation: bool = True
@@ -59,13 +59,13 @@ _OPTIONS = several(
 )
 
 
-def with_protection(command: Command) -> Command:
-    """The options, given to the command as ``protection``."""
+def with_security(command: Command) -> Command:
+    """The options, given to the command as ``security``."""
 
     @_OPTIONS
     @wraps(command)
     def wrapper(*arguments: Any, **options: Any) -> Any:
-        chosen = {field.name: options.pop(field.name) for field in fields(Protection)}
-        return command(*arguments, protection=Protection(**chosen), **options)
+        chosen = {field.name: options.pop(field.name) for field in fields(SecurityOptions)}
+        return command(*arguments, security=SecurityOptions(**chosen), **options)
 
     return wrapper
