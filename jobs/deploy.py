@@ -7,7 +7,7 @@ import click
 from botocore.exceptions import ClientError
 
 from byoc.serving.payload import CSV, JSON, JSON_LINES
-from jobs import delete, instances, model, options, registry, scaling, wait
+from jobs import artifact, delete, instances, options, registry, scaling, wait
 from jobs.account import Account
 from jobs.request import Request, check, send, show
 from jobs.resources import ENDPOINT
@@ -121,14 +121,14 @@ def configuration(name: str, plan: Plan) -> Request:
     return Request("sagemaker", "CreateEndpointConfig", parameters)
 
 
-def requests(name: str, trained: model.Trained, plan: Plan) -> list[Request]:
+def requests(name: str, trained: artifact.Artifact, plan: Plan) -> list[Request]:
     """What makes an endpoint, in order: model, configuration, endpoint."""
     security = plan.security
     if plan.mode == "serverless":
         security = replace(security, network_isolation=False)
     endpoint = {"EndpointName": name, "EndpointConfigName": name, "Tags": plan.tags}
     return [
-        model.request(name, trained, environment(plan.mode), security, plan.tags),
+        artifact.request(name, trained, environment(plan.mode), security, plan.tags),
         configuration(name, plan),
         Request("sagemaker", "CreateEndpoint", endpoint),
     ]
@@ -192,7 +192,7 @@ def deploy(account: Account, job: str, name: str, **given: Any) -> None:
         raise click.UsageError(
             "--max-instances needs --wait: an endpoint can be scaled once it is in service"
         )
-    trained = model.find(account, job)
+    trained = artifact.find(account, job)
     making = requests(name, trained, plan)
     scaled = scaling.requests(name, VARIANT, plan.mode, plan.scaling) if plan.scaling else []
     registered = registry.requests(account, trained, group, plan.tags) if group else []

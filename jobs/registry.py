@@ -5,14 +5,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from byoc.serving.payload import CSV, JSON, JSON_LINES, TEXT
-from jobs import model
+from jobs import artifact
 from jobs.account import Account
 from jobs.request import Request, send
 from jobs.resources import NOT_FOUND
 
 
 def requests(
-    account: Account, trained: model.Trained, group: str, tags: list[dict[str, str]]
+    account: Account, trained: artifact.Artifact, group: str, tags: list[dict[str, str]]
 ) -> list[Request]:
     """What registers a model, to be approved by hand; makes the group if there is none."""
     package: dict[str, Any] = {
@@ -20,7 +20,7 @@ def requests(
         "ModelPackageDescription": f"trained by {trained.job}",
         "ModelApprovalStatus": "PendingManualApproval",
         "InferenceSpecification": {
-            "Containers": [{"Image": trained.image, "ModelDataUrl": trained.artifact}],
+            "Containers": [{"Image": trained.image, "ModelDataUrl": trained.uri}],
             "SupportedContentTypes": [JSON, JSON_LINES, CSV, TEXT],
             "SupportedResponseMIMETypes": [JSON, JSON_LINES, CSV],
         },
@@ -46,7 +46,7 @@ def _exists(account: Account, group: str) -> bool:
     return True
 
 
-def register(account: Account, trained: model.Trained, group: str, tags: list[dict[str, str]]) -> None:
+def register(account: Account, trained: artifact.Artifact, group: str, tags: list[dict[str, str]]) -> None:
     """Register a model."""
     for request in requests(account, trained, group, tags):
         send(account, request)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from jobs import ROOT, hyperparameters, image, model, options, registry, role, storage, wait
+from jobs import ROOT, artifact, hyperparameters, image, options, registry, role, storage, wait
 from jobs.account import Account
 from jobs.request import Request, send, show
 from jobs.resources import TRAINING
@@ -205,11 +205,11 @@ def train(account: Account, values: tuple[str, ...], name: str, **others: Any) -
     )
     description = wait.run(account, TRAINING, name, lambda: send(account, start), watch=watch)
     if description:
-        trained = model.of(description)
+        trained = artifact.of(description)
         if group:
             registry.register(account, trained, group, tags)
-        click.echo(trained.artifact)
-        folder = trained.artifact.rpartition("/")[0]
+        click.echo(trained.uri)
+        folder = trained.uri.rpartition("/")[0]
         then = f"train --pretrained {folder}" if is_pretraining else f"deploy {name}"
         click.echo(f"next: python -m jobs {then}", err=True)
     return None

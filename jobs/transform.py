@@ -7,7 +7,7 @@ import click
 from botocore.exceptions import ClientError
 
 from byoc.serving.payload import JSON_LINES
-from jobs import delete, instances, model, options, storage, wait
+from jobs import artifact, delete, instances, options, storage, wait
 from jobs.account import Account
 from jobs.request import Request, send, show
 from jobs.resources import TRANSFORM
@@ -92,7 +92,7 @@ def transform(account: Account, job: str, name: str, **given: Any) -> None:
     storage.check_not_empty(account, source)
     batch = Batch(source=source, target=account.uri("predictions", name), **given)
     environment = {"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(SECONDS)}
-    making = model.request(name, model.find(account, job), environment, batch.security, batch.tags)
+    making = artifact.request(name, artifact.find(account, job), environment, batch.security, batch.tags)
     start = request(name, batch)
     if dry_run:
         return show([making, start])

@@ -10,17 +10,17 @@ from jobs.resources import TRAINING, TUNING
 from jobs.security import SecurityOptions
 
 
-class Trained(NamedTuple):
+class Artifact(NamedTuple):
     """What a training job has left; ``figures`` are the last values of its metrics."""
 
     job: str
     image: str
-    artifact: str
+    uri: str
     role: str
     figures: dict[str, float]
 
 
-def find(account: Account, job: str) -> Trained:
+def find(account: Account, job: str) -> Artifact:
     """The model of a training job, or that of the best one of a tuning job.
 
     Raises:
@@ -41,9 +41,9 @@ def find(account: Account, job: str) -> Trained:
     return of(description)
 
 
-def of(description: dict[str, Any]) -> Trained:
+def of(description: dict[str, Any]) -> Artifact:
     """The model of a training job that SageMaker has described."""
-    return Trained(
+    return Artifact(
         description["TrainingJobName"],
         description["AlgorithmSpecification"]["TrainingImage"],
         description["ModelArtifacts"]["S3ModelArtifacts"],
@@ -54,7 +54,7 @@ def of(description: dict[str, Any]) -> Trained:
 
 def request(
     name: str,
-    trained: Trained,
+    trained: Artifact,
     environment: dict[str, str],
     security: SecurityOptions,
     tags: list[dict[str, str]],
@@ -65,7 +65,7 @@ def request(
         "ExecutionRoleArn": trained.role,
         "PrimaryContainer": {
             "Image": trained.image,
-            "ModelDataUrl": trained.artifact,
+            "ModelDataUrl": trained.uri,
             "Environment": environment,
         },
         "EnableNetworkIsolation": security.network_isolation,
