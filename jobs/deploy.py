@@ -7,7 +7,7 @@ import click
 from botocore.exceptions import ClientError
 
 from byoc.serving.payload import CSV, JSON, JSON_LINES
-from jobs import artifact, delete, instances, options, registry, scaling, wait
+from jobs import artifact, delete, instances, options, package_group, scaling, wait
 from jobs.account import Account
 from jobs.request import Request, check, send, show
 from jobs.resources import ENDPOINT
@@ -195,7 +195,7 @@ def deploy(account: Account, job: str, name: str, **given: Any) -> None:
     trained = artifact.find(account, job)
     making = requests(name, trained, plan)
     scaled = scaling.requests(name, VARIANT, plan.mode, plan.scaling) if plan.scaling else []
-    registered = registry.requests(account, trained, group, plan.tags) if group else []
+    registered = package_group.requests(account, trained, group, plan.tags) if group else []
     if dry_run:
         return show([*registered, *making, *scaled])
     if ENDPOINT.describe(account, name):

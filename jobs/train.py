@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from jobs import ROOT, artifact, hyperparameters, image, options, registry, role, storage, wait
+from jobs import ROOT, artifact, hyperparameters, image, options, package_group, role, storage, wait
 from jobs.account import Account
 from jobs.request import Request, send, show
 from jobs.resources import TRAINING
@@ -207,7 +207,7 @@ def train(account: Account, values: tuple[str, ...], name: str, **others: Any) -
     if description:
         trained = artifact.of(description)
         if group:
-            registry.register(account, trained, group, tags)
+            package_group.register(account, trained, group, tags)
         click.echo(trained.uri)
         folder = trained.uri.rpartition("/")[0]
         then = f"train --pretrained {folder}" if is_pretraining else f"deploy {name}"
