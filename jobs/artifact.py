@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import click
 
 from jobs.account import Account
-from jobs.request import Request
+from jobs.aws_request import Request
 from jobs.resources import TRAINING, TUNING
 from jobs.security import SecurityOptions
 

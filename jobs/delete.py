@@ -4,7 +4,7 @@ import click
 
 from jobs import options, scaling
 from jobs.account import Account
-from jobs.request import Request, send, show
+from jobs.aws_request import Request, send, show
 from jobs.resources import ENDPOINT, ResourceType
 
 CONFIGURATION = ResourceType("endpoint configuration", "EndpointConfig", "", "")

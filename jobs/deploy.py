@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from byoc.serving.payload import CSV, JSON, JSON_LINES
 from jobs import artifact, delete, instances, options, package_group, scaling, wait
 from jobs.account import Account
-from jobs.request import Request, check, send, show
+from jobs.aws_request import Request, check, send, show
 from jobs.resources import ENDPOINT
 from jobs.scaling import Scaling
 from jobs.security import SecurityOptions, with_security

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from byoc.serving.payload import CSV, JSON, JSON_LINES, TEXT
 from jobs import artifact
 from jobs.account import Account
-from jobs.request import Request, send
+from jobs.aws_request import Request, send
 from jobs.resources import NOT_FOUND
 
 

@@ -7,7 +7,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from jobs.account import Account
-from jobs.request import Request
+from jobs.aws_request import Request
 
 BUSY = {
     "InProgress", "Stopping", "Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting",

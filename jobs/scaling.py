@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from jobs.account import Account
+from jobs.aws_request import Request, send
 from jobs.options import Command, several
-from jobs.request import Request, send
 
 SERVICE = "application-autoscaling"
 # What stands for a policy's ARN before AWS has answered with it.

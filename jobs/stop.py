@@ -4,7 +4,7 @@ import click
 
 from jobs import options, resources
 from jobs.account import Account
-from jobs.request import send, show
+from jobs.aws_request import send, show
 from jobs.resources import BUSY
 
 

@@ -9,7 +9,7 @@ import click
 
 from jobs import ROOT, artifact, hyperparameters, image, options, package_group, role, storage, wait
 from jobs.account import Account
-from jobs.request import Request, send, show
+from jobs.aws_request import Request, send, show
 from jobs.resources import TRAINING
 from jobs.security import SecurityOptions, with_security
 

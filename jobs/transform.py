@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from byoc.serving.payload import JSON_LINES
 from jobs import artifact, delete, instances, options, storage, wait
 from jobs.account import Account
-from jobs.request import Request, send, show
+from jobs.aws_request import Request, send, show
 from jobs.resources import TRANSFORM
 from jobs.security import SecurityOptions, with_security
 from jobs.upload import TO_PREDICT

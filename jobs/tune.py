@@ -9,7 +9,7 @@ import click
 
 from jobs import ROOT, hyperparameters, options, wait
 from jobs.account import Account
-from jobs.request import Request, send, show
+from jobs.aws_request import Request, send, show
 from jobs.resources import TUNING
 from jobs.train import METRICS, Job, algorithm, definition, find_job, job_options
 from sentiment.hyperparameters import Hyperparameters

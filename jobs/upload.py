@@ -14,7 +14,7 @@ from byoc.errors import DataError, RequestError
 from byoc.serving.payload import JSON_LINES, decode
 from jobs import options, storage
 from jobs.account import Account
-from jobs.request import Request, show
+from jobs.aws_request import Request, show
 from sentiment.data.acl_imdb import SENTIMENTS, UNLABELLED
 from sentiment.data.reviews import UNLABELED, read_channel
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from jobs import delete
 from jobs.account import Account
-from jobs.request import send
+from jobs.aws_request import send
 from jobs.resources import BUSY, Resource, ResourceType
 
 POLL_SECONDS = 10

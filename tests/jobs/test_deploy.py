@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from jobs import deploy
 from jobs.account import Account
-from jobs.request import Request
+from jobs.aws_request import Request
 from jobs.security import SecurityOptions
 from tests.jobs.conftest import (
     ACCOUNT,

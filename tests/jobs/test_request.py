@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ParamValidationError
 
 from jobs.account import Account
-from jobs.request import Request, check, send, show
+from jobs.aws_request import Request, check, send, show
 
 PUT = Request("s3", "PutObject", {"Bucket": "mine", "Key": "a"})
 

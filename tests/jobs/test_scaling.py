@@ -5,7 +5,7 @@ from typing import Any
 import boto3
 import pytest
 
-from jobs.request import check
+from jobs.aws_request import check
 from jobs.scaling import Scaling, requests
 from tests.jobs.conftest import REGION, Run, shown
 
