@@ -1,7 +1,7 @@
-"""The SageMaker side of the project, in boto3: ``python -m jobs --help``.
+"""Train and deploy on Amazon SageMaker with boto3: ``python -m jobs --help``.
 
-A module a command; beside them ``account``, ``image`` and ``role`` find what a request needs, ``request``
-checks, shows and sends it, and ``wait`` watches what it has started.
+Each command has a module of its name. ``account``, ``image`` and ``role`` look up parameters of a request,
+``aws_request`` validates, prints and sends it, and ``wait`` watches the resource that it creates.
 """
 
 import sys
@@ -9,5 +9,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The package that runs in the image checks hyperparameters and reviews here, before anything is paid for.
+# Hyperparameters and data are checked before any charges, by the code that runs in the image.
 sys.path.insert(0, str(ROOT / "code"))

@@ -1,4 +1,4 @@
-"""``python -m jobs``: all commands, and how their errors are told."""
+"""``python -m jobs``: the command line, and its error messages."""
 
 from typing import Any
 
@@ -19,20 +19,20 @@ from jobs.upload import upload
 
 
 def explain(error: Exception) -> str:
-    """What happened and what to do."""
+    """The error's message, with a remedy for missing credentials and permissions."""
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
     if isinstance(error, NoCredentialsError | TokenRetrievalError) or code.startswith("ExpiredToken"):
-        return f"AWS does not know you; run aws configure or aws sso login ({error})"
+        return f"No valid AWS credentials; run 'aws configure' or 'aws sso login' ({error})"
     if code.startswith("AccessDenied") or code == "403":
-        return f"{error}\njobs/policies/user.json holds the permissions that are needed"
+        return f"{error}\njobs/policies/user.json lists the required permissions"
     return str(error)
 
 
 class Commands(click.Group):
-    """A group whose commands end with one message for whatever goes wrong outside of them."""
+    """A group that reports AWS errors and invalid input in one message."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """In the order in which they are needed."""
+        """Names in the usual order of use."""
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -45,7 +45,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
-    """Train and serve the sentiment model on Amazon SageMaker."""
+    """Train and deploy the sentiment model on Amazon SageMaker."""
 
 
 for command in (upload, train, tune, deploy, transform, status, logs, stop, delete):

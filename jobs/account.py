@@ -1,4 +1,4 @@
-"""The AWS account and region that the credentials at hand lead to."""
+"""AWS account and region of the current credentials."""
 
 import os
 from functools import cached_property
@@ -7,15 +7,15 @@ from typing import Any
 import boto3
 import click
 
-FOLDER = "sentiment"  # what is ours in a bucket lies below this
+FOLDER = "sentiment"  # everything in a bucket is below this folder
 
 
 class Account:
-    """Clients, and the names that depend on the account.
+    """Clients, and names that depend on the account.
 
     Args:
-        region: None for that of AWS_REGION, AWS_DEFAULT_REGION or the AWS profile.
-        bucket: where data and results are, None for the SageMaker SDK's own of this account and region.
+        region: None for AWS_REGION, AWS_DEFAULT_REGION or the region of the AWS profile.
+        bucket: bucket of data and results; None for the SageMaker SDK's default.
     """
 
     def __init__(self, region: str | None = None, bucket: str | None = None) -> None:
@@ -25,34 +25,34 @@ class Account:
 
     @property
     def region(self) -> str:
-        """The region.
+        """The AWS region.
 
         Raises:
-            click.ClickException: none is set anywhere.
+            click.ClickException: no region is configured.
         """
         if not self._session.region_name:
             raise click.ClickException(
-                "no region; use --region, set AWS_REGION, or run: aws configure set region REGION"
+                "no AWS region; use --region, set AWS_REGION, or run 'aws configure set region REGION'"
             )
         return self._session.region_name
 
     def client(self, service: str) -> Any:
-        """The client of a service; one a service."""
+        """The boto3 client of a service."""
         if service not in self._clients:
             self._clients[service] = self._session.client(service, region_name=self.region)  # type: ignore[call-overload]
         return self._clients[service]
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """Who asks: ``Account`` and ``Arn``."""
-        answer: dict[str, str] = self.client("sts").get_caller_identity()
-        return answer
+        """The caller's ``Account`` and ``Arn``."""
+        identity: dict[str, str] = self.client("sts").get_caller_identity()
+        return identity
 
     @property
     def bucket(self) -> str:
         """The bucket of data and results."""
         return self._bucket or f"sagemaker-{self.region}-{self.identity['Account']}"
 
-    def uri(self, *parts: str) -> str:
-        """The address of something of ours in the bucket."""
-        return "/".join([f"s3://{self.bucket}", FOLDER, *parts])
+    def uri(self, *names: str) -> str:
+        """The S3 URI of a folder in the bucket."""
+        return "/".join([f"s3://{self.bucket}", FOLDER, *names])

@@ -1,4 +1,4 @@
-"""A trained model: found by the job that trained it, and made known to SageMaker as what can be served."""
+"""The model artifact of a finished training job, and the SageMaker model that serves it."""
 
 from typing import Any, NamedTuple
 
@@ -11,63 +11,56 @@ from jobs.security import SecurityOptions
 
 
 class Artifact(NamedTuple):
-    """What a training job has left; ``figures`` are the last values of its metrics."""
+    """The artifact of a training job; ``metrics`` are the final values."""
 
     job: str
     image: str
     uri: str
     role: str
-    figures: dict[str, float]
+    metrics: dict[str, float]
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any]) -> "Artifact":
+        """The artifact of a training job, from SageMaker's description of the job."""
+        return cls(
+            description["TrainingJobName"],
+            description["AlgorithmSpecification"]["TrainingImage"],
+            description["ModelArtifacts"]["S3ModelArtifacts"],
+            description["RoleArn"],
+            {metric["MetricName"]: metric["Value"] for metric in description.get("FinalMetricDataList", [])},
+        )
 
 
 def find(account: Account, job: str) -> Artifact:
-    """The model of a training job, or that of the best one of a tuning job.
+    """The artifact of a training job, or of the best training job of a tuning job.
 
     Raises:
-        click.ClickException: there is no such job, or it has no model.
+        click.ClickException: the job does not exist or has no artifact.
     """
-    description = TRAINING.describe(account, job)
-    if description is None:
-        tuning = TUNING.describe(account, job) or {}
-        best = tuning.get("BestTrainingJob", {}).get("TrainingJobName")
-        description = TRAINING.describe(account, best) if best else None
-    if description is None:
-        raise click.ClickException(
-            f"there is no training job {job}, nor a tuning job of that name with a result"
-        )
-    status = description["TrainingJobStatus"]
-    if status not in ("Completed", "Stopped") or "ModelArtifacts" not in description:
-        raise click.ClickException(f"training job {job} has no model: it is {status}")
-    return of(description)
+    resource = TRAINING.find(account, job)
+    if resource is None and (tuning := TUNING.find(account, job)):
+        best = tuning.description.get("BestTrainingJob", {}).get("TrainingJobName")
+        resource = TRAINING.find(account, best) if best else None
+    if resource is None:
+        raise click.ClickException(f"no training job {job}, and no tuning job {job} with a finished job")
+    if resource.status not in ("Completed", "Stopped") or "ModelArtifacts" not in resource.description:
+        raise click.ClickException(f"training job {job} has no model; its status is {resource.status}")
+    return Artifact.from_description(resource.description)
 
 
-def of(description: dict[str, Any]) -> Artifact:
-    """The model of a training job that SageMaker has described."""
-    return Artifact(
-        description["TrainingJobName"],
-        description["AlgorithmSpecification"]["TrainingImage"],
-        description["ModelArtifacts"]["S3ModelArtifacts"],
-        description["RoleArn"],
-        {metric["MetricName"]: metric["Value"] for metric in description.get("FinalMetricDataList", [])},
-    )
-
-
-def request(
+def create_model(
     name: str,
-    trained: Artifact,
+    artifact: Artifact,
     environment: dict[str, str],
     security: SecurityOptions,
     tags: list[dict[str, str]],
 ) -> Request:
-    """What makes a model known; the image that trained it serves it, with variables in its environment."""
+    """The request that creates a SageMaker model, served by the image that trained it."""
+    container = {"Image": artifact.image, "ModelDataUrl": artifact.uri, "Environment": environment}
     parameters = {
         "ModelName": name,
-        "ExecutionRoleArn": trained.role,
-        "PrimaryContainer": {
-            "Image": trained.image,
-            "ModelDataUrl": trained.uri,
-            "Environment": environment,
-        },
+        "ExecutionRoleArn": artifact.role,
+        "PrimaryContainer": container,
         "EnableNetworkIsolation": security.network_isolation,
         **security.vpc,
         "Tags": tags,

@@ -1,4 +1,4 @@
-"""A call of an AWS service: checked against botocore's model of the service, then shown or sent."""
+"""A call of an AWS service, validated against botocore's service model, then printed or sent."""
 
 import json
 from collections.abc import Iterable
@@ -28,10 +28,10 @@ def _model(service: str) -> ServiceModel:
 
 
 def check(request: Request) -> None:
-    """Refuse what the service would not understand: unknown or missing parameters, wrong types.
+    """Refuse unknown or missing parameters and wrong types.
 
     Raises:
-        botocore.exceptions.ParamValidationError: naming every fault.
+        botocore.exceptions.ParamValidationError: names every fault.
     """
     shape = _model(request.service).operation_model(request.operation).input_shape
     if shape is not None:
@@ -39,7 +39,7 @@ def check(request: Request) -> None:
 
 
 def show(requests: Iterable[Request]) -> None:
-    """Print requests as JSON, once they are checked, and send none."""
+    """Check requests and print them as JSON."""
     requests = list(requests)
     for request in requests:
         check(request)
@@ -47,11 +47,11 @@ def show(requests: Iterable[Request]) -> None:
 
 
 def send(account: Account, request: Request) -> dict[str, Any]:
-    """Send one; returns the answer. boto3 checks it as ``check`` does.
+    """Send a request, which boto3 checks, and return the response.
 
     Raises:
         botocore.exceptions.ClientError: AWS refuses it.
     """
     call = getattr(account.client(request.service), xform_name(request.operation))
-    answer: dict[str, Any] = call(**request.parameters)
-    return answer
+    response: dict[str, Any] = call(**request.parameters)
+    return response

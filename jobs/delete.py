@@ -1,4 +1,4 @@
-"""``delete``: an endpoint with its configuration, its model and its scaling."""
+"""``delete``: remove an endpoint with its configuration, its models and its scaling."""
 
 import click
 
@@ -7,39 +7,39 @@ from jobs.account import Account
 from jobs.aws_request import Request, send, show
 from jobs.resources import ENDPOINT, ResourceType
 
-CONFIGURATION = ResourceType("endpoint configuration", "EndpointConfig", "", "")
-MODEL = ResourceType("model", "Model", "", "")
+CONFIGURATION = ResourceType("endpoint configuration", "EndpointConfig")
+MODEL = ResourceType("model", "Model")
 
 
 def requests(account: Account, name: str) -> list[Request]:
-    """What deletes an endpoint and what belongs to it, or what is left of them."""
-    found: list[Request] = []
-    endpoint = ENDPOINT.describe(account, name)
-    if endpoint:
-        for variant in endpoint.get("ProductionVariants", []):
-            found += scaling.ending(account, name, variant["VariantName"])
-        found.append(Request("sagemaker", "DeleteEndpoint", {"EndpointName": name}))
-    configuration = endpoint["EndpointConfigName"] if endpoint else name
-    models = [name]
-    if described := CONFIGURATION.describe(account, configuration):
-        found.append(Request("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": configuration}))
-        models = [variant["ModelName"] for variant in described["ProductionVariants"]]
-    return found + [
-        Request("sagemaker", "DeleteModel", {"ModelName": each})
-        for each in models
-        if MODEL.describe(account, each)
+    """Requests that delete an endpoint and its dependents, or the remains of an incomplete deletion."""
+    requests: list[Request] = []
+    configuration_name, model_names = name, [name]
+    if endpoint := ENDPOINT.find(account, name):
+        for variant in endpoint.description.get("ProductionVariants", []):
+            requests += scaling.delete_requests(account, name, variant["VariantName"])
+        requests.append(Request("sagemaker", "DeleteEndpoint", {"EndpointName": name}))
+        configuration_name = endpoint.description["EndpointConfigName"]
+    if configuration := CONFIGURATION.find(account, configuration_name):
+        parameters = {"EndpointConfigName": configuration_name}
+        requests.append(Request("sagemaker", "DeleteEndpointConfig", parameters))
+        model_names = [variant["ModelName"] for variant in configuration.description["ProductionVariants"]]
+    return requests + [
+        Request("sagemaker", "DeleteModel", {"ModelName": model})
+        for model in model_names
+        if MODEL.find(account, model)
     ]
 
 
-def undo(account: Account, making: Request) -> None:
-    """Delete what one request, sent just before, has made."""
-    shape = making.operation.removeprefix("Create")
-    name = {f"{shape}Name": making.parameters[f"{shape}Name"]}
-    send(account, Request(making.service, f"Delete{shape}", name))
+def undo(account: Account, request: Request) -> None:
+    """Delete the resource that a ``Create`` request has just made."""
+    shape = request.operation.removeprefix("Create")
+    name = {f"{shape}Name": request.parameters[f"{shape}Name"]}
+    send(account, Request(request.service, f"Delete{shape}", name))
 
 
 def remove(account: Account, name: str) -> None:
-    """Delete all of it."""
+    """Delete an endpoint and its dependents."""
     for request in requests(account, name):
         send(account, request)
 
@@ -50,22 +50,19 @@ def remove(account: Account, name: str) -> None:
 @options.yes
 @options.dry_run
 def delete(account: Account, name: str, yes: bool, dry_run: bool) -> None:
-    """Delete endpoint NAME and what belongs to it.
+    """Delete endpoint NAME with its configuration, model and scaling.
 
-    That is its configuration, its model and its scaling. Jobs cannot be deleted, and cost nothing once they
-    have ended; what they left in S3 stays.
+    Jobs cannot be deleted and cost nothing once they have ended; their output in S3 is kept.
     """
-    deleting = requests(account, name)
-    if not deleting:
-        raise click.ClickException(
-            f"there is no endpoint {name} in {account.region}, nor a model of that name"
-        )
+    deletions = requests(account, name)
+    if not deletions:
+        raise click.ClickException(f"no endpoint or model {name} in {account.region}")
     if dry_run:
-        return show(deleting)
-    for request in deleting:
+        return show(deletions)
+    for request in deletions:
         click.echo(f"{request.operation} {request.parameters}", err=True)
     if not yes:
         click.confirm("Delete", abort=True, err=True)
-    for request in deleting:
+    for request in deletions:
         send(account, request)
     return None

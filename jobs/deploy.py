@@ -1,4 +1,4 @@
-"""``deploy``: an endpoint, in real time, serverless or asynchronous."""
+"""``deploy``: create a real-time, serverless or asynchronous endpoint."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from byoc.serving.payload import CSV, JSON, JSON_LINES
 from jobs import artifact, delete, instances, options, package_group, scaling, wait
 from jobs.account import Account
+from jobs.artifact import Artifact
 from jobs.aws_request import Request, check, send, show
 from jobs.resources import ENDPOINT
 from jobs.scaling import Scaling
@@ -16,17 +17,26 @@ from jobs.security import SecurityOptions, with_security
 
 MODES = ("real-time", "serverless", "asynchronous")
 VARIANT = "all"
-# SageMaker's default of the time that an asynchronous request may take, and the largest body it may have.
+# SageMaker's default timeout and maximum body of an asynchronous request.
 ASYNCHRONOUS_SECONDS = 900
 ASYNCHRONOUS_MB = 1000
+# Variables of the model server, whose defaults suit real-time endpoints.
+ENVIRONMENTS = {
+    "real-time": {},
+    "serverless": {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"},
+    "asynchronous": {
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(ASYNCHRONOUS_SECONDS),
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(ASYNCHRONOUS_MB),
+    },
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What an endpoint is to be; most of it are options of the command.
+class EndpointSettings:
+    """Settings of an endpoint; mostly command-line options.
 
     Attributes:
-        folder: where in S3 an endpoint of this name leaves answers and captured data.
+        folder: S3 folder for asynchronous answers and captured data.
         scaling: None for a fixed number of instances.
     """
 
@@ -43,115 +53,95 @@ class Plan:
     tags: list[dict[str, str]]
 
     def __post_init__(self) -> None:
-        """Refuse what SageMaker does not offer for a serverless endpoint.
-
-        Raises:
-            click.UsageError: naming the option.
-        """
-        without = {
+        unsupported = {
             "--max-instances": self.scaling,
             "--data-capture": self.data_capture,
             "--inference-ami": self.inference_ami,
             "--subnet": self.security.subnets,
             "--volume-kms-key": self.security.volume_kms_key,
         }
-        if self.mode == "serverless" and (faults := [option for option, given in without.items() if given]):
-            raise click.UsageError(f"a serverless endpoint cannot have {faults[0]}")
+        for option, value in unsupported.items():
+            if self.mode == "serverless" and value:
+                raise click.UsageError(f"serverless endpoints do not support {option}")
 
     def __str__(self) -> str:
-        """What will be paid for."""
+        """The billed capacity."""
         if self.mode == "serverless":
             return (
-                f"serverless, {self.memory_mb} MB, at most {self.max_concurrency} requests at a time; "
-                "paid for by the request; without network isolation, which serverless endpoints do not have"
+                f"serverless, {self.memory_mb} MB, at most {self.max_concurrency} concurrent requests; "
+                "billed per request; without network isolation, which serverless endpoints do not support"
             )
-        most = f", scaled up to {self.scaling.most}" if self.scaling else ""
-        return f"{self.instance_count} x {self.instance_type}{most}; paid for from now on until it is deleted"
+        limit = f", scaled up to {self.scaling.maximum}" if self.scaling else ""
+        return f"{self.instance_count} x {self.instance_type}{limit}; billed from now until it is deleted"
 
 
-def environment(mode: str) -> dict[str, str]:
-    """Variables for the model server; its defaults are made for real time."""
-    if mode == "serverless":
-        return {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"}
-    if mode == "asynchronous":
-        return {
-            "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(ASYNCHRONOUS_SECONDS),
-            "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(ASYNCHRONOUS_MB),
-        }
-    return {}
+def variant(name: str, settings: EndpointSettings) -> dict[str, Any]:
+    """The production variant: model and hardware."""
+    variant = {"VariantName": VARIANT, "ModelName": name}
+    if settings.mode == "serverless":
+        limits = {"MemorySizeInMB": settings.memory_mb, "MaxConcurrency": settings.max_concurrency}
+        return variant | {"ServerlessConfig": limits}
+    ami = settings.inference_ami or instances.inference_ami(settings.instance_type)
+    return {
+        **variant,
+        "InstanceType": settings.instance_type,
+        "InitialInstanceCount": settings.instance_count,
+        **({"InferenceAmiVersion": ami} if ami else {}),
+    }
 
 
-def variant(name: str, plan: Plan) -> dict[str, Any]:
-    """The part of a request about what an endpoint runs on."""
-    served = {"VariantName": VARIANT, "ModelName": name}
-    if plan.mode == "serverless":
-        limits = {"MemorySizeInMB": plan.memory_mb, "MaxConcurrency": plan.max_concurrency}
-        return served | {"ServerlessConfig": limits}
-    ami = plan.inference_ami or instances.inference_ami(plan.instance_type)
-    return (
-        served
-        | {"InstanceType": plan.instance_type, "InitialInstanceCount": plan.instance_count}
-        | ({"InferenceAmiVersion": ami} if ami else {})
-    )
-
-
-def configuration(name: str, plan: Plan) -> Request:
-    """What makes an endpoint's configuration."""
+def configuration(name: str, settings: EndpointSettings) -> Request:
+    """The request that creates the endpoint configuration."""
     parameters: dict[str, Any] = {
         "EndpointConfigName": name,
-        "ProductionVariants": [variant(name, plan)],
-        **plan.security.volume_key("KmsKeyId"),
-        "Tags": plan.tags,
+        "ProductionVariants": [variant(name, settings)],
+        **settings.security.volume_key("KmsKeyId"),
+        "Tags": settings.tags,
     }
-    if plan.mode == "asynchronous":
-        output = {"S3OutputPath": f"{plan.folder}/answers", **plan.security.s3_key}
+    if settings.mode == "asynchronous":
+        output = {"S3OutputPath": f"{settings.folder}/answers", **settings.security.s3_key}
         parameters["AsyncInferenceConfig"] = {"OutputConfig": output}
-    if plan.data_capture:
+    if settings.data_capture:
         parameters["DataCaptureConfig"] = {
             "EnableCapture": True,
-            "InitialSamplingPercentage": plan.data_capture,
-            "DestinationS3Uri": f"{plan.folder}/captured",
+            "InitialSamplingPercentage": settings.data_capture,
+            "DestinationS3Uri": f"{settings.folder}/captured",
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-            "CaptureContentTypeHeader": {
-                "CsvContentTypes": [CSV],
-                "JsonContentTypes": [JSON, JSON_LINES],
-            },
-            **plan.security.s3_key,
+            "CaptureContentTypeHeader": {"CsvContentTypes": [CSV], "JsonContentTypes": [JSON, JSON_LINES]},
+            **settings.security.s3_key,
         }
     return Request("sagemaker", "CreateEndpointConfig", parameters)
 
 
-def requests(name: str, trained: artifact.Artifact, plan: Plan) -> list[Request]:
-    """What makes an endpoint, in order: model, configuration, endpoint."""
-    security = plan.security
-    if plan.mode == "serverless":
+def requests(name: str, model: Artifact, settings: EndpointSettings) -> list[Request]:
+    """Requests that create an endpoint, in order: model, configuration, endpoint."""
+    security = settings.security
+    if settings.mode == "serverless":
         security = replace(security, network_isolation=False)
-    endpoint = {"EndpointName": name, "EndpointConfigName": name, "Tags": plan.tags}
+    endpoint = {"EndpointName": name, "EndpointConfigName": name, "Tags": settings.tags}
     return [
-        artifact.request(name, trained, environment(plan.mode), security, plan.tags),
-        configuration(name, plan),
+        artifact.create_model(name, model, ENVIRONMENTS[settings.mode], security, settings.tags),
+        configuration(name, settings),
         Request("sagemaker", "CreateEndpoint", endpoint),
     ]
 
 
-def create(account: Account, making: list[Request]) -> None:
-    """Send what makes an endpoint; if AWS refuses one of them, take back those before it.
+def create(account: Account, requests: list[Request]) -> None:
+    """Send the requests for an endpoint; if AWS refuses one, undo the previous requests.
 
     Raises:
         botocore.exceptions.ClientError: the refusal.
-        botocore.exceptions.ParamValidationError: one cannot be sent; then none is.
+        botocore.exceptions.ParamValidationError: a request is invalid; none is sent.
     """
-    made: list[Request] = []
-    for request in making:
+    for request in requests:
         check(request)
-    for request in making:
+    for index, request in enumerate(requests):
         try:
             send(account, request)
         except ClientError:
-            for before in reversed(made):
-                delete.undo(account, before)
+            for sent in reversed(requests[:index]):
+                delete.undo(account, sent)
             raise
-        made.append(request)
 
 
 @click.command()
@@ -161,52 +151,51 @@ def create(account: Account, making: list[Request]) -> None:
 @click.option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True)
 @options.instance_type("ml.m5.large")
 @options.instance_count
-@click.option("--inference-ami", metavar="VERSION", help="Default for GPUs: one with a driver of CUDA 12.")
+@click.option("--inference-ami", metavar="VERSION", help="Default for GPUs: a driver for CUDA 12.")
 @click.option(
-    "--memory-mb", type=click.IntRange(1024, 6144), default=4096, show_default=True, help="If serverless."
+    "--memory-mb", type=click.IntRange(1024, 6144), default=4096, show_default=True, help="Serverless only."
 )
 @click.option(
-    "--max-concurrency", type=click.IntRange(1, 200), default=5, show_default=True, help="If serverless."
+    "--max-concurrency", type=click.IntRange(1, 200), default=5, show_default=True, help="Serverless only."
 )
 @scaling.with_scaling
 @click.option(
     "--data-capture",
     type=click.IntRange(1, 100),
     metavar="PERCENT",
-    help="Of requests and answers, kept in S3.",
+    help="Percentage of requests and responses to store in S3.",
 )
-@click.option("--register", metavar="GROUP", help="Register the model in this model package group, too.")
+@options.register
 @with_security
 @options.tags
 @options.wait
 @options.yes
 @options.dry_run
-def deploy(account: Account, job: str, name: str, **given: Any) -> None:
-    """Serve the model of job JOB.
+def deploy(account: Account, job: str, name: str, **values: Any) -> None:
+    """Serve the model of JOB from an endpoint.
 
-    JOB is a training job, or a tuning job, whose best is taken. Says what the endpoint will run on, and asks.
+    JOB is a training job, or a tuning job, whose best model is used. Prints the billed capacity and asks for
+    confirmation.
     """
-    watch, yes, dry_run, group = (given.pop(option) for option in ("wait", "yes", "dry_run", "register"))
-    plan = Plan(folder=account.uri("endpoints", name), **given)
-    if plan.scaling and not watch:
-        raise click.UsageError(
-            "--max-instances needs --wait: an endpoint can be scaled once it is in service"
-        )
-    trained = artifact.find(account, job)
-    making = requests(name, trained, plan)
-    scaled = scaling.requests(name, VARIANT, plan.mode, plan.scaling) if plan.scaling else []
-    registered = package_group.requests(account, trained, group, plan.tags) if group else []
+    watch, yes, dry_run, group = (values.pop(option) for option in ("wait", "yes", "dry_run", "register"))
+    settings = EndpointSettings(folder=account.uri("endpoints", name), **values)
+    if settings.scaling and not watch:
+        raise click.UsageError("--max-instances needs --wait: only an endpoint in service can be scaled")
+    model = artifact.find(account, job)
+    endpoint = requests(name, model, settings)
+    registration = package_group.requests(account, model, group, settings.tags) if group else []
+    policies = scaling.requests(name, VARIANT, settings.mode, settings.scaling) if settings.scaling else []
     if dry_run:
-        return show([*registered, *making, *scaled])
-    if ENDPOINT.describe(account, name):
-        raise click.ClickException(f"there is an endpoint {name}; delete it, or choose another --name")
-    click.echo(f"{name}: {plan}", err=True)
+        return show([*registration, *endpoint, *policies])
+    if ENDPOINT.find(account, name):
+        raise click.ClickException(f"endpoint {name} exists; delete it or choose another --name")
+    click.echo(f"{name}: {settings}", err=True)
     if not yes:
         click.confirm("Deploy", abort=True, err=True)
-    for request in registered:
+    for request in registration:
         send(account, request)
-    wait.run(account, ENDPOINT, name, lambda: create(account, making), watch=watch)
-    scaling.apply(account, scaled)
+    wait.run(account, ENDPOINT, name, lambda: create(account, endpoint), watch=watch)
+    scaling.apply(account, policies)
     click.echo(name)
-    click.echo(f"when it is not needed any more: python -m jobs delete {name}", err=True)
+    click.echo(f"when you no longer need it: python -m jobs delete {name}", err=True)
     return None

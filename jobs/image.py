@@ -1,20 +1,20 @@
-"""The image that jobs run, as build_and_push.sh has pushed it."""
+"""Find the image that build_and_push.sh pushed to ECR."""
 
 import click
 from botocore.exceptions import ClientError
 
 from jobs.account import Account
 
-DEFAULT = "sagemaker-sentiment-lstm:latest"  # what build_and_push.sh pushes when it is told nothing
+DEFAULT = "sagemaker-sentiment-lstm:latest"  # the default of build_and_push.sh
 
 
 def find(account: Account, image: str) -> str:
-    """The URI of an image: given as such, or by the name, with or without a tag, that it has in ECR.
+    """The URI of an image, from NAME, NAME:TAG or a full URI.
 
-    The URI is asked of ECR, as build_and_push.sh does, because its domain depends on the partition.
+    ECR is asked for the repository's URI because its domain depends on the AWS partition.
 
     Raises:
-        click.ClickException: the image was not pushed.
+        click.ClickException: the image does not exist.
     """
     if ".dkr." in image.partition("/")[0]:
         return image
@@ -27,8 +27,8 @@ def find(account: Account, image: str) -> str:
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("RepositoryNotFoundException", "ImageNotFoundException"):
             raise
+        command = f"./build_and_push.sh --region {account.region} {name} {tag}"
         raise click.ClickException(
-            f"there is no image {name}:{tag} in ECR in {account.region}; "
-            f"push it: ./build_and_push.sh --region {account.region} {name} {tag}"
+            f"no image {name}:{tag} in ECR in {account.region}; to push it: {command}"
         ) from error
     return f"{uri}:{tag}"

@@ -1,4 +1,4 @@
-"""``logs``: what CloudWatch has of a job or an endpoint, and what comes."""
+"""``logs``: print and follow the CloudWatch log of a job or an endpoint."""
 
 import time
 from collections.abc import Iterator
@@ -8,22 +8,22 @@ from botocore.exceptions import ClientError
 
 from jobs import options, resources
 from jobs.account import Account
-from jobs.resources import BUSY, Resource
+from jobs.resources import Resource
 
 POLL_SECONDS = 5
 
 
 class Log:
-    """All streams of a job or an endpoint: one for each host."""
+    """All log streams of a job or an endpoint, one per host."""
 
-    def __init__(self, account: Account, resource: Resource, name: str) -> None:
+    def __init__(self, account: Account, resource: Resource) -> None:
         self._client = account.client("logs")
-        self._group = resource.type.log_group.format(name=name)
-        self._prefix = resource.type.log_streams.format(name=name)
+        self._group = resource.type.log_group.format(name=resource.name)
+        self._prefix = resource.type.log_prefix.format(name=resource.name)
         self._tokens: dict[str, str | None] = {}
 
     def _streams(self) -> list[str]:
-        """Names of the streams there are by now; none before the first line."""
+        """Names of the existing streams; there are none before the first line."""
         arguments = {"logGroupName": self._group}
         if self._prefix:
             arguments["logStreamNamePrefix"] = self._prefix
@@ -39,17 +39,17 @@ class Log:
         while True:
             token = self._tokens.get(stream)
             arguments = {"nextToken": token} if token else {}
-            answer = self._client.get_log_events(
+            page = self._client.get_log_events(
                 logGroupName=self._group, logStreamName=stream, startFromHead=True, **arguments
             )
-            for event in answer["events"]:
+            for event in page["events"]:
                 yield event["message"].rstrip("\n")
-            self._tokens[stream] = answer["nextForwardToken"]
-            if answer["nextForwardToken"] == token:  # CloudWatch's way to say that this is the end
+            self._tokens[stream] = page["nextForwardToken"]
+            if page["nextForwardToken"] == token:  # CloudWatch repeats the token at the end
                 return
 
     def new_lines(self) -> Iterator[str]:
-        """What has come since the last call; with several streams each line tells its own."""
+        """Lines since the last call, prefixed with the stream if there are several."""
         streams = self._streams()
         for stream in streams:
             label = f"[{stream.removeprefix(self._prefix)}] " if len(streams) > 1 else ""
@@ -57,27 +57,25 @@ class Log:
                 yield label + line
 
 
-def pause(seconds: float) -> None:
-    """Until CloudWatch is asked again."""
-    time.sleep(seconds)
+def pause() -> None:
+    """Wait before CloudWatch is polled again."""
+    time.sleep(POLL_SECONDS)
 
 
 @click.command()
 @options.with_account
 @click.argument("name")
-@click.option(
-    "--follow/--no-follow", default=True, show_default=True, help="Whether to go on until the job has ended."
-)
+@click.option("--follow/--no-follow", default=True, show_default=True, help="Follow until the job ends.")
 def logs(account: Account, name: str, follow: bool) -> None:
-    """Print the log of a job or an endpoint, and follow it."""
+    """Print the log of job or endpoint NAME and follow it."""
     for resource in resources.find(account, name):
-        log = Log(account, resource, name)
+        log = Log(account, resource)
         try:
-            while follow and _goes_on(account, resource, name):
+            while follow and _is_running(account, resource):
                 _print(log)
-                pause(POLL_SECONDS)
-            if follow and resource.status in BUSY:
-                pause(POLL_SECONDS)  # the last lines arrive some seconds late
+                pause()
+            if follow and resource.is_busy:
+                pause()  # the last lines arrive some seconds late
             _print(log)
         except KeyboardInterrupt:
             click.echo(resource.type.cost_warning(name), err=True)
@@ -89,9 +87,7 @@ def _print(log: Log) -> None:
         click.echo(line)
 
 
-def _goes_on(account: Account, resource: Resource, name: str) -> bool:
-    """Whether more lines are to come: always, from an endpoint."""
-    description = resource.type.describe(account, name)
-    if description is None:
-        return False
-    return not resource.type.stops or resource.type.status(description) in BUSY
+def _is_running(account: Account, resource: Resource) -> bool:
+    """Whether more lines may come; an endpoint never ends by itself."""
+    current = resource.type.find(account, resource.name)
+    return current is not None and (current.is_busy or not current.type.can_stop)

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Arguments and options shared by several commands."""
 
 import re
 from collections.abc import Callable
@@ -10,36 +10,33 @@ import click
 
 from jobs import image, instances
 from jobs.account import Account
+from sentiment.hyperparameters import Hyperparameters
 
 Command = Callable[..., Any]
-# Each resource is tagged with it, and the policies let a user touch only what has a name that begins so.
+# The policies in jobs/policies/ permit only resources whose names begin with the prefix.
 PREFIX = "sentiment"
 PROJECT_TAG = {"Key": "project", "Value": "sagemaker-sentiment-lstm"}
 
 
-def new_name() -> str:
-    """A name that nothing has yet: of at most 32 characters, which is what a tuning job may have."""
-    return f"{PREFIX}-{datetime.now():%Y%m%d-%H%M%S}"
-
-
-def _check_name(_context: click.Context, parameter: click.Parameter, name: str | None) -> str:
-    name = name or new_name()
-    longest = 32 if _context.command.name == "tune" else 63
-    if len(name) > longest or not re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", name):
-        raise click.BadParameter(f"expected up to {longest} letters, digits and single -", param=parameter)
+def _check_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str:
+    name = name or f"{PREFIX}-{datetime.now():%Y%m%d-%H%M%S}"
+    limit = 32 if context.command.name == "tune" else 63
+    if len(name) > limit or not re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", name):
+        raise click.BadParameter(f"expected up to {limit} letters, digits and single -", param=parameter)
     return name
 
 
 def _check_s3_uri(_context: click.Context, parameter: click.Parameter, uri: str | None) -> str | None:
     if uri is not None and not re.fullmatch(r"s3://[^/]+/.+", uri):
-        raise click.BadParameter(f"{uri} is not s3://BUCKET/FOLDER", param=parameter)
+        raise click.BadParameter(f"expected s3://BUCKET/FOLDER, found {uri}", param=parameter)
     return uri
 
 
 def _check_instance_type(_context: click.Context, parameter: click.Parameter, name: str) -> str:
     if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", name):
-        raise click.BadParameter(f"{name} is not like ml.p3.2xlarge", param=parameter)
-    return instances.check(name)
+        raise click.BadParameter(f"expected a name like ml.p3.2xlarge, found {name}", param=parameter)
+    instances.check(name)
+    return name
 
 
 def _parse_tags(
@@ -49,13 +46,36 @@ def _parse_tags(
     for tag in tags:
         key, equals, value = tag.partition("=")
         if not (key and equals):
-            raise click.BadParameter(f"{tag} is not KEY=VALUE", param=parameter)
+            raise click.BadParameter(f"expected KEY=VALUE, found {tag}", param=parameter)
         parsed.append({"Key": key, "Value": value})
     return parsed
 
 
+def _parse_hyperparameters(
+    _context: click.Context, parameter: click.Parameter, arguments: tuple[str, ...]
+) -> dict[str, str]:
+    """Hyperparameters as SageMaker takes them, checked as the job will check them.
+
+    Raises:
+        click.BadParameter: an argument is not NAME=VALUE, or a name is repeated.
+        byoc.errors.HyperparameterError: names every unknown name and invalid value.
+    """
+    values: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        name = name.replace("-", "_")
+        if not (name and equals):
+            message = f"expected NAME=VALUE, for example epochs=3; found {argument}"
+            raise click.BadParameter(message, param=parameter)
+        if name in values:
+            raise click.BadParameter(f"{name} is set twice", param=parameter)
+        values[name] = value
+    Hyperparameters.parse(values)
+    return values
+
+
 def several(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Many decorators as one; in the help they come in this order."""
+    """Combine decorators; the help lists them in this order."""
 
     def decorate(command: Command) -> Command:
         for decorator in reversed(decorators):
@@ -66,38 +86,47 @@ def several(*decorators: Callable[[Command], Command]) -> Callable[[Command], Co
 
 
 def with_account(command: Command) -> Command:
-    """Options for region and bucket, given to the command as its first argument, an ``Account``."""
+    """Add options for region and bucket; the command gets an ``Account`` as its first argument."""
 
-    @click.option("--region", help="Default: AWS_REGION, AWS_DEFAULT_REGION or that of your AWS profile.")
-    @click.option("--bucket", help="Bucket of data and results. Default: sagemaker-REGION-ACCOUNT.")
+    @click.option("--region", help="Default: AWS_REGION, AWS_DEFAULT_REGION or your AWS profile's.")
+    @click.option("--bucket", help="Bucket for data and results. Default: sagemaker-REGION-ACCOUNT.")
     @wraps(command)
-    def wrapper(region: str | None, bucket: str | None, **others: Any) -> Any:
-        return command(Account(region, bucket), **others)
+    def wrapper(region: str | None, bucket: str | None, **options: Any) -> Any:
+        return command(Account(region, bucket), **options)
 
     return wrapper
 
 
 def s3_uri(name: str, text: str) -> Callable[[Command], Command]:
-    """An option that takes an address in S3."""
+    """An option that takes an S3 URI."""
     return click.option(name, callback=_check_s3_uri, metavar="S3_URI", help=text)
 
 
+def positive(name: str, default: int, text: str | None = None) -> Callable[[Command], Command]:
+    """An option that takes a positive integer."""
+    return click.option(name, type=click.IntRange(1), default=default, show_default=True, help=text)
+
+
 def instance_type(default: str) -> Callable[[Command], Command]:
-    """The option for it."""
+    """The option ``--instance-type``."""
     return click.option("--instance-type", default=default, show_default=True, callback=_check_instance_type)
 
 
+hyperparameters = click.argument(
+    "hyperparameters", nargs=-1, metavar="[HYPERPARAMETER=VALUE]...", callback=_parse_hyperparameters
+)
 name = click.option("--name", callback=_check_name, help="Default: sentiment-DATE-TIME.")
-instance_count = click.option("--instance-count", type=click.IntRange(1), default=1, show_default=True)
+instance_count = positive("--instance-count", 1)
 image_and_role = several(
     click.option(
-        "--image", default=image.DEFAULT, show_default=True, help="In ECR, as NAME, NAME:TAG or a whole URI."
+        "--image", default=image.DEFAULT, show_default=True, help="In ECR, as NAME, NAME:TAG or a full URI."
     ),
-    click.option("--role", help="Name or ARN of the role for SageMaker. Default: it is looked for."),
+    click.option(
+        "--role", help="Name or ARN of the role for SageMaker. Default: the role that SageMaker can assume."
+    ),
 )
+register = click.option("--register", metavar="GROUP", help="Register the model in this model package group.")
 tags = click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", callback=_parse_tags)
-wait = click.option(
-    "--wait/--no-wait", default=True, show_default=True, help="Whether to watch it until it is done."
-)
-dry_run = click.option("--dry-run", is_flag=True, help="Print the request as JSON; change nothing.")
-yes = click.option("--yes", is_flag=True, help="Do not ask.")
+wait = click.option("--wait/--no-wait", default=True, show_default=True, help="Watch until it is done.")
+dry_run = click.option("--dry-run", is_flag=True, help="Print the requests as JSON; change nothing.")
+yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

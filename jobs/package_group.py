@@ -1,52 +1,40 @@
-"""Models in SageMaker's model registry, where somebody approves them."""
+"""Register models in a SageMaker model package group, where they wait for approval."""
 
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from byoc.serving.payload import CSV, JSON, JSON_LINES, TEXT
-from jobs import artifact
 from jobs.account import Account
+from jobs.artifact import Artifact
 from jobs.aws_request import Request, send
-from jobs.resources import NOT_FOUND
+from jobs.resources import ResourceType
+
+GROUP = ResourceType("model package group", "ModelPackageGroup")
 
 
-def requests(
-    account: Account, trained: artifact.Artifact, group: str, tags: list[dict[str, str]]
-) -> list[Request]:
-    """What registers a model, to be approved by hand; makes the group if there is none."""
+def requests(account: Account, artifact: Artifact, group: str, tags: list[dict[str, str]]) -> list[Request]:
+    """Requests that register a model for manual approval, in a new group if there is none."""
     package: dict[str, Any] = {
         "ModelPackageGroupName": group,
-        "ModelPackageDescription": f"trained by {trained.job}",
+        "ModelPackageDescription": f"trained by {artifact.job}",
         "ModelApprovalStatus": "PendingManualApproval",
         "InferenceSpecification": {
-            "Containers": [{"Image": trained.image, "ModelDataUrl": trained.uri}],
+            "Containers": [{"Image": artifact.image, "ModelDataUrl": artifact.uri}],
             "SupportedContentTypes": [JSON, JSON_LINES, CSV, TEXT],
             "SupportedResponseMIMETypes": [JSON, JSON_LINES, CSV],
         },
         "CustomerMetadataProperties": {
-            "training_job": trained.job,
-            **{name: f"{value:.6g}" for name, value in trained.figures.items()},
+            "training_job": artifact.job,
+            **{name: f"{value:.6g}" for name, value in artifact.metrics.items()},
         },
     }
-    making = [Request("sagemaker", "CreateModelPackage", package)]
-    if not _exists(account, group):
+    requests = [Request("sagemaker", "CreateModelPackage", package)]
+    if not GROUP.find(account, group):
         parameters = {"ModelPackageGroupName": group, "Tags": tags}
-        making.insert(0, Request("sagemaker", "CreateModelPackageGroup", parameters))
-    return making
+        requests.insert(0, Request("sagemaker", "CreateModelPackageGroup", parameters))
+    return requests
 
 
-def _exists(account: Account, group: str) -> bool:
-    try:
-        account.client("sagemaker").describe_model_package_group(ModelPackageGroupName=group)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in NOT_FOUND:
-            raise
-        return False
-    return True
-
-
-def register(account: Account, trained: artifact.Artifact, group: str, tags: list[dict[str, str]]) -> None:
+def register(account: Account, artifact: Artifact, group: str, tags: list[dict[str, str]]) -> None:
     """Register a model."""
-    for request in requests(account, trained, group, tags):
+    for request in requests(account, artifact, group, tags):
         send(account, request)

@@ -1,4 +1,4 @@
-"""The kinds of what runs on SageMaker and is paid for: three of jobs, and endpoints."""
+"""SageMaker resources that incur charges: training, tuning and transform jobs, and endpoints."""
 
 from typing import Any, NamedTuple
 
@@ -12,94 +12,118 @@ from jobs.aws_request import Request
 BUSY = {
     "InProgress", "Stopping", "Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting",
 }  # fmt: skip
-# What SageMaker answers about a name that it does not know depends on the operation.
+# The error code for an unknown name depends on the operation.
 NOT_FOUND = {"ResourceNotFound", "ResourceNotFoundException", "ValidationException"}
 
 
 class ResourceType(NamedTuple):
-    """One kind; SageMaker names its operations and parameters regularly after ``shape``.
+    """A type of resource; SageMaker derives the names of its operations and parameters from ``shape``.
 
     Attributes:
-        title: what people call it.
-        shape: what SageMaker calls it.
-        log_group: of CloudWatch; an endpoint has one of its own, with its name behind.
-        log_streams: what the names of its streams begin with.
+        title: name in messages.
+        shape: name in SageMaker's API.
+        log_group: CloudWatch log group, with ``{name}`` for the resource's name.
+        log_prefix: prefix of its log streams, with ``{name}`` likewise.
     """
 
     title: str
     shape: str
-    log_group: str
-    log_streams: str
+    log_group: str = ""
+    log_prefix: str = ""
 
     @property
-    def stops(self) -> bool:
-        """Whether it can be stopped; an endpoint can only be deleted."""
+    def can_stop(self) -> bool:
+        """False for endpoints, which can only be deleted."""
         return self is not ENDPOINT
 
     @property
-    def end(self) -> str:
-        """The command that ends one."""
-        return "stop" if self.stops else "delete"
+    def end_command(self) -> str:
+        """The command that ends the charges."""
+        return "stop" if self.can_stop else "delete"
 
     def cost_warning(self, name: str) -> str:
-        """What to keep in mind about one that is left alone."""
-        return f"{self.title} {name} goes on, and is paid for; to end it: python -m jobs {self.end} {name}"
+        """A reminder of the running resource and of the command that ends it."""
+        command = f"python -m jobs {self.end_command} {name}"
+        return f"{self.title} {name} is still running and incurs charges; to end it: {command}"
 
-    def stop(self, name: str) -> Request:
-        """What stops one."""
+    def stop_request(self, name: str) -> Request:
+        """The request that stops a job."""
         return Request("sagemaker", f"Stop{self.shape}", {f"{self.shape}Name": name})
 
     def status(self, description: dict[str, Any]) -> str:
-        """The status in what ``describe`` returned."""
+        """The status in a description or in an entry of a list."""
         return str(description[f"{self.shape}Status"])
 
-    def describe(self, account: Account, name: str) -> dict[str, Any] | None:
-        """All that SageMaker tells of one; None when there is none of that name.
+    def find(self, account: Account, name: str) -> "Resource | None":
+        """The resource of this name; None if it does not exist.
 
         Raises:
-            botocore.exceptions.ClientError: AWS refuses to tell.
+            botocore.exceptions.ClientError: AWS refuses the request.
         """
         call = getattr(account.client("sagemaker"), f"describe_{xform_name(self.shape)}")
         try:
-            description: dict[str, Any] = call(**{f"{self.shape}Name": name})
+            return Resource(self, name, call(**{f"{self.shape}Name": name}))
         except ClientError as error:
             if error.response["Error"]["Code"] not in NOT_FOUND:
                 raise
             return None
-        return description
 
 
 _JOBS = "/aws/sagemaker/TrainingJobs"
 TRAINING = ResourceType("training job", "TrainingJob", _JOBS, "{name}/")
-# Its training jobs are called after it.
+# The names of its training jobs begin with its own.
 TUNING = ResourceType("tuning job", "HyperParameterTuningJob", _JOBS, "{name}-")
 TRANSFORM = ResourceType("transform job", "TransformJob", "/aws/sagemaker/TransformJobs", "{name}/")
-ENDPOINT = ResourceType("endpoint", "Endpoint", "/aws/sagemaker/Endpoints/{name}", "")
+ENDPOINT = ResourceType("endpoint", "Endpoint", "/aws/sagemaker/Endpoints/{name}")
 RESOURCE_TYPES = (TRAINING, TUNING, TRANSFORM, ENDPOINT)
 
 
 class Resource(NamedTuple):
-    """One that exists."""
+    """A resource and SageMaker's description of it."""
 
     type: ResourceType
+    name: str
     description: dict[str, Any]
 
     @property
     def status(self) -> str:
-        """How it is."""
+        """The status, for example ``InProgress``."""
         return self.type.status(self.description)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the status will change without a request."""
+        return self.status in BUSY
+
+    @property
+    def phase(self) -> str:
+        """The current phase in SageMaker's words, finer than the status."""
+        phase = str(self.description.get("SecondaryStatus", self.status))
+        transitions = self.description.get("SecondaryStatusTransitions") or [{}]
+        message = transitions[-1].get("StatusMessage")
+        return f"{phase}: {message}" if message else phase
+
+    @property
+    def metrics(self) -> list[str]:
+        """``NAME=VALUE``: the latest metrics of a training job; job counts and best value of a tuning job."""
+        counts = self.description.get("TrainingJobStatusCounters", {})
+        best = self.description.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
+        metrics = self.description.get("FinalMetricDataList", []) + ([best] if best else [])
+        return [
+            *(f"{name}={count}" for name, count in counts.items() if count),
+            *(f"{metric['MetricName']}={metric['Value']:.4f}" for metric in metrics),
+        ]
 
 
 def find(account: Account, name: str) -> list[Resource]:
-    """What has the name; jobs of different kinds may share one.
+    """All resources of this name; different types may share one.
 
     Raises:
-        click.ClickException: nothing has.
+        click.ClickException: there are none.
     """
-    descriptions = [(kind, kind.describe(account, name)) for kind in RESOURCE_TYPES]
-    found = [Resource(kind, description) for kind, description in descriptions if description]
-    if not found:
+    matches = [resource for type_ in RESOURCE_TYPES if (resource := type_.find(account, name))]
+    if not matches:
         raise click.ClickException(
-            f"there is no job or endpoint {name} in {account.region}; python -m jobs status lists them"
+            f"no job or endpoint {name} in {account.region}; list them with 'python -m jobs status'"
         )
-    return found
+    return matches

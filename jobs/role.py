@@ -1,4 +1,4 @@
-"""The role that SageMaker takes for a job: given, found, or asked for."""
+"""Find the IAM role for SageMaker: from an option, the account, or a prompt."""
 
 import re
 
@@ -9,36 +9,34 @@ from jobs.account import Account
 
 SERVICE = "sagemaker.amazonaws.com"
 _ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
-_POLICIES = "jobs/policies/execution-role*.json hold what it needs"
+_POLICIES = "jobs/policies/execution-role*.json list the required permissions"
 
 
 def find(account: Account, role: str | None) -> str:
-    """The ARN of the role: of the one given by ARN or name, else of the only one that SageMaker may take.
+    """The ARN of a role given by ARN or name, or of the only role that SageMaker can assume.
 
     Raises:
-        click.ClickException: there is no such role.
-        click.Abort: the person at the terminal, if any, does not answer.
+        click.ClickException: the role does not exist.
+        click.Abort: a prompt got no answer.
     """
-    if role and _ARN.fullmatch(role):
-        return role
     if role:
-        return _by_name(account, role)
+        return role if _ARN.fullmatch(role) else _by_name(account, role)
     try:
-        found = _own(account) or _for_sagemaker(account)
+        arns = _from_session(account) or _assumable(account)
     except ClientError as error:
         if not error.response["Error"]["Code"].startswith("AccessDenied"):
             raise
-        return find(account, click.prompt("You may not look for a role; name or ARN of it", err=True))
-    if not found:
-        raise click.ClickException(f"no role here can be taken by SageMaker; make one: {_POLICIES}")
-    if len(found) == 1:
-        click.echo(f"role: {found[0]}", err=True)
-        return found[0]
-    click.echo("SageMaker may take these roles:", err=True)
-    for number, arn in enumerate(found, start=1):
+        return find(account, click.prompt("You may not list roles; enter the role's name or ARN", err=True))
+    if not arns:
+        raise click.ClickException(f"no role that SageMaker can assume; create one: {_POLICIES}")
+    if len(arns) == 1:
+        click.echo(f"role: {arns[0]}", err=True)
+        return arns[0]
+    click.echo("SageMaker can assume these roles:", err=True)
+    for number, arn in enumerate(arns, start=1):
         click.echo(f"{number:3} {arn}", err=True)
-    number = click.prompt("Which one (or use --role)", type=click.IntRange(1, len(found)), err=True)
-    return found[number - 1]
+    number = click.prompt("Number of the role (or use --role)", type=click.IntRange(1, len(arns)), err=True)
+    return arns[number - 1]
 
 
 def _by_name(account: Account, name: str) -> str:
@@ -47,23 +45,23 @@ def _by_name(account: Account, name: str) -> str:
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchEntity":
             raise
-        raise click.ClickException(f"there is no role {name}; {_POLICIES}") from error
+        raise click.ClickException(f"no role {name}; {_POLICIES}") from error
     return arn
 
 
-def _own(account: Account) -> list[str]:
-    """The role of a notebook or Studio, where this runs inside SageMaker."""
+def _from_session(account: Account) -> list[str]:
+    """The role of the notebook or Studio that this runs in, if any."""
     match = re.search(r":assumed-role/([^/]+)/SageMaker$", account.identity["Arn"])
     return [_by_name(account, match[1])] if match else []
 
 
-def _for_sagemaker(account: Account) -> list[str]:
+def _assumable(account: Account) -> list[str]:
     pages = account.client("iam").get_paginator("list_roles").paginate()
     return sorted(
         role["Arn"]
         for page in pages
         for role in page["Roles"]
         if SERVICE in str(role["AssumeRolePolicyDocument"])
-        # Those of AWS's own services cannot be passed.
+        # Service-linked roles cannot be passed.
         and not role["Path"].startswith("/aws-service-role/")
     )

@@ -1,4 +1,4 @@
-"""Scaling an endpoint by its load, through Application Auto Scaling."""
+"""Scale an endpoint with its load, by Application Auto Scaling."""
 
 from dataclasses import dataclass
 from functools import wraps
@@ -11,9 +11,9 @@ from jobs.aws_request import Request, send
 from jobs.options import Command, several
 
 SERVICE = "application-autoscaling"
-# What stands for a policy's ARN before AWS has answered with it.
+# Replaced by the ARN of the preceding policy once AWS has returned it.
 _POLICY_ARN = "ARN of the policy before"
-# Requests a minute to an instance, or waiting requests an instance.
+# Requests per minute and instance, or queued requests per instance.
 _TARGETS = {"real-time": 1000.0, "asynchronous": 5.0}
 # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-autoscale.html
 _BACKLOG = {"Namespace": "AWS/SageMaker", "Statistic": "Average"}
@@ -21,54 +21,50 @@ _BACKLOG = {"Namespace": "AWS/SageMaker", "Statistic": "Average"}
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Between how many instances, and about what load of one; None for the mode's usual."""
+    """Limits of the instance count, and the target load of an instance; None for the mode's default."""
 
-    least: int
-    most: int
-    load: float | None
+    minimum: int
+    maximum: int
+    target: float | None
 
 
 _OPTIONS = several(
-    click.option("--max-instances", type=click.IntRange(1), help="Scale the endpoint, up to so many."),
+    click.option("--max-instances", type=click.IntRange(1), help="Scale up to this many instances."),
     click.option(
         "--min-instances",
         type=click.IntRange(0),
         default=1,
         show_default=True,
-        help="With --max-instances; 0 only if asynchronous.",
+        help="With --max-instances; 0 only for asynchronous endpoints.",
     ),
     click.option(
         "--scaling-target",
         type=click.FloatRange(0, min_open=True),
-        help="Load of one instance: requests a minute (default 1000); asynchronous: waiting ones (5).",
+        help="Load per instance: requests per minute (default 1000), or queued requests if asynchronous (5).",
     ),
 )
 
 
 def with_scaling(command: Command) -> Command:
-    """The options, given to the command as ``scaling``."""
+    """Add the options; the command gets them as ``scaling``."""
 
     @_OPTIONS
     @wraps(command)
-    def wrapper(
-        *arguments: Any,
-        max_instances: int | None,
-        min_instances: int,
-        scaling_target: float | None,
-        **options: Any,
-    ) -> Any:
-        if min_instances == 0 and options["mode"] != "asynchronous":
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        maximum, minimum = options.pop("max_instances"), options.pop("min_instances")
+        target = options.pop("scaling_target")
+        if minimum == 0 and options["mode"] != "asynchronous":
             raise click.UsageError("--min-instances 0 needs --mode asynchronous")
-        if max_instances and max_instances < max(min_instances, options["instance_count"]):
+        if maximum and maximum < max(minimum, options["instance_count"]):
             raise click.UsageError("--max-instances is less than --min-instances or --instance-count")
-        scaling = Scaling(min_instances, max_instances, scaling_target) if max_instances else None
+        scaling = Scaling(minimum, maximum, target) if maximum else None
         return command(*arguments, scaling=scaling, **options)
 
     return wrapper
 
 
-def target(endpoint: str, variant: str) -> dict[str, str]:
-    """What names an endpoint's number of instances."""
+def scalable_target(endpoint: str, variant: str) -> dict[str, str]:
+    """Parameters that identify the instance count of an endpoint."""
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{endpoint}/variant/{variant}",
@@ -76,62 +72,59 @@ def target(endpoint: str, variant: str) -> dict[str, str]:
     }
 
 
-def ending(account: Account, endpoint: str, variant: str) -> list[Request]:
-    """What ends the scaling of an endpoint; nothing if it is not scaled."""
-    found = []
-    resource = target(endpoint, variant)
-    asked = {"ServiceNamespace": resource["ServiceNamespace"], "ResourceIds": [resource["ResourceId"]]}
-    if account.client(SERVICE).describe_scalable_targets(**asked)["ScalableTargets"]:
-        found.append(Request(SERVICE, "DeregisterScalableTarget", resource))
+def delete_requests(account: Account, endpoint: str, variant: str) -> list[Request]:
+    """Requests that end the scaling of an endpoint; none if it is not scaled."""
+    requests = []
+    target = scalable_target(endpoint, variant)
+    query = {"ServiceNamespace": target["ServiceNamespace"], "ResourceIds": [target["ResourceId"]]}
+    if account.client(SERVICE).describe_scalable_targets(**query)["ScalableTargets"]:
+        requests.append(Request(SERVICE, "DeregisterScalableTarget", target))
     names = {"AlarmNames": [_alarm(endpoint)]}
     if account.client("cloudwatch").describe_alarms(**names)["MetricAlarms"]:
-        found.append(Request("cloudwatch", "DeleteAlarms", names))
-    return found
+        requests.append(Request("cloudwatch", "DeleteAlarms", names))
+    return requests
 
 
 def _alarm(endpoint: str) -> str:
-    """Name of the alarm that wakes an endpoint of no instances."""
+    """Name of the alarm that adds the first instance to an endpoint without instances."""
     return f"{endpoint}-has-backlog"
 
 
 def requests(endpoint: str, variant: str, mode: str, scaling: Scaling) -> list[Request]:
-    """What scales an endpoint, once it is in service."""
-    resource = target(endpoint, variant)
-    limits = {"MinCapacity": scaling.least, "MaxCapacity": scaling.most}
-    tracking = {
+    """Requests that scale an endpoint in service."""
+    target = scalable_target(endpoint, variant)
+    limits = {"MinCapacity": scaling.minimum, "MaxCapacity": scaling.maximum}
+    tracking = {"TargetValue": scaling.target or _TARGETS[mode], **_load_metric(endpoint, mode)}
+    policy = {
         "PolicyName": f"{endpoint}-load",
         "PolicyType": "TargetTrackingScaling",
-        **resource,
-        "TargetTrackingScalingPolicyConfiguration": {
-            "TargetValue": scaling.load or _TARGETS[mode],
-            **_load(endpoint, mode),
-        },
+        **target,
+        "TargetTrackingScalingPolicyConfiguration": tracking,
     }
-    scaled = [
-        Request(SERVICE, "RegisterScalableTarget", resource | limits),
-        Request(SERVICE, "PutScalingPolicy", tracking),
+    requests = [
+        Request(SERVICE, "RegisterScalableTarget", target | limits),
+        Request(SERVICE, "PutScalingPolicy", policy),
     ]
-    return scaled + (_waking(endpoint, resource) if scaling.least == 0 else [])
+    return requests + (_first_instance(endpoint, target) if scaling.minimum == 0 else [])
 
 
-def _load(endpoint: str, mode: str) -> dict[str, Any]:
-    """The metric of an instance's load."""
+def _load_metric(endpoint: str, mode: str) -> dict[str, Any]:
     if mode == "asynchronous":
         metric = {
             "MetricName": "ApproximateBacklogSizePerInstance",
             "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
         }
         return {"CustomizedMetricSpecification": _BACKLOG | metric}
-    usual = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
-    return {"PredefinedMetricSpecification": usual}
+    invocations = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    return {"PredefinedMetricSpecification": invocations}
 
 
-def _waking(endpoint: str, resource: dict[str, str]) -> list[Request]:
-    """From no instance to one at the first request: without an instance there is no load of one."""
-    step = {
+def _first_instance(endpoint: str, target: dict[str, str]) -> list[Request]:
+    """Add an instance at the first request: the load per instance is undefined without instances."""
+    policy = {
         "PolicyName": f"{endpoint}-wake",
         "PolicyType": "StepScaling",
-        **resource,
+        **target,
         "StepScalingPolicyConfiguration": {
             "AdjustmentType": "ChangeInCapacity",
             "MetricAggregationType": "Average",
@@ -139,7 +132,7 @@ def _waking(endpoint: str, resource: dict[str, str]) -> list[Request]:
             "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
         },
     }
-    waking = {
+    alarm = {
         "AlarmName": _alarm(endpoint),
         "AlarmActions": [_POLICY_ARN],
         **_BACKLOG,
@@ -151,13 +144,13 @@ def _waking(endpoint: str, resource: dict[str, str]) -> list[Request]:
         "Threshold": 1.0,
         "TreatMissingData": "missing",
     }
-    return [Request(SERVICE, "PutScalingPolicy", step), Request("cloudwatch", "PutMetricAlarm", waking)]
+    return [Request(SERVICE, "PutScalingPolicy", policy), Request("cloudwatch", "PutMetricAlarm", alarm)]
 
 
-def apply(account: Account, scaled: list[Request]) -> None:
-    """Send what ``requests`` returned, each policy's ARN in the place kept for it."""
+def apply(account: Account, requests: list[Request]) -> None:
+    """Send scaling requests, and insert the ARN of each policy into the alarm that follows it."""
     arn = ""
-    for request in scaled:
+    for request in requests:
         if "AlarmActions" in request.parameters:
             send(account, request._replace(parameters=request.parameters | {"AlarmActions": [arn]}))
         else:

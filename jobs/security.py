@@ -1,4 +1,4 @@
-"""What shields a job or an endpoint: isolation from the network, a VPC, keys."""
+"""Security options of jobs and endpoints: network isolation, VPC, KMS keys."""
 
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -11,7 +11,7 @@ from jobs.options import Command, several
 
 @dataclass(frozen=True, slots=True)
 class SecurityOptions:
-    """The options, and the parts of requests that they become; empty where nothing was asked for."""
+    """Values of the options, and the request parameters built from them; empty for unset options."""
 
     network_isolation: bool = True
     subnets: tuple[str, ...] = ()
@@ -20,28 +20,23 @@ class SecurityOptions:
     volume_kms_key: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse half a VPC.
-
-        Raises:
-            click.UsageError: only one of the two is given.
-        """
         if bool(self.subnets) != bool(self.security_groups):
             raise click.UsageError("a VPC needs both --subnet and --security-group")
 
     @property
     def vpc(self) -> dict[str, Any]:
-        """Where the containers are."""
+        """Subnets and security groups of the containers."""
         if not self.subnets:
             return {}
         return {"VpcConfig": {"Subnets": list(self.subnets), "SecurityGroupIds": list(self.security_groups)}}
 
     @property
     def s3_key(self) -> dict[str, str]:
-        """What encrypts results."""
+        """The key for output in S3."""
         return {"KmsKeyId": self.kms_key} if self.kms_key else {}
 
     def volume_key(self, parameter: str = "VolumeKmsKeyId") -> dict[str, str]:
-        """What encrypts disks; its parameter has another name in an endpoint's configuration."""
+        """The key for disks; an endpoint configuration uses a different parameter name."""
         return {parameter: self.volume_kms_key} if self.volume_kms_key else {}
 
 
@@ -50,22 +45,24 @@ _OPTIONS = several(
         "--network-isolation/--no-network-isolation",
         default=True,
         show_default=True,
-        help="No network for the container; it needs none.",
+        help="Block the container's network access; it needs none.",
     ),
-    click.option("--subnet", "subnets", multiple=True, help="Of your VPC; may be repeated."),
-    click.option("--security-group", "security_groups", multiple=True, help="Of your VPC; may be repeated."),
-    click.option("--kms-key", help="Key that encrypts what is written to S3."),
-    click.option("--volume-kms-key", help="Key that encrypts the instances' disks."),
+    click.option("--subnet", "subnets", multiple=True, help="Subnet of your VPC; repeatable."),
+    click.option(
+        "--security-group", "security_groups", multiple=True, help="Security group of your VPC; repeatable."
+    ),
+    click.option("--kms-key", help="KMS key for output in S3."),
+    click.option("--volume-kms-key", help="KMS key for the instances' disks."),
 )
 
 
 def with_security(command: Command) -> Command:
-    """The options, given to the command as ``security``."""
+    """Add the options; the command gets them as ``security``."""
 
     @_OPTIONS
     @wraps(command)
     def wrapper(*arguments: Any, **options: Any) -> Any:
-        chosen = {field.name: options.pop(field.name) for field in fields(SecurityOptions)}
-        return command(*arguments, security=SecurityOptions(**chosen), **options)
+        values = {field.name: options.pop(field.name) for field in fields(SecurityOptions)}
+        return command(*arguments, security=SecurityOptions(**values), **options)
 
     return wrapper

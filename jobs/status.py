@@ -1,4 +1,4 @@
-"""``status``: what there is, what is paid for, and how a job stands."""
+"""``status``: list jobs and endpoints, or describe one."""
 
 from datetime import datetime
 from typing import Any
@@ -9,44 +9,40 @@ from botocore import xform_name
 from jobs import options, resources
 from jobs.account import Account
 from jobs.resources import BUSY, RESOURCE_TYPES, Resource
-from jobs.wait import figures, phase
 
 NEWEST = 10
 
 
 def newest(account: Account) -> list[tuple[datetime, str]]:
-    """The newest of each type_ whose names begin as ours do, as (time, line), the oldest first."""
-    lines = []
+    """The newest resources of every type with our prefix in their names, as (time, line), oldest first."""
+    rows = []
     for type_ in RESOURCE_TYPES:
         call = getattr(account.client("sagemaker"), f"list_{xform_name(type_.shape)}s")
         arguments = {"NameContains": options.PREFIX, "SortBy": "CreationTime", "SortOrder": "Descending"}
-        answer = call(MaxResults=NEWEST, **arguments)
-        for summary in answer.get(f"{type_.shape}Summaries") or answer.get("Endpoints", []):
-            status = type_.status(summary)
-            paid = "  paid for" if status in BUSY or status == "InService" else ""
-            name = summary[f"{type_.shape}Name"]
-            line = f"{summary['CreationTime']:%Y-%m-%d %H:%M}  {type_.title:13}  {name:32}  {status}{paid}"
-            lines.append((summary["CreationTime"], line))
-    return sorted(lines)
+        page = call(MaxResults=NEWEST, **arguments)
+        for entry in page.get(f"{type_.shape}Summaries") or page.get("Endpoints", []):
+            created, name, status = entry["CreationTime"], entry[f"{type_.shape}Name"], type_.status(entry)
+            charges = "  incurs charges" if status in BUSY or status == "InService" else ""
+            row = f"{created:%Y-%m-%d %H:%M}  {type_.title:13}  {name:32}  {status}{charges}"
+            rows.append((created, row))
+    return sorted(rows)
 
 
 def facts(resource: Resource) -> list[tuple[str, Any]]:
-    """What one is, as names and values; those that SageMaker does not tell are left out."""
+    """Names and values of the known properties of a resource."""
     d = resource.description
-    resources = d.get("ResourceConfig") or d.get("TransformResources") or {}
+    hosts = d.get("ResourceConfig") or d.get("TransformResources") or {}
+    instances = f"{hosts.get('InstanceCount')} x {hosts.get('InstanceType')}" if hosts else None
     variants = d.get("ProductionVariants", [])
-    instances = f"{resources.get('InstanceCount')} x {resources.get('InstanceType')}" if resources else None
+    counts = ", ".join(str(variant.get("CurrentInstanceCount", "serverless")) for variant in variants)
     facts = [
-        ("status", phase(resource)),
+        ("status", resource.phase),
         ("failure", d.get("FailureReason")),
-        (
-            "instances",
-            instances or ", ".join(str(v.get("CurrentInstanceCount", "serverless")) for v in variants),
-        ),
+        ("instances", instances or counts),
         ("created", d.get("CreationTime")),
         ("training seconds", d.get("TrainingTimeInSeconds")),
-        ("seconds paid for", d.get("BillableTimeInSeconds")),
-        ("figures", " ".join(figures(resource))),
+        ("billable seconds", d.get("BillableTimeInSeconds")),
+        ("metrics", " ".join(resource.metrics)),
         ("best job", d.get("BestTrainingJob", {}).get("TrainingJobName")),
         ("model", d.get("ModelArtifacts", {}).get("S3ModelArtifacts")),
         ("predictions", d.get("TransformOutput", {}).get("S3OutputPath")),
@@ -58,9 +54,9 @@ def facts(resource: Resource) -> list[tuple[str, Any]]:
 @options.with_account
 @click.argument("name", required=False)
 def status(account: Account, name: str | None) -> None:
-    """How the job or endpoint NAME stands.
+    """Describe job or endpoint NAME.
 
-    Without NAME, the newest of what is called "sentiment...", and what of it is paid for.
+    Without NAME, list the newest jobs and endpoints of the project, and mark the billed resources.
     """
     if name is None:
         for _, line in newest(account):

@@ -1,11 +1,10 @@
-"""``stop``: a job before its end."""
+"""``stop``: end a job early."""
 
 import click
 
 from jobs import options, resources
 from jobs.account import Account
 from jobs.aws_request import send, show
-from jobs.resources import BUSY
 
 
 @click.command()
@@ -13,23 +12,20 @@ from jobs.resources import BUSY
 @click.argument("name")
 @options.dry_run
 def stop(account: Account, name: str, dry_run: bool) -> None:
-    """Stop the job NAME.
+    """Stop job NAME.
 
-    A training job saves its best model first: that takes up to two minutes.
+    A training job first saves its best model, which takes up to two minutes.
     """
-    found = resources.find(account, name)
-    stopping = [each.type.stop(name) for each in found if each.type.stops and each.status in BUSY]
-    if not stopping:
-        ended = ", ".join(f"{each.type.title} {name} is {each.status}" for each in found)
-        hint = (
-            ""
-            if all(each.type.stops for each in found)
-            else f"; an endpoint is deleted: python -m jobs delete {name}"
-        )
-        raise click.ClickException(ended + hint)
+    matches = resources.find(account, name)
+    requests = [match.type.stop_request(name) for match in matches if match.type.can_stop and match.is_busy]
+    if not requests:
+        states = ", ".join(f"{match.type.title} {name} is {match.status}" for match in matches)
+        has_endpoint = not all(match.type.can_stop for match in matches)
+        hint = f"; to delete the endpoint: python -m jobs delete {name}" if has_endpoint else ""
+        raise click.ClickException(states + hint)
     if dry_run:
-        return show(stopping)
-    for request in stopping:
+        return show(requests)
+    for request in requests:
         send(account, request)
     click.echo(f"stopping; to see when it has stopped: python -m jobs status {name}", err=True)
     return None

@@ -1,4 +1,4 @@
-"""What lies in S3."""
+"""Objects and buckets in S3."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from jobs.account import Account
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of an address."""
+    """Bucket and key of an S3 URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
 
 def objects(account: Account, uri: str) -> dict[str, dict[str, Any]]:
-    """The objects of a folder, by their names relative to it."""
+    """The objects below a URI, by their relative names."""
     bucket, prefix = split(uri)
     prefix = prefix.rstrip("/") + "/"
     pages = account.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
@@ -23,27 +23,27 @@ def objects(account: Account, uri: str) -> dict[str, dict[str, Any]]:
 
 
 def check_not_empty(account: Account, uri: str) -> None:
-    """Refuse an address that a job would find nothing at.
+    """Refuse a URI without objects.
 
     Raises:
-        click.ClickException: there is no such bucket, or nothing at the address.
+        click.ClickException: the bucket does not exist, or has nothing at the URI.
     """
     bucket, prefix = split(uri)
     try:
-        found = account.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"]
+        count = account.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchBucket":
             raise
-        found = 0
-    if not found:
-        raise click.ClickException(f"there is nothing at {uri}; python -m jobs upload puts reviews there")
+        count = 0
+    if not count:
+        raise click.ClickException(f"no objects at {uri}; upload data with 'python -m jobs upload'")
 
 
-def make_bucket(account: Account) -> None:
-    """Make the account's bucket, unless it exists.
+def ensure_bucket(account: Account) -> None:
+    """Create the account's bucket unless it exists.
 
     Raises:
-        botocore.exceptions.ClientError: it belongs to somebody else, or must not be made.
+        botocore.exceptions.ClientError: another account owns it, or it may not be created.
     """
     s3 = account.client("s3")
     try:
@@ -53,7 +53,7 @@ def make_bucket(account: Account) -> None:
             raise
     else:
         return
-    # The oldest region cannot be named.
-    elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": account.region}}
-    s3.create_bucket(Bucket=account.bucket, **({} if account.region == "us-east-1" else elsewhere))
-    click.echo(f"made the bucket {account.bucket}", err=True)
+    # us-east-1 is no valid LocationConstraint.
+    location = {"CreateBucketConfiguration": {"LocationConstraint": account.region}}
+    s3.create_bucket(Bucket=account.bucket, **({} if account.region == "us-east-1" else location))
+    click.echo(f"created bucket {account.bucket}", err=True)

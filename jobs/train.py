@@ -1,32 +1,31 @@
-"""``train``: a training job."""
+"""``train``: run a training job."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from jobs import ROOT, artifact, hyperparameters, image, options, package_group, role, storage, wait
+from jobs import ROOT, image, options, package_group, role, storage, wait
 from jobs.account import Account
+from jobs.artifact import Artifact
 from jobs.aws_request import Request, send, show
 from jobs.resources import TRAINING
 from jobs.security import SecurityOptions, with_security
 
 METRICS = json.loads((ROOT / "jobs" / "metrics.json").read_text("utf-8"))
-
-
 CHANNELS = ("training", "validation", "test", "unlabeled", "pretrained")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a training job and the jobs of a tuning job are told alike; most of it are options of the command.
+class JobSettings:
+    """Settings of a training job, or of every training job of a tuning job; mostly command-line options.
 
     Attributes:
-        channels: names and addresses of the reviews.
-        models: where the models go, each below the name of its job.
-        checkpoints: where the checkpoints go, None for nowhere.
+        channels: names and S3 URIs.
+        models: S3 folder of the models; SageMaker appends the name of the job.
+        checkpoints: S3 folder, None for no checkpoints.
     """
 
     image: str
@@ -34,128 +33,100 @@ class Job:
     channels: Mapping[str, str]
     models: str
     checkpoints: str | None = None
-    instance_type: str = "ml.p3.2xlarge"
-    instance_count: int = 1
-    volume_gb: int = 30
-    max_minutes: int = 60
-    spot: bool = False
-    max_wait_minutes: int = 120
-    input_mode: str = "File"
-    sharded: bool = False
-    security: SecurityOptions = field(default_factory=SecurityOptions)
+    instance_type: str
+    instance_count: int
+    volume_gb: int
+    max_minutes: int
+    spot: bool
+    max_wait_minutes: int
+    input_mode: str
+    sharded: bool
+    security: SecurityOptions
+
+    def __str__(self) -> str:
+        """The part of the cost that is known in advance."""
+        return f"{self.instance_count} x {self.instance_type}, for at most {self.max_minutes} minutes"
 
 
-def algorithm(job: Job) -> dict[str, Any]:
-    """The part of a request about the image."""
-    return {
-        "TrainingImage": job.image,
-        "TrainingInputMode": job.input_mode,
-        "MetricDefinitions": METRICS,
-    }
-
-
-def definition(job: Job) -> dict[str, Any]:
-    """The part of a request that training jobs and tuning jobs have in common.
+def definition(settings: JobSettings) -> dict[str, Any]:
+    """Request parameters that training jobs and tuning jobs share.
 
     Raises:
         click.UsageError: the options contradict each other.
     """
-    stopping = {"MaxRuntimeInSeconds": 60 * job.max_minutes}
-    if job.spot:
-        if job.max_wait_minutes < job.max_minutes:
-            raise click.UsageError("--max-wait-minutes includes the run: at least --max-minutes")
-        stopping["MaxWaitTimeInSeconds"] = 60 * job.max_wait_minutes
-    checkpoints = {"CheckpointConfig": {"S3Uri": job.checkpoints}} if job.checkpoints else {}
+    stopping = {"MaxRuntimeInSeconds": 60 * settings.max_minutes}
+    if settings.spot:
+        if settings.max_wait_minutes < settings.max_minutes:
+            raise click.UsageError("--max-wait-minutes includes the run; set at least --max-minutes")
+        stopping["MaxWaitTimeInSeconds"] = 60 * settings.max_wait_minutes
+    checkpoints = {"CheckpointConfig": {"S3Uri": settings.checkpoints}} if settings.checkpoints else {}
     return {
-        "RoleArn": job.role,
-        "InputDataConfig": [_channel(job, name, uri) for name, uri in job.channels.items()],
-        "OutputDataConfig": {"S3OutputPath": job.models, **job.security.s3_key},
+        "AlgorithmSpecification": {
+            "TrainingImage": settings.image,
+            "TrainingInputMode": settings.input_mode,
+            "MetricDefinitions": METRICS,
+        },
+        "RoleArn": settings.role,
+        "InputDataConfig": [_channel(settings, name, uri) for name, uri in settings.channels.items()],
+        "OutputDataConfig": {"S3OutputPath": settings.models, **settings.security.s3_key},
         "ResourceConfig": {
-            "InstanceType": job.instance_type,
-            "InstanceCount": job.instance_count,
-            "VolumeSizeInGB": job.volume_gb,
-            **job.security.volume_key(),
+            "InstanceType": settings.instance_type,
+            "InstanceCount": settings.instance_count,
+            "VolumeSizeInGB": settings.volume_gb,
+            **settings.security.volume_key(),
         },
         "StoppingCondition": stopping,
-        "EnableNetworkIsolation": job.security.network_isolation,
-        "EnableManagedSpotTraining": job.spot,
+        "EnableNetworkIsolation": settings.security.network_isolation,
+        "EnableManagedSpotTraining": settings.spot,
         **checkpoints,
-        **job.security.vpc,
+        **settings.security.vpc,
     }
 
 
-def _channel(job: Job, name: str, uri: str) -> dict[str, Any]:
-    sharded = job.sharded and name == "training"
-    return {
-        "ChannelName": name,
-        "DataSource": {
-            "S3DataSource": {
-                "S3DataType": "S3Prefix",
-                "S3Uri": uri,
-                "S3DataDistributionType": "ShardedByS3Key" if sharded else "FullyReplicated",
-            }
-        },
-    }
+def _channel(settings: JobSettings, name: str, uri: str) -> dict[str, Any]:
+    distribution = "ShardedByS3Key" if settings.sharded and name == "training" else "FullyReplicated"
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": distribution}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def request(name: str, job: Job, values: Mapping[str, str], tags: list[dict[str, str]]) -> Request:
-    """What starts a training job."""
-    parameters = {
-        "TrainingJobName": name,
-        "AlgorithmSpecification": algorithm(job),
-        "HyperParameters": dict(values),
-        **definition(job),
-        "Tags": tags,
-    }
-    return Request("sagemaker", "CreateTrainingJob", parameters)
-
-
-def find_job(account: Account, options_given: dict[str, Any]) -> Job:
-    """The job of a command's options, with what was not given looked for.
+def resolve(account: Account, values: Mapping[str, Any]) -> JobSettings:
+    """Settings from the values of ``job_options``, with image, role and channels looked up.
 
     Raises:
-        click.ClickException: image, role or reviews are not there.
+        click.ClickException: image, role or data do not exist.
     """
-    given = dict(options_given)
-    uris = {name: given.pop(name) for name in CHANNELS}
+    settings = dict(values)
+    uris = {name: settings.pop(name) for name in CHANNELS}
     channels = {name: uri for name, uri in uris.items() if uri}
-    needed = "unlabeled" if given.pop("pretrain", False) else "training"
-    channels.setdefault(needed, account.uri(needed))
+    required = "unlabeled" if settings.pop("pretrain", False) else "training"
+    channels.setdefault(required, account.uri(required))
     for uri in channels.values():
         storage.check_not_empty(account, uri)
-    given["image"] = image.find(account, given["image"])
-    given["role"] = role.find(account, given["role"])
-    return Job(channels=channels, models=account.uri("models"), **given)
-
-
-_DEFAULTS = {each.name: each.default for each in fields(Job)}
-
-
-def _integer(option: str, text: str) -> Any:
-    name = option.removeprefix("--").replace("-", "_")
-    return click.option(option, type=click.IntRange(1), default=_DEFAULTS[name], show_default=True, help=text)
+    settings["image"] = image.find(account, settings["image"])
+    settings["role"] = role.find(account, settings["role"])
+    return JobSettings(channels=channels, models=account.uri("models"), **settings)
 
 
 job_options = options.several(
-    options.s3_uri("--training", "Reviews to train on. Default: those that upload has brought there."),
-    options.s3_uri("--validation", "Reviews to choose the best epoch by. Default: a tenth is held out."),
-    options.s3_uri("--test", "Reviews to measure the model on."),
+    options.s3_uri("--training", "Training data. Default: the data uploaded for this channel."),
+    options.s3_uri("--validation", "Data to select the best epoch. Default: a tenth is held out."),
+    options.s3_uri("--test", "Data to evaluate the model."),
     options.s3_uri("--unlabeled", "Reviews without labels, for word vectors and for recipe=best."),
-    options.s3_uri("--pretrained", "Word vectors to begin with: where a job has left its model.tar.gz."),
+    options.s3_uri("--pretrained", "Word vectors to start from: the S3 folder of a job's model.tar.gz."),
     click.option(
         "--input-mode",
         type=click.Choice(["File", "FastFile"]),
         default="File",
         show_default=True,
-        help="FastFile reads from S3 while it trains, instead of copying first.",
+        help="FastFile streams from S3 during training instead of copying first.",
     ),
-    click.option("--sharded", is_flag=True, help="Each instance gets its own share of the training files."),
-    options.instance_type(str(_DEFAULTS["instance_type"])),
+    click.option("--sharded", is_flag=True, help="Split the training files between the instances."),
+    options.instance_type("ml.p3.2xlarge"),
     options.instance_count,
-    _integer("--volume-gb", "Disk of an instance."),
-    _integer("--max-minutes", "The job is stopped then, and keeps its best model."),
-    click.option("--spot", is_flag=True, help="Spot instances: cheaper, and may be interrupted."),
-    _integer("--max-wait-minutes", "With --spot: for run and waiting together."),
+    options.positive("--volume-gb", 30, "Disk size of an instance."),
+    options.positive("--max-minutes", 60, "Stop the job after this time; it keeps its best model."),
+    click.option("--spot", is_flag=True, help="Use spot instances: cheaper, but may be interrupted."),
+    options.positive("--max-wait-minutes", 120, "With --spot: limit for waiting and running together."),
     options.image_and_role,
     with_security,
 )
@@ -163,53 +134,49 @@ job_options = options.several(
 
 @click.command()
 @options.with_account
-@click.argument("values", nargs=-1, metavar="[HYPERPARAMETER=VALUE]...")
+@options.hyperparameters
 @options.name
 @job_options
-@click.option(
-    "--pretrain",
-    is_flag=True,
-    help="Make word vectors, and no model, of the reviews without labels that upload has brought there.",
-)
+@click.option("--pretrain", is_flag=True, help="Train word vectors only, from the unlabeled channel.")
 @options.s3_uri(
     "--checkpoints",
-    "Where checkpoints go; those of an earlier job are gone on from. Default with --spot: a new place.",
+    "S3 folder of checkpoints; training resumes from the latest. Default with --spot: a new folder.",
 )
-@click.option(
-    "--register", metavar="GROUP", help="Afterwards register the model in this model package group."
-)
+@options.register
 @options.tags
 @options.wait
 @options.dry_run
-def train(account: Account, values: tuple[str, ...], name: str, **others: Any) -> None:
-    """Train on reviews in S3.
+def train(account: Account, hyperparameters: dict[str, str], name: str, **values: Any) -> None:
+    """Train a model on data in S3.
 
     For example: python -m jobs train epochs=3 hidden_dim=100 --spot
     """
-    tags, watch, dry_run = others.pop("tags"), others.pop("wait"), others.pop("dry_run")
-    group = others.pop("register")
+    tags, watch, dry_run, group = (values.pop(option) for option in ("tags", "wait", "dry_run", "register"))
+    pretrain = values["pretrain"]
     if group and not watch:
-        raise click.UsageError("--register needs --wait: there is no model before the job is done")
-    if others["pretrain"] and (group or any(others[name] for name in CHANNELS if name != "unlabeled")):
-        raise click.UsageError("--pretrain makes no model, and takes no other reviews than --unlabeled")
-    given = hyperparameters.parse(values)
-    if others["spot"] and not others["checkpoints"]:
-        others["checkpoints"] = account.uri("checkpoints", name)
-    is_pretraining = others["pretrain"]
-    job = find_job(account, others)
-    start = request(name, job, hyperparameters.with_defaults(given), tags)
+        raise click.UsageError("--register needs --wait: the model exists only after the job")
+    if pretrain and (group or any(values[name] for name in CHANNELS if name != "unlabeled")):
+        raise click.UsageError("--pretrain trains no model and accepts no channel except --unlabeled")
+    if values["spot"] and not values["checkpoints"]:
+        values["checkpoints"] = account.uri("checkpoints", name)
+    settings = resolve(account, values)
+    parameters = {
+        "TrainingJobName": name,
+        "HyperParameters": hyperparameters,
+        **definition(settings),
+        "Tags": tags,
+    }
+    request = Request("sagemaker", "CreateTrainingJob", parameters)
     if dry_run:
-        return show([start])
-    click.echo(
-        f"{name}: {job.instance_count} x {job.instance_type}, for at most {job.max_minutes} minutes", err=True
-    )
-    description = wait.run(account, TRAINING, name, lambda: send(account, start), watch=watch)
+        return show([request])
+    click.echo(f"{name}: {settings}", err=True)
+    description = wait.run(account, TRAINING, name, lambda: send(account, request), watch=watch)
     if description:
-        trained = artifact.of(description)
+        artifact = Artifact.from_description(description)
         if group:
-            package_group.register(account, trained, group, tags)
-        click.echo(trained.uri)
-        folder = trained.uri.rpartition("/")[0]
-        then = f"train --pretrained {folder}" if is_pretraining else f"deploy {name}"
-        click.echo(f"next: python -m jobs {then}", err=True)
+            package_group.register(account, artifact, group, tags)
+        click.echo(artifact.uri)
+        folder = artifact.uri.rpartition("/")[0]
+        command = f"train --pretrained {folder}" if pretrain else f"deploy {name}"
+        click.echo(f"next: python -m jobs {command}", err=True)
     return None

@@ -1,6 +1,5 @@
-"""``transform``: predictions for many reviews in S3, by a batch transform job."""
+"""``transform``: predict data in S3 with a batch transform job."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -14,51 +13,44 @@ from jobs.resources import TRANSFORM
 from jobs.security import SecurityOptions, with_security
 from jobs.upload import TO_PREDICT
 
-# SageMaker's default; the server's own is made for endpoints in real time.
+# SageMaker's default. The server's own timeout is shorter, for real-time endpoints.
 SECONDS = 600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What a transform job is told; most of it are options of the command."""
+def transform_job(
+    name: str, source: str, target: str, security: SecurityOptions, values: dict[str, Any]
+) -> Request:
+    """The request that starts a transform job: many lines per HTTP request, one prediction per line.
 
-    source: str
-    target: str
-    instance_type: str
-    instance_count: int
-    concurrency: int
-    security: SecurityOptions
-    tags: list[dict[str, str]]
-
-
-def request(name: str, batch: Batch) -> Request:
-    """What starts a transform job: a review a line in, a prediction a line out, many lines a request."""
-    ami = instances.batch_ami(batch.instance_type)
+    ``source`` and ``target`` are S3 URIs; ``values`` has ``instance_type``, ``instance_count``,
+    ``concurrency`` and ``tags``.
+    """
+    ami = instances.batch_ami(values["instance_type"])
     parameters = {
         "TransformJobName": name,
         "ModelName": name,
         "BatchStrategy": "MultiRecord",
         "MaxPayloadInMB": 1,
-        "MaxConcurrentTransforms": batch.concurrency,
+        "MaxConcurrentTransforms": values["concurrency"],
         "ModelClientConfig": {"InvocationsTimeoutInSeconds": SECONDS, "InvocationsMaxRetries": 3},
         "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": batch.source}},
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
             "ContentType": JSON_LINES,
             "SplitType": "Line",
         },
         "TransformOutput": {
-            "S3OutputPath": batch.target,
+            "S3OutputPath": target,
             "Accept": JSON_LINES,
             "AssembleWith": "Line",
-            **batch.security.s3_key,
+            **security.s3_key,
         },
         "TransformResources": {
-            "InstanceType": batch.instance_type,
-            "InstanceCount": batch.instance_count,
+            "InstanceType": values["instance_type"],
+            "InstanceCount": values["instance_count"],
             **({"TransformAmiVersion": ami} if ami else {}),
-            **batch.security.volume_key(),
+            **security.volume_key(),
         },
-        "Tags": batch.tags,
+        "Tags": values["tags"],
     }
     return Request("sagemaker", "CreateTransformJob", parameters)
 
@@ -67,7 +59,7 @@ def request(name: str, batch: Batch) -> Request:
 @options.with_account
 @click.argument("job")
 @options.name
-@options.s3_uri("--input", f"JSON Lines. Default: what upload --channel {TO_PREDICT} has brought there.")
+@options.s3_uri("--input", f"JSON Lines. Default: the data uploaded with --channel {TO_PREDICT}.")
 @options.instance_type("ml.m5.large")
 @options.instance_count
 @click.option(
@@ -75,35 +67,33 @@ def request(name: str, batch: Batch) -> Request:
     type=click.IntRange(1, 100),
     default=4,
     show_default=True,
-    help="Requests at a time to an instance; at least one for each of its cores.",
+    help="Concurrent requests per instance; at least one per CPU core.",
 )
 @with_security
 @options.tags
 @options.wait
 @options.dry_run
-def transform(account: Account, job: str, name: str, **given: Any) -> None:
-    """Predict reviews in S3 with the model of job JOB.
+def transform(account: Account, job: str, name: str, security: SecurityOptions, **values: Any) -> None:
+    """Predict data in S3 with the model of JOB.
 
-    JOB is a training job, or a tuning job, whose best is taken. Prints the address of the predictions: a file
-    for each of yours, with .out behind its name and a line a review.
+    JOB is a training job, or a tuning job, whose best model is used. Prints the S3 URI of the predictions:
+    for each input file, a file with the suffix .out and one line per input line.
     """
-    dry_run, watch = given.pop("dry_run"), given.pop("wait")
-    source = given.pop("input") or account.uri(TO_PREDICT)
+    source, target = values["input"] or account.uri(TO_PREDICT), account.uri("predictions", name)
     storage.check_not_empty(account, source)
-    batch = Batch(source=source, target=account.uri("predictions", name), **given)
     environment = {"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(SECONDS)}
-    making = artifact.request(name, artifact.find(account, job), environment, batch.security, batch.tags)
-    start = request(name, batch)
-    if dry_run:
-        return show([making, start])
-    click.echo(f"{name}: {batch.instance_count} x {batch.instance_type}, until it is done", err=True)
-    send(account, making)
+    model = artifact.create_model(name, artifact.find(account, job), environment, security, values["tags"])
+    request = transform_job(name, source, target, security, values)
+    if values["dry_run"]:
+        return show([model, request])
+    click.echo(f"{name}: {values['instance_count']} x {values['instance_type']}, until it is done", err=True)
+    send(account, model)
     try:
-        wait.run(account, TRANSFORM, name, lambda: send(account, start), watch=watch)
+        wait.run(account, TRANSFORM, name, lambda: send(account, request), watch=values["wait"])
     except (click.ClickException, ClientError):
-        delete.undo(account, making)
+        delete.undo(account, model)
         raise
-    if watch:
-        delete.undo(account, making)
-    click.echo(batch.target)
+    if values["wait"]:
+        delete.undo(account, model)
+    click.echo(target)
     return None

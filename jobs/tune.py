@@ -1,4 +1,4 @@
-"""``tune``: a tuning job."""
+"""``tune``: run a tuning job."""
 
 import json
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from jobs import ROOT, hyperparameters, options, wait
+from jobs import ROOT, options, wait
 from jobs.account import Account
 from jobs.aws_request import Request, send, show
 from jobs.resources import TUNING
-from jobs.train import METRICS, Job, algorithm, definition, find_job, job_options
+from jobs.train import METRICS, definition, job_options, resolve
 from sentiment.hyperparameters import Hyperparameters
 
 TUNING_FILE = ROOT / "jobs" / "tuning.json"
@@ -19,111 +19,85 @@ RANGES = ("ContinuousParameterRanges", "IntegerParameterRanges", "CategoricalPar
 
 
 def read_tuning(path: Path, fixed: Mapping[str, str]) -> dict[str, Any]:
-    """Objective and ranges of a file, without those whose value is fixed.
+    """Objective and ranges from a file, without the ranges of fixed hyperparameters.
 
     Raises:
+        click.ClickException: the file is malformed, or leaves nothing to tune.
         click.ClickException: the file is not as ``tuning.json`` is, or leaves nothing to tune.
         byoc.errors.HyperparameterError: a range has values that a job would refuse.
     """
     try:
         tuning: dict[str, Any] = json.loads(path.read_text("utf-8"))
         ranges = {
-            kind: [entry for entry in tuning["ParameterRanges"].get(kind, []) if entry["Name"] not in fixed]
-            for kind in RANGES
+            key: [entry for entry in tuning["ParameterRanges"].get(key, []) if entry["Name"] not in fixed]
+            for key in RANGES
         }
-        entries = [entry for kind in RANGES for entry in ranges[kind]]
+        entries = [entry for key in RANGES for entry in ranges[key]]
         for entry in entries:
             for value in entry["Values"] if "Values" in entry else (entry["MinValue"], entry["MaxValue"]):
                 Hyperparameters.parse({entry["Name"]: value})
         objective = tuning["HyperParameterTuningJobObjective"]
         if objective["MetricName"] not in [metric["Name"] for metric in METRICS]:
-            raise ValueError(f"there is no metric {objective['MetricName']} in jobs/metrics.json")
+            raise ValueError(f"no metric {objective['MetricName']} in jobs/metrics.json")
     except (ValueError, KeyError, TypeError) as error:
-        raise click.ClickException(f"{path}: {error!r}; expected what {TUNING_FILE} has") from error
+        raise click.ClickException(f"{path}: {error!r}; expected the format of {TUNING_FILE}") from error
     if not entries:
-        raise click.ClickException("nothing is left to tune: every hyperparameter has a value")
+        raise click.ClickException("nothing to tune: every hyperparameter has a fixed value")
     return {"HyperParameterTuningJobObjective": objective, "ParameterRanges": ranges}
-
-
-def request(
-    name: str, job: Job, tuning: Mapping[str, Any], fixed: Mapping[str, str], settings: Mapping[str, Any]
-) -> Request:
-    """What starts a tuning job.
-
-    Args:
-        name: of the tuning job.
-        job: what its training jobs are told.
-        tuning: what ``read_tuning`` returned.
-        fixed: hyperparameters that all training jobs share.
-        settings: ``strategy``, ``jobs``, ``parallel``, ``seed`` and ``tags``.
-    """
-    parameters = {
-        "HyperParameterTuningJobName": name,
-        "HyperParameterTuningJobConfig": {
-            "Strategy": settings["strategy"],
-            **tuning,
-            "ResourceLimits": {
-                "MaxNumberOfTrainingJobs": settings["jobs"],
-                "MaxParallelTrainingJobs": min(settings["parallel"], settings["jobs"]),
-            },
-            "TrainingJobEarlyStoppingType": "Auto",
-            "RandomSeed": settings["seed"],
-        },
-        "TrainingJobDefinition": {
-            "AlgorithmSpecification": algorithm(job),
-            "StaticHyperParameters": dict(fixed),
-            **definition(job),
-        },
-        "Tags": settings["tags"],
-    }
-    return Request("sagemaker", "CreateHyperParameterTuningJob", parameters)
 
 
 @click.command()
 @options.with_account
-@click.argument("values", nargs=-1, metavar="[HYPERPARAMETER=VALUE]...")
+@options.hyperparameters
 @options.name
 @click.option(
     "--tuning",
-    "tuning_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     default=TUNING_FILE,
     help="Objective and ranges. Default: jobs/tuning.json.",
 )
-@click.option("--jobs", type=click.IntRange(1), default=20, show_default=True, help="Training jobs in all.")
-@click.option("--parallel", type=click.IntRange(1), default=2, show_default=True, help="At the same time.")
+@options.positive("--jobs", 20, "Number of training jobs.")
+@options.positive("--parallel", 2, "Training jobs at the same time.")
 @click.option("--strategy", type=click.Choice(["Bayesian", "Random"]), default="Bayesian", show_default=True)
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the choice of settings."
-)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the search.")
 @job_options
 @options.tags
 @options.wait
 @options.dry_run
-def tune(account: Account, values: tuple[str, ...], name: str, **others: Any) -> None:
+def tune(account: Account, hyperparameters: dict[str, str], name: str, **values: Any) -> None:
     """Search for good hyperparameters.
 
-    Those given as HYPERPARAMETER=VALUE stay fixed. With --spot an interrupted job begins anew: SageMaker does
-    not say whether the jobs would share their checkpoints, and so they have none.
+    Each HYPERPARAMETER=VALUE stays fixed. With --spot, interrupted jobs start over: SageMaker does not
+    document whether the jobs of a tuning job share a checkpoint folder, so they write none.
 
     For example: python -m jobs tune epochs=5 --jobs 30
     """
-    dry_run, watch, tuning_file = others.pop("dry_run"), others.pop("wait"), others.pop("tuning_file")
-    settings = {key: others.pop(key) for key in ("strategy", "jobs", "parallel", "seed", "tags")}
-    given = hyperparameters.parse(values)
-    tuning = read_tuning(tuning_file, given)
-    tuned = {entry["Name"] for kind in RANGES for entry in tuning["ParameterRanges"][kind]}
-    fixed = {key: value for key, value in hyperparameters.with_defaults(given).items() if key not in tuned}
-    job = find_job(account, others)
-    start = request(name, job, tuning, fixed, settings)
-    if dry_run:
-        return show([start])
-    click.echo(
-        f"{name}: {settings['jobs']} jobs of {job.instance_count} x {job.instance_type}, "
-        f"each for at most {job.max_minutes} minutes",
-        err=True,
+    dry_run, watch, tags = (values.pop(option) for option in ("dry_run", "wait", "tags"))
+    strategy, jobs, parallel, seed = (
+        values.pop(option) for option in ("strategy", "jobs", "parallel", "seed")
     )
-    description = wait.run(account, TUNING, name, lambda: send(account, start), watch=watch)
+    search = read_tuning(values.pop("tuning"), hyperparameters)
+    settings = resolve(account, values)
+    parameters = {
+        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": strategy,
+            **search,
+            "ResourceLimits": {
+                "MaxNumberOfTrainingJobs": jobs,
+                "MaxParallelTrainingJobs": min(parallel, jobs),
+            },
+            "TrainingJobEarlyStoppingType": "Auto",
+            "RandomSeed": seed,
+        },
+        "TrainingJobDefinition": {"StaticHyperParameters": hyperparameters, **definition(settings)},
+        "Tags": tags,
+    }
+    request = Request("sagemaker", "CreateHyperParameterTuningJob", parameters)
+    if dry_run:
+        return show([request])
+    click.echo(f"{name}: {jobs} jobs, each on {settings}", err=True)
+    description = wait.run(account, TUNING, name, lambda: send(account, request), watch=watch)
     if description:
         best = description["BestTrainingJob"]
         for key, value in best["TunedHyperParameters"].items():

@@ -1,6 +1,6 @@
-"""``upload``: reviews from this machine to S3."""
+"""``upload``: check data on this machine and copy it to S3."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ TO_PREDICT = "to-predict"
 
 
 def files(channel: str, folder: Path) -> Iterator[Path]:
-    """The files of a folder that a training job would look at; what is hidden is left out."""
-    others = SENTIMENTS if channel == UNLABELED else (UNLABELLED,)
+    """The files of a folder that a training job would read."""
+    ignored = SENTIMENTS if channel == UNLABELED else (UNLABELLED,)
     for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "_")) or (path.is_dir() and path.name in others):
+        if path.name.startswith((".", "_")) or (path.is_dir() and path.name in ignored):
             continue
         if path.is_dir():
             yield from files(channel, path)
@@ -34,19 +34,19 @@ def files(channel: str, folder: Path) -> Iterator[Path]:
 
 
 def check(channel: str, folder: Path) -> str:
-    """Read everything as a job will, so that a fault is found before anything is paid for.
+    """Read the data as a job would, to find faults before any charges.
 
     Returns:
-        What there is, in words.
+        A summary in one line.
 
     Raises:
-        DataError: a file cannot be used; names it, and the line.
+        DataError: a file is invalid; names the file and the line.
     """
     if channel == TO_PREDICT:
         texts = sum(map(_count_lines, files(channel, folder)))
         if texts == 0:
-            raise DataError(f"no reviews in {folder}; expected .jsonl files")
-        return f"{texts} reviews to predict"
+            raise DataError(f"no texts in {folder}; expected .jsonl files")
+        return f"{texts} texts to predict"
     labels = [review.label for review in read_channel(channel, folder)]
     if channel == UNLABELED:
         return f"{len(labels)} reviews without labels"
@@ -55,38 +55,36 @@ def check(channel: str, folder: Path) -> str:
 
 def _count_lines(path: Path) -> int:
     if path.suffix != ".jsonl":
-        raise DataError(f"{path} is not .jsonl; batch transform takes a review a line")
+        raise DataError(f"{path} is not .jsonl; batch transform requires one JSON object per line")
     try:
         return len(decode(path.read_bytes(), JSON_LINES))
     except RequestError as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def missing(account: Account, folder: Path, paths: Iterable[Path], uri: str) -> list[Path]:
-    """The files that S3 does not have, or has in another size or from an earlier time."""
-    there = storage.objects(account, uri)
-    paths = list(paths)
-    surplus = there.keys() - {path.relative_to(folder).as_posix() for path in paths}
+def outdated(account: Account, folder: Path, paths: list[Path], uri: str) -> list[Path]:
+    """The files that S3 lacks, or has with another size or from an earlier time."""
+    objects = storage.objects(account, uri)
+    surplus = objects.keys() - {path.relative_to(folder).as_posix() for path in paths}
     if surplus:
         click.echo(
-            f"warning: {uri} has {len(surplus)} more files, such as {min(surplus)}; jobs will read them too",
+            f"warning: {uri} has {len(surplus)} more files that jobs will read, for example {min(surplus)}",
             err=True,
         )
 
-    def is_missing(path: Path) -> bool:
-        found = there.get(path.relative_to(folder).as_posix())
-        status = path.stat()
+    def is_outdated(path: Path) -> bool:
+        entry, status = objects.get(path.relative_to(folder).as_posix()), path.stat()
         return (
-            found is None
-            or found["Size"] != status.st_size
-            or found["LastModified"].timestamp() < status.st_mtime
+            entry is None
+            or entry["Size"] != status.st_size
+            or entry["LastModified"].timestamp() < status.st_mtime
         )
 
-    return [path for path in paths if is_missing(path)]
+    return [path for path in paths if is_outdated(path)]
 
 
 class _Progress(BaseSubscriber):
-    """Tells a bar of what has been sent."""
+    """Advance a progress bar by the bytes sent."""
 
     def __init__(self, bar: "tqdm[Any]") -> None:
         self._bar = bar
@@ -96,24 +94,24 @@ class _Progress(BaseSubscriber):
 
 
 def send(account: Account, folder: Path, paths: list[Path], uri: str) -> None:
-    """Send files, many at a time, and show how far it is.
+    """Send files concurrently, with a progress bar.
 
     Raises:
-        boto3.exceptions.S3UploadFailedError, botocore.exceptions.ClientError: S3 does not take one.
+        boto3.exceptions.S3UploadFailedError, botocore.exceptions.ClientError: S3 refuses a file.
     """
     bucket, prefix = storage.split(uri)
     owner = {"ExpectedBucketOwner": account.identity["Account"]}
     total = sum(path.stat().st_size for path in paths)
     bar: tqdm[Any] = tqdm(total=total, unit="B", unit_scale=True, desc="uploading", disable=None)
     with bar, create_transfer_manager(account.client("s3"), TransferConfig()) as manager:
-        sent = [
+        futures = [
             manager.upload(
                 str(path), bucket, f"{prefix}/{path.relative_to(folder).as_posix()}", owner, [_Progress(bar)]
             )
             for path in paths
         ]
-        for each in sent:
-            each.result()
+        for future in futures:
+            future.result()
 
 
 @click.command()
@@ -124,23 +122,23 @@ def send(account: Account, folder: Path, paths: list[Path], uri: str) -> None:
     type=click.Choice(["training", "validation", "test", UNLABELED, TO_PREDICT]),
     default="training",
     show_default=True,
-    help=f"What the reviews are for; {UNLABELED} ones are for training, {TO_PREDICT} for transform.",
+    help=f"Use of the data; {UNLABELED} is for training, {TO_PREDICT} for transform.",
 )
 @options.dry_run
 def upload(account: Account, folder: Path, channel: str, dry_run: bool) -> None:
-    """Check the reviews in FOLDER and bring them to S3.
+    """Check the data in FOLDER and upload it to S3.
 
-    Takes what training takes: the official layout or its archive, CSV, TSV, JSON Lines. What is there already
-    is not sent again. Prints the address.
+    Accepts the formats of a training job: the aclImdb layout or its archive, CSV, TSV, JSON Lines. Skips
+    files that are already in S3. Prints the S3 URI.
     """
     click.echo(check(channel, folder), err=True)
-    uri = account.uri(channel)
+    uri, paths = account.uri(channel), list(files(channel, folder))
     if dry_run:
         bucket, prefix = storage.split(uri)
-        keys = (f"{prefix}/{path.relative_to(folder).as_posix()}" for path in files(channel, folder))
+        keys = (f"{prefix}/{path.relative_to(folder).as_posix()}" for path in paths)
         return show(Request("s3", "PutObject", {"Bucket": bucket, "Key": key}) for key in keys)
-    storage.make_bucket(account)
-    to_send = missing(account, folder, files(channel, folder), uri)
+    storage.ensure_bucket(account)
+    to_send = outdated(account, folder, paths, uri)
     send(account, folder, to_send, uri)
     click.echo(f"files sent: {len(to_send)}", err=True)
     click.echo(uri)

@@ -1,1 +1,1 @@
-"""Tests of ``jobs/``, against moto in the place of AWS."""
+"""Tests of ``jobs/`` against moto, a simulation of AWS."""

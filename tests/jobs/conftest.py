@@ -1,4 +1,4 @@
-"""An account that moto plays, and the command line over it."""
+"""A simulated AWS account, and the command line running against it."""
 
 import csv
 import functools
@@ -33,12 +33,12 @@ REVIEWS = [(f"film{i} good", "1") if i % 2 else (f"film{i} bad", "0") for i in r
 
 Run = Callable[..., Result]
 
-# Sessions share what they have read of botocore's models: SageMaker's takes half a second.
+# Share the loaded service models between sessions: loading SageMaker's takes half a second.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 class Call(NamedTuple):
-    """An operation of AWS that was called."""
+    """One AWS call."""
 
     service: str
     operation: str
@@ -46,8 +46,8 @@ class Call(NamedTuple):
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
-    """What the command line has called so far, from botocore's events."""
-    seen: list[Call] = []
+    """The AWS calls of the command line, from botocore's events."""
+    calls: list[Call] = []
 
     class Recorded(boto3.Session):
         def __init__(self, **options: Any) -> None:
@@ -55,10 +55,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
             self.events.register("before-call", self.record)
 
         def record(self, model: Any, **_: Any) -> None:
-            seen.append(Call(model.service_model.service_name, model.name))
+            calls.append(Call(model.service_model.service_name, model.name))
 
     monkeypatch.setattr(account.boto3, "Session", Recorded)  # type: ignore[attr-defined]
-    return seen
+    return calls
 
 
 @pytest.fixture
@@ -85,10 +85,10 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def run(aws: None) -> Run:
-    """Runs a command in this process: ``run("train", "epochs=3")``."""
+    """Run a command in this process: ``run("train", "epochs=3")``."""
 
     def invoke(*arguments: str | Path, code: int = 0, answers: str | None = None) -> Result:
-        result = CliRunner().invoke(jobs.__main__.main, [str(each) for each in arguments], input=answers)
+        result = CliRunner().invoke(jobs.__main__.main, list(map(str, arguments)), input=answers)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.output
@@ -99,7 +99,7 @@ def run(aws: None) -> Run:
 
 @pytest.fixture
 def reviews(tmp_path: Path) -> Path:
-    """A folder of a few reviews."""
+    """A folder with a few reviews."""
     folder = tmp_path / "reviews"
     folder.mkdir()
     with (folder / "reviews.csv").open("w", newline="") as stream:
@@ -108,8 +108,8 @@ def reviews(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def unlabelled(tmp_path: Path) -> Path:
-    """A folder of a few reviews to predict."""
+def to_predict_folder(tmp_path: Path) -> Path:
+    """A folder with texts to predict."""
     folder = tmp_path / "to-predict"
     folder.mkdir()
     (folder / "part.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text, _ in REVIEWS))
@@ -118,27 +118,27 @@ def unlabelled(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def uploaded(run: Run, reviews: Path) -> None:
-    """Reviews in the bucket."""
+    """Training data in the bucket."""
     run("upload", reviews)
 
 
 @pytest.fixture
 def trained(run: Run, uploaded: None) -> str:
-    """A training job that has ended well."""
+    """Name of a completed training job."""
     run("train", "--name", "sentiment-1")
     return "sentiment-1"
 
 
 def shown(result: Result, operation: str) -> dict[str, Any]:
-    """The parameters of one request that a dry run printed."""
-    (found,) = [each for each in json.loads(result.stdout) if each["operation"] == operation]
-    parameters: dict[str, Any] = found["parameters"]
-    return parameters
+    """The parameters of the request with this operation, from the output of a dry run."""
+    requests = json.loads(result.stdout)
+    (parameters,) = [request["parameters"] for request in requests if request["operation"] == operation]
+    return dict(parameters)
 
 
 @pytest.fixture
 def sagemaker(monkeypatch: pytest.MonkeyPatch, aws: None) -> Iterator[Stubber]:
-    """SageMaker made up, for what moto lacks: answers are queued, and requests checked against the model."""
+    """A stub of SageMaker for calls that moto lacks: responses are queued, requests validated."""
     client = boto3.client("sagemaker", REGION)
     find_client = account.Account.client
 
@@ -152,7 +152,7 @@ def sagemaker(monkeypatch: pytest.MonkeyPatch, aws: None) -> Iterator[Stubber]:
 
 
 def training_job(status: str, **more: Any) -> dict[str, Any]:
-    """A training job as SageMaker describes it."""
+    """SageMaker's description of a training job."""
     return {
         "TrainingJobName": "sentiment-1",
         "TrainingJobArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/sentiment-1",
@@ -168,7 +168,7 @@ def training_job(status: str, **more: Any) -> dict[str, Any]:
 
 
 def tuning_job(status: str, **more: Any) -> dict[str, Any]:
-    """A tuning job as SageMaker describes it."""
+    """SageMaker's description of a tuning job."""
     config = {"Strategy": "Bayesian", "ResourceLimits": {"MaxParallelTrainingJobs": 1}}
     return {
         "HyperParameterTuningJobName": "sentiment-1",
@@ -183,13 +183,13 @@ def tuning_job(status: str, **more: Any) -> dict[str, Any]:
 
 
 def best_job(**settings: str) -> dict[str, Any]:
-    """The training job that a tuning job found best."""
+    """The best training job, in the description of a tuning job."""
     best = {"TrainingJobName": "sentiment-t-003", "TrainingJobArn": "a", "TrainingJobStatus": "Completed"}
     return {"BestTrainingJob": {**best, "CreationTime": 0, "TunedHyperParameters": settings}}
 
 
 def transform_job(status: str) -> dict[str, Any]:
-    """A transform job as SageMaker describes it."""
+    """SageMaker's description of a transform job."""
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://mine/to-predict"}
     return {
         "TransformJobName": "sentiment-1",
@@ -203,7 +203,7 @@ def transform_job(status: str) -> dict[str, Any]:
 
 
 def endpoint(status: str) -> dict[str, Any]:
-    """An endpoint as SageMaker describes it."""
+    """SageMaker's description of an endpoint."""
     return {
         "EndpointName": "sentiment-1",
         "EndpointArn": "e" * 20,
@@ -215,23 +215,23 @@ def endpoint(status: str) -> dict[str, Any]:
 
 
 def describe(sagemaker: Stubber, **descriptions: dict[str, Any]) -> None:
-    """Queue what SageMaker tells of each kind when a name is looked for; it knows none that is not named."""
-    for kind in ("training_job", "hyper_parameter_tuning_job", "transform_job", "endpoint"):
-        if kind in descriptions:
-            sagemaker.add_response(f"describe_{kind}", descriptions[kind])
+    """Queue the responses to one search for a name in all resource types; missing types are not found."""
+    for shape in ("training_job", "hyper_parameter_tuning_job", "transform_job", "endpoint"):
+        if shape in descriptions:
+            sagemaker.add_response(f"describe_{shape}", descriptions[shape])
         else:
-            sagemaker.add_client_error(f"describe_{kind}", "ValidationException")
+            sagemaker.add_client_error(f"describe_{shape}", "ValidationException")
 
 
 @pytest.fixture
-def whole_journey(run: Run, calls: list[Call], reviews: Path, unlabelled: Path) -> list[Call]:
-    """What every command in turn has called."""
+def all_calls(run: Run, calls: list[Call], reviews: Path, to_predict_folder: Path) -> list[Call]:
+    """The AWS calls of all commands, in the usual order of use."""
     run("upload", reviews)
     run("train", "epochs=3", "--name", "sentiment-1", "--register", "sentiment")
     log = boto3.client("logs", REGION)
     log.create_log_group(logGroupName="/aws/sagemaker/TrainingJobs")
     log.create_log_stream(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName="sentiment-1/algo-1-1")
-    calls_of_commands = list(calls)
+    first_calls = list(calls)
     calls.clear()
     run("status", "sentiment-1")
     run("logs", "sentiment-1")
@@ -239,7 +239,7 @@ def whole_journey(run: Run, calls: list[Call], reviews: Path, unlabelled: Path) 
     scaling = ["--mode", "asynchronous", "--min-instances", "0", "--max-instances", "2"]
     run("deploy", "sentiment-1", "--name", "sentiment-e", "--yes", *scaling)
     run("status")
-    run("upload", unlabelled, "--channel", "to-predict")
+    run("upload", to_predict_folder, "--channel", "to-predict")
     run("transform", "sentiment-1", "--name", "sentiment-p")
     run("delete", "sentiment-e", "--yes")
-    return calls_of_commands + calls
+    return first_calls + calls

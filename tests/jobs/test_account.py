@@ -8,7 +8,7 @@ from tests.jobs.conftest import ACCOUNT
 
 
 @pytest.mark.usefixtures("aws")
-def test_bucket_is_the_sdks_own_unless_named() -> None:
+def test_bucket_defaults_to_sdk_bucket() -> None:
     assert Account("eu-west-1").bucket == f"sagemaker-eu-west-1-{ACCOUNT}"
     assert Account("eu-west-1", "mine").uri("training") == "s3://mine/sentiment/training"
 
@@ -21,7 +21,7 @@ def test_bucket_is_the_sdks_own_unless_named() -> None:
         (None, {"AWS_DEFAULT_REGION": "eu-west-3"}, "eu-west-3"),
     ],
 )
-def test_region_is_found_as_build_and_push_finds_it(
+def test_region_precedence_matches_build_and_push(
     monkeypatch: pytest.MonkeyPatch, option: str | None, environment: dict[str, str], region: str
 ) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
@@ -31,9 +31,9 @@ def test_region_is_found_as_build_and_push_finds_it(
     assert Account(option).region == region
 
 
-def test_missing_region_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_region_names_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(click.ClickException, match="no region; use --region, set AWS_REGION"):
+    with pytest.raises(click.ClickException, match="no AWS region; use --region, set AWS_REGION"):
         _ = Account().region

@@ -1,4 +1,4 @@
-"""Endpoints: the requests, the question, and what is taken back when AWS refuses."""
+"""Endpoints: requests, confirmation, and rollback after an error."""
 
 from typing import Any
 
@@ -34,11 +34,11 @@ def dry_run(run: Run, trained: str) -> Any:
 
 
 def variant(result: Any) -> dict[str, Any]:
-    (found,) = shown(result, "CreateEndpointConfig")["ProductionVariants"]
-    return dict(found)
+    (variant,) = shown(result, "CreateEndpointConfig")["ProductionVariants"]
+    return dict(variant)
 
 
-def test_model_is_served_by_the_image_that_trained_it(dry_run: Any) -> None:
+def test_training_image_serves_the_model(dry_run: Any) -> None:
     request = shown(dry_run(), "CreateModel")
     artifact = f"s3://{BUCKET}/sentiment/models/sentiment-1/output/model.tar.gz"
     assert request["PrimaryContainer"] == {"Image": IMAGE, "ModelDataUrl": artifact, "Environment": {}}
@@ -46,7 +46,7 @@ def test_model_is_served_by_the_image_that_trained_it(dry_run: Any) -> None:
     assert request["EnableNetworkIsolation"] is True
 
 
-def test_real_time(dry_run: Any) -> None:
+def test_real_time_variant(dry_run: Any) -> None:
     assert variant(dry_run()) == {
         "VariantName": "all",
         "ModelName": "sentiment-e",
@@ -55,19 +55,19 @@ def test_real_time(dry_run: Any) -> None:
     }
 
 
-def test_gpu_gets_a_driver_of_cuda_12(dry_run: Any) -> None:
+def test_gpu_gets_cuda_12_driver(dry_run: Any) -> None:
     gpu = variant(dry_run("--instance-type", "ml.g4dn.xlarge"))
     assert gpu["InferenceAmiVersion"] == "al2-ami-sagemaker-inference-gpu-3-1"
 
 
-def test_driver_can_be_chosen(dry_run: Any) -> None:
+def test_inference_ami_option_selects_driver(dry_run: Any) -> None:
     result = dry_run(
         "--instance-type", "ml.g4dn.xlarge", "--inference-ami", "al2-ami-sagemaker-inference-gpu-2"
     )
     assert variant(result)["InferenceAmiVersion"] == "al2-ami-sagemaker-inference-gpu-2"
 
 
-def test_serverless(dry_run: Any) -> None:
+def test_serverless_variant_and_environment(dry_run: Any) -> None:
     result = dry_run("--mode", "serverless", "--memory-mb", "3072")
     assert variant(result) == {
         "VariantName": "all",
@@ -76,10 +76,10 @@ def test_serverless(dry_run: Any) -> None:
     }
     model = shown(result, "CreateModel")
     assert model["PrimaryContainer"]["Environment"] == {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"}
-    assert model["EnableNetworkIsolation"] is False  # there is none for serverless endpoints
+    assert model["EnableNetworkIsolation"] is False  # not supported by serverless endpoints
 
 
-def test_asynchronous(dry_run: Any) -> None:
+def test_asynchronous_output_and_environment(dry_run: Any) -> None:
     result = dry_run("--mode", "asynchronous", "--kms-key", "results")
     output = shown(result, "CreateEndpointConfig")["AsyncInferenceConfig"]["OutputConfig"]
     assert output == {
@@ -90,19 +90,19 @@ def test_asynchronous(dry_run: Any) -> None:
     assert environment["SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"] == "900"
 
 
-def test_data_capture(dry_run: Any) -> None:
+def test_data_capture_request(dry_run: Any) -> None:
     capture = shown(dry_run("--data-capture", "20"), "CreateEndpointConfig")["DataCaptureConfig"]
     assert capture["InitialSamplingPercentage"] == 20
     assert capture["DestinationS3Uri"] == f"s3://{BUCKET}/sentiment/endpoints/sentiment-e/captured"
 
 
-def test_vpc_and_key_of_the_disks(dry_run: Any) -> None:
+def test_deploy_vpc_and_volume_key(dry_run: Any) -> None:
     result = dry_run("--subnet", "a", "--security-group", "b", "--volume-kms-key", "disks")
     assert shown(result, "CreateModel")["VpcConfig"] == {"Subnets": ["a"], "SecurityGroupIds": ["b"]}
     assert shown(result, "CreateEndpointConfig")["KmsKeyId"] == "disks"
 
 
-def test_dry_run_only_looks(dry_run: Any, calls: list[Call]) -> None:
+def test_dry_run_only_reads(dry_run: Any, calls: list[Call]) -> None:
     calls.clear()
     dry_run("--register", "sentiment", "--max-instances", "2")
     assert calls == [
@@ -115,42 +115,42 @@ def test_dry_run_only_looks(dry_run: Any, calls: list[Call]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--mode", "serverless", "--subnet", "a", "--security-group", "b"], "cannot have --subnet"),
-        (["--mode", "serverless", "--data-capture", "1"], "cannot have --data-capture"),
-        (["--mode", "serverless", "--max-instances", "2"], "cannot have --max-instances"),
+        (["--mode", "serverless", "--subnet", "a", "--security-group", "b"], "do not support --subnet"),
+        (["--mode", "serverless", "--data-capture", "1"], "do not support --data-capture"),
+        (["--mode", "serverless", "--max-instances", "2"], "do not support --max-instances"),
         (["--min-instances", "0", "--max-instances", "2"], "--min-instances 0 needs --mode asynchronous"),
         (["--instance-count", "3", "--max-instances", "2"], "--max-instances is less than"),
         (["--max-instances", "2", "--no-wait"], "--max-instances needs --wait"),
     ],
 )
-def test_contradiction_is_told(run: Run, arguments: list[str], message: str) -> None:
+def test_contradicting_options_are_refused(run: Run, arguments: list[str], message: str) -> None:
     assert message in run("deploy", "sentiment-1", *arguments, code=2).stderr
 
 
-def test_what_is_paid_for_is_told_before_it_asks(run: Run, trained: str) -> None:
+def test_deploy_prints_cost_before_asking(run: Run, trained: str) -> None:
     result = run("deploy", trained, *NAME, "--instance-count", "2", answers="n\n", code=1)
-    told, question = result.stderr.splitlines()[:2]
-    assert told == "sentiment-e: 2 x ml.m5.large; paid for from now on until it is deleted"
+    cost, question = result.stderr.splitlines()[:2]
+    assert cost == "sentiment-e: 2 x ml.m5.large; billed from now until it is deleted"
     assert question.startswith("Deploy [y/N]")
     assert boto3.client("sagemaker", REGION).list_endpoints()["Endpoints"] == []
 
 
-def test_after_a_yes_it_is_there(run: Run, trained: str) -> None:
+def test_deploy_creates_endpoint_after_yes(run: Run, trained: str) -> None:
     result = run("deploy", trained, *NAME, answers="y\n")
     assert result.stdout == "sentiment-e\n"
     assert "python -m jobs delete sentiment-e" in result.stderr
 
 
-def test_endpoint_that_exists_is_not_touched(run: Run, trained: str, calls: list[Call]) -> None:
+def test_existing_endpoint_is_not_touched(run: Run, trained: str, calls: list[Call]) -> None:
     run("deploy", trained, *NAME, "--yes")
     calls.clear()
     result = run("deploy", trained, *NAME, "--yes", code=1)
-    assert "there is an endpoint sentiment-e; delete it, or choose another --name" in result.stderr
+    assert "endpoint sentiment-e exists; delete it or choose another --name" in result.stderr
     assert not [call for call in calls if call.operation.startswith("Create")]
 
 
-def test_refused_endpoint_leaves_nothing(sagemaker: Stubber) -> None:
-    plan = deploy.Plan(
+def test_refused_endpoint_is_rolled_back(sagemaker: Stubber) -> None:
+    settings = deploy.EndpointSettings(
         mode="real-time",
         folder="s3://mine/a",
         instance_type="ml.m5.large",
@@ -163,9 +163,9 @@ def test_refused_endpoint_leaves_nothing(sagemaker: Stubber) -> None:
         security=SecurityOptions(),
         tags=[],
     )
-    making = [
+    requests = [
         Request("sagemaker", "CreateModel", {"ModelName": "a"}),
-        deploy.configuration("a", plan),
+        deploy.configuration("a", settings),
         Request("sagemaker", "CreateEndpoint", {"EndpointName": "a", "EndpointConfigName": "a"}),
     ]
     sagemaker.add_response("create_model", {"ModelArn": "m" * 20})
@@ -174,26 +174,26 @@ def test_refused_endpoint_leaves_nothing(sagemaker: Stubber) -> None:
     sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "a"})
     sagemaker.add_response("delete_model", {}, {"ModelName": "a"})
     with pytest.raises(ClientError, match="0 instances are allowed"):
-        deploy.create(Account(REGION), making)
+        deploy.create(Account(REGION), requests)
 
 
 @pytest.mark.parametrize(
     ("job", "message"),
     [
-        (training_job("InProgress"), "training job sentiment-1 has no model: it is InProgress"),
-        (training_job("Failed"), "training job sentiment-1 has no model: it is Failed"),
+        (training_job("InProgress"), "training job sentiment-1 has no model; its status is InProgress"),
+        (training_job("Failed"), "training job sentiment-1 has no model; its status is Failed"),
     ],
 )
-def test_job_without_a_model_is_told(run: Run, sagemaker: Stubber, job: Any, message: str) -> None:
+def test_job_without_model_is_refused(run: Run, sagemaker: Stubber, job: Any, message: str) -> None:
     sagemaker.add_response("describe_training_job", job)
     assert message in run("deploy", "sentiment-1", "--yes", code=1).stderr
 
 
-def test_unknown_job_is_told(run: Run) -> None:
-    assert "there is no training job nothing" in run("deploy", "nothing", "--yes", code=1).stderr
+def test_unknown_job_is_an_error(run: Run) -> None:
+    assert "no training job nothing" in run("deploy", "nothing", "--yes", code=1).stderr
 
 
-def test_best_of_a_tuning_job(run: Run, sagemaker: Stubber) -> None:
+def test_deploy_takes_best_tuning_job(run: Run, sagemaker: Stubber) -> None:
     sagemaker.add_client_error("describe_training_job", "ValidationException")
     sagemaker.add_response("describe_hyper_parameter_tuning_job", tuning_job("Completed", **best_job()))
     job = training_job("Completed")

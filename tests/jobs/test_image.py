@@ -1,4 +1,4 @@
-"""The image that build_and_push.sh has pushed."""
+"""Looking up the image in ECR."""
 
 import re
 
@@ -12,7 +12,7 @@ from tests.jobs.conftest import ACCOUNT
 HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
 
 
-def test_default_is_what_build_and_push_pushes() -> None:
+def test_default_image_matches_build_and_push() -> None:
     script = (ROOT / "build_and_push.sh").read_text()
     defaults = re.findall(r"(?:name|tag)=\$\{names\[\d\]:-([\w-]+)\}", script)
     assert ":".join(defaults) == image.DEFAULT
@@ -20,17 +20,17 @@ def test_default_is_what_build_and_push_pushes() -> None:
 
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("name", [image.DEFAULT, "sagemaker-sentiment-lstm"])
-def test_name_becomes_the_uri_of_account_and_region(name: str) -> None:
+def test_image_name_becomes_ecr_uri(name: str) -> None:
     assert image.find(Account("us-east-1"), name) == f"{HOST}/sagemaker-sentiment-lstm:latest"
 
 
-def test_uri_stays_as_it_is() -> None:
+def test_image_uri_is_kept() -> None:
     assert image.find(Account("us-east-1"), f"{HOST}/other:v1") == f"{HOST}/other:v1"
 
 
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("name", ["nothing:v1", "sagemaker-sentiment-lstm:v1"])
-def test_missing_one_is_told_with_the_command_that_pushes_it(name: str) -> None:
+def test_missing_image_names_push_command(name: str) -> None:
     command = f"build_and_push.sh --region us-east-1 {name.replace(':', ' ')}$"
     with pytest.raises(click.ClickException, match=command):
         image.find(Account("us-east-1"), name)

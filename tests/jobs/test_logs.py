@@ -1,4 +1,4 @@
-"""Logs, against moto's CloudWatch."""
+"""Logs from a simulated CloudWatch."""
 
 import contextlib
 import time
@@ -28,23 +28,23 @@ def write(group: str, stream: str, *messages: str) -> None:
     client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
-def test_lines_in_order(run: Run, trained: str) -> None:
+def test_log_lines_are_in_order(run: Run, trained: str) -> None:
     write(JOBS, f"{trained}/algo-1-1", "epoch=1;", "epoch=2;\n")
     assert run("logs", trained).stdout == "epoch=1;\nepoch=2;\n"
 
 
-def test_lines_of_several_hosts_tell_theirs(run: Run, trained: str) -> None:
+def test_log_lines_name_their_host(run: Run, trained: str) -> None:
     write(JOBS, f"{trained}/algo-1-1", "one")
     write(JOBS, f"{trained}/algo-2-1", "two")
     assert run("logs", trained).stdout == "[algo-1-1] one\n[algo-2-1] two\n"
 
 
-def test_other_jobs_are_left_out(run: Run, trained: str) -> None:
+def test_log_excludes_other_jobs(run: Run, trained: str) -> None:
     write(JOBS, f"{trained}0/algo-1-1", "of another job")
     assert run("logs", trained).stdout == ""
 
 
-def test_jobs_of_a_tuning_job(run: Run, uploaded: None) -> None:
+def test_log_covers_all_tuning_jobs(run: Run, uploaded: None) -> None:
     run("tune", "--name", "sentiment-t")
     write(JOBS, "sentiment-t-001-abc/algo-1-1", "first")
     write(JOBS, "sentiment-t-002-def/algo-1-1", "second")
@@ -52,21 +52,21 @@ def test_jobs_of_a_tuning_job(run: Run, uploaded: None) -> None:
     assert lines == ["[001-abc/algo-1-1] first", "[002-def/algo-1-1] second"]
 
 
-def test_endpoint_has_a_group_of_its_own(run: Run, trained: str) -> None:
+def test_endpoint_log_group(run: Run, trained: str) -> None:
     run("deploy", trained, "--name", "sentiment-e", "--yes")
     write("/aws/sagemaker/Endpoints/sentiment-e", "all/i-0123", "a request")
     assert run("logs", "sentiment-e", "--no-follow").stdout == "a request\n"
 
 
-def test_what_comes_later_is_followed(run: Run, sagemaker: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_is_followed_until_end(run: Run, sagemaker: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     write(JOBS, "sentiment-1/algo-1-1", "epoch=1;")
     describe(sagemaker, training_job=training_job("InProgress"))
     for status in ("InProgress", "Completed"):
         sagemaker.add_response("describe_training_job", training_job(status))
-    pauses = []
+    pauses: list[None] = []
 
-    def pause(seconds: float) -> None:
-        pauses.append(seconds)
+    def pause() -> None:
+        pauses.append(None)
         write(JOBS, "sentiment-1/algo-1-1", f"epoch={len(pauses) + 1};")
         if len(pauses) == 2:  # a host whose first line comes last
             write(JOBS, "sentiment-1/algo-2-1", "late")
@@ -76,29 +76,27 @@ def test_what_comes_later_is_followed(run: Run, sagemaker: Stubber, monkeypatch:
     assert lines == ["epoch=1;", "[algo-1-1] epoch=2;", "[algo-1-1] epoch=3;", "[algo-2-1] late"]
 
 
-def test_many_lines_come_once(trained: str) -> None:
-    """More than CloudWatch gives at a time."""
+def test_log_pages_are_read_once(trained: str) -> None:
+    """The lines fill several pages."""
     for start in range(0, 25_000, 5_000):
         write(JOBS, f"{trained}/algo-1-1", *(f"line {start + i}" for i in range(5_000)))
-    (found,) = resources.find(Account(), trained)
-    log = logs.Log(Account(), found, trained)
+    (resource,) = resources.find(Account(), trained)
+    log = logs.Log(Account(), resource)
     assert sorted(log.new_lines(), key=lambda line: int(line[5:])) == [f"line {i}" for i in range(25_000)]
     assert list(log.new_lines()) == []
 
 
-def test_unknown_name_is_told(run: Run) -> None:
-    assert "there is no job or endpoint nothing" in run("logs", "nothing", code=1).stderr
+def test_unknown_name_is_an_error(run: Run) -> None:
+    assert "no job or endpoint nothing" in run("logs", "nothing", code=1).stderr
 
 
-def test_ctrl_c_says_that_the_job_goes_on(
-    run: Run, sagemaker: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_warns_of_running_job(run: Run, sagemaker: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     describe(sagemaker, training_job=training_job("InProgress"))
     sagemaker.add_response("describe_training_job", training_job("InProgress"))
 
-    def interrupt(_seconds: float) -> Any:
+    def interrupt() -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(logs, "pause", interrupt)
     result = run("logs", "sentiment-1", code=130)
-    assert "goes on, and is paid for; to end it: python -m jobs stop sentiment-1" in result.stderr
+    assert "is still running and incurs charges; to end it: python -m jobs stop sentiment-1" in result.stderr

@@ -1,4 +1,4 @@
-"""Errors that come from outside, and the list of commands."""
+"""Error messages, and the list of commands."""
 
 import re
 from typing import Any
@@ -17,7 +17,7 @@ def client_error(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "because"}}, "CreateTrainingJob")
 
 
-def test_commands_come_in_the_order_in_which_they_are_needed() -> None:
+def test_help_lists_commands_in_order() -> None:
     lines = CliRunner().invoke(main, ["--help"]).output.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in lines] == [
         "upload", "train", "tune", "deploy", "transform", "status", "logs", "stop", "delete",
@@ -25,43 +25,43 @@ def test_commands_come_in_the_order_in_which_they_are_needed() -> None:
 
 
 @pytest.mark.parametrize("command", main.commands)
-def test_readme_tells_of_every_command(command: str) -> None:
+def test_readme_lists_every_command(command: str) -> None:
     assert f"| `{command}" in (ROOT / "README.md").read_text("utf-8")
 
 
-def test_local_tests_environment_is_enough_to_run_it() -> None:
-    """What jobs/ needs is there with the image's packages, in the same versions."""
-    own, images = (
+def test_requirements_are_subset_of_image() -> None:
+    """The environment of the local tests can run jobs/."""
+    jobs, image = (
         set(re.findall(r"^\S+==.+", (ROOT / name / "requirements.txt").read_text(), re.M))
         for name in ("jobs", "container")
     )
-    assert own
-    assert own <= images
+    assert jobs
+    assert jobs <= image
 
 
 @pytest.mark.parametrize("command", main.commands)
-def test_help_of_every_command(command: str) -> None:
+def test_every_command_has_help(command: str) -> None:
     result = CliRunner().invoke(main, [command, "--help"])
     assert result.exit_code == 0
     assert result.output.startswith(f"Usage: main {command}")
 
 
 @pytest.mark.parametrize(
-    ("error", "advice"),
+    ("error", "remedy"),
     [
-        (NoCredentialsError(), "AWS does not know you; run aws configure or aws sso login"),
-        (TokenRetrievalError(provider="sso", error_msg="expired"), "AWS does not know you"),
-        (client_error("ExpiredTokenException"), "AWS does not know you"),
-        (client_error("AccessDeniedException"), "jobs/policies/user.json holds the permissions"),
-        (client_error("403"), "jobs/policies/user.json holds the permissions"),
+        (NoCredentialsError(), "No valid AWS credentials; run 'aws configure' or 'aws sso login'"),
+        (TokenRetrievalError(provider="sso", error_msg="expired"), "No valid AWS credentials"),
+        (client_error("ExpiredTokenException"), "No valid AWS credentials"),
+        (client_error("AccessDeniedException"), "jobs/policies/user.json lists the required permissions"),
+        (client_error("403"), "jobs/policies/user.json lists the required permissions"),
         (client_error("ResourceLimitExceeded"), "because"),
     ],
 )
-def test_advice(error: Exception, advice: str) -> None:
-    assert advice in explain(error)
+def test_explain_adds_remedy(error: Exception, remedy: str) -> None:
+    assert remedy in explain(error)
 
 
-def test_refusal_of_aws_is_told_without_a_traceback(run: Run, uploaded: None, sagemaker: Stubber) -> None:
+def test_aws_error_prints_no_traceback(run: Run, uploaded: None, sagemaker: Stubber) -> None:
     sagemaker.add_client_error("create_training_job", "AccessDeniedException", "not for you")
     result: Any = run("train", code=1)
     assert "Error: An error occurred (AccessDeniedException)" in result.stderr

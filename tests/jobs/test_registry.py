@@ -1,4 +1,4 @@
-"""Registration of models."""
+"""Registering models."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def packages() -> list[Any]:
     return list(client.list_model_packages(ModelPackageGroupName="sentiment")["ModelPackageSummaryList"])
 
 
-def test_after_training(run: Run, uploaded: None) -> None:
+def test_train_registers_model_for_approval(run: Run, uploaded: None) -> None:
     run("train", "--name", "sentiment-1", "--register", "sentiment")
     (package,) = packages()
     assert package["ModelApprovalStatus"] == "PendingManualApproval"
@@ -22,7 +22,7 @@ def test_after_training(run: Run, uploaded: None) -> None:
     assert described["CustomerMetadataProperties"]["training_job"] == "sentiment-1"
 
 
-def test_second_version_goes_into_the_same_group(run: Run, trained: str) -> None:
+def test_second_version_joins_the_group(run: Run, trained: str) -> None:
     for name in ("sentiment-e", "sentiment-f"):
         run("deploy", trained, "--name", name, "--yes", "--register", "sentiment")
     assert sorted(package["ModelPackageVersion"] for package in packages()) == [1, 2]

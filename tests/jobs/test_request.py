@@ -1,4 +1,4 @@
-"""Requests are checked against the service model without a connection."""
+"""Requests are validated without a connection."""
 
 import json
 
@@ -19,13 +19,13 @@ PUT = Request("s3", "PutObject", {"Bucket": "mine", "Key": "a"})
         ({"TrainingJobname": "a"}, 'Unknown parameter in input: "TrainingJobname"'),
     ],
 )
-def test_invalid_one_is_refused(parameters: dict[str, object], fault: str) -> None:
+def test_check_refuses_invalid_request(parameters: dict[str, object], fault: str) -> None:
     with pytest.raises(ParamValidationError, match=fault):
         check(Request("sagemaker", "CreateTrainingJob", parameters))
 
 
-def test_invalid_one_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There are credentials, and nothing that answers."""
+def test_send_refuses_invalid_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials exist, but no service listens."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -33,14 +33,14 @@ def test_invalid_one_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
         send(Account("us-east-1"), Request("sagemaker", "CreateTrainingJob", {}))
 
 
-def test_shown_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     show([PUT])
     assert json.loads(capsys.readouterr().out) == [
         {"service": "s3", "operation": "PutObject", "parameters": {"Bucket": "mine", "Key": "a"}}
     ]
 
 
-def test_invalid_one_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_nothing_if_invalid(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ParamValidationError):
         show([PUT, Request("s3", "PutObject", {})])
     assert capsys.readouterr().out == ""

@@ -1,4 +1,4 @@
-"""The role that SageMaker takes."""
+"""Looking up the IAM role."""
 
 import json
 
@@ -18,36 +18,36 @@ def add_role(name: str) -> None:
     boto3.client("iam", REGION).create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
 
 
-def test_arn_is_taken_as_it_is() -> None:
+def test_role_arn_is_kept() -> None:
     assert (
         role.find(Account(REGION), "arn:aws:iam::1" + 11 * "0" + ":role/mine")
         == "arn:aws:iam::100000000000:role/mine"
     )
 
 
-def test_name_becomes_its_arn() -> None:
+def test_role_name_becomes_arn() -> None:
     assert role.find(Account(REGION), "sagemaker") == ROLE
 
 
-def test_unknown_name_is_told() -> None:
-    with pytest.raises(click.ClickException, match="there is no role mine; jobs/policies"):
+def test_unknown_name_is_an_error() -> None:
+    with pytest.raises(click.ClickException, match="no role mine; jobs/policies"):
         role.find(Account(REGION), "mine")
 
 
-def test_only_role_for_sagemaker_is_found() -> None:
+def test_only_assumable_role_is_found() -> None:
     other = json.dumps(TRUST).replace("sagemaker", "ec2")
     boto3.client("iam", REGION).create_role(RoleName="other", AssumeRolePolicyDocument=other)
     assert role.find(Account(REGION), None) == ROLE
 
 
-def test_no_role_is_told() -> None:
+def test_missing_role_is_an_error() -> None:
     boto3.client("iam", REGION).delete_role(RoleName="sagemaker")
-    with pytest.raises(click.ClickException, match="no role here can be taken by SageMaker"):
+    with pytest.raises(click.ClickException, match="no role that SageMaker can assume"):
         role.find(Account(REGION), None)
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_of_several_one_is_asked_for(run: Run) -> None:
+def test_several_roles_prompt_for_one(run: Run) -> None:
     add_role("another")
     result = run("train", "--dry-run", answers="3\n2\n")
     assert "3 is not in the range 1<=x<=2" in result.stderr
@@ -55,21 +55,21 @@ def test_of_several_one_is_asked_for(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_of_several_none_is_taken_where_nobody_answers(run: Run) -> None:
+def test_several_roles_abort_without_answer(run: Run) -> None:
     add_role("another")
     assert "Aborted!" in run("train", code=1).stderr
 
 
-def test_who_may_not_look_is_asked(run: Run, uploaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_denied_list_roles_prompts(run: Run, uploaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_account: Account) -> list[str]:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "iam:ListRoles"}}, "ListRoles")
 
-    monkeypatch.setattr(role, "_for_sagemaker", refuse)
+    monkeypatch.setattr(role, "_assumable", refuse)
     result = run("train", "--dry-run", answers=f"{ROLE}\n")
     assert shown(result, "CreateTrainingJob")["RoleArn"] == ROLE
 
 
-def test_inside_sagemaker_it_is_the_notebooks_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebook_role_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     add_role("another")
     identity = {"Account": "123456789012", "Arn": "arn:aws:sts::123456789012:assumed-role/another/SageMaker"}
     monkeypatch.setattr(Account, "identity", identity)

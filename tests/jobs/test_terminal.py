@@ -1,4 +1,4 @@
-"""The program itself, in a terminal, with somebody who presses Ctrl-C; moto answers over HTTP."""
+"""Ctrl-C in a real terminal; moto simulates AWS over HTTP."""
 
 import os
 import re
@@ -25,11 +25,11 @@ IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/sentiment:v1"
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a server that plays AWS: training jobs there run until they are stopped."""
-    finished = FakeTrainingJob.__init__
+    """URL of a simulated AWS where training jobs run until they are stopped."""
+    original = FakeTrainingJob.__init__
 
     def start(self: FakeTrainingJob, *arguments: Any, **options: Any) -> None:
-        finished(self, *arguments, **options)
+        original(self, *arguments, **options)
         self.training_job_status = self.secondary_status = "InProgress"
 
     def stop(self: SageMakerResponse) -> str:
@@ -42,14 +42,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     running = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     running.start()
     host, port = running.get_host_and_port()
-    with mock_aws():  # not for what it mocks, but for its fresh account
+    with mock_aws():  # resets the account
         pass
     yield f"http://{host}:{port}"
     running.stop()
 
 
 class Terminal:
-    """A program in a terminal of its own; ``screen`` is all that it has printed."""
+    """A program in a new terminal; ``screen`` has its output."""
 
     def __init__(self, *command: str, **environment: str) -> None:
         self._keyboard, inside = os.openpty()
@@ -62,12 +62,7 @@ class Terminal:
         self.screen = ""
 
     def wait_for(self, pattern: str, *, pressing: str = "") -> None:
-        """Until the program has printed what the pattern finds.
-
-        Args:
-            pattern: a regular expression.
-            pressing: keys that are pressed, and again whenever the program says nothing for five seconds.
-        """
+        """Wait for output that matches a pattern; press keys now and after 5 seconds without output."""
         deadline = time.monotonic() + 60
         self.type(pressing)
         while not re.search(pattern, self.screen):
@@ -78,7 +73,7 @@ class Terminal:
                 self.type(pressing)
 
     def close(self) -> None:
-        """End what still runs."""
+        """Kill the program."""
         self.process.kill()
         self.process.wait()
         os.close(self._keyboard)
@@ -90,7 +85,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(server: str, reviews: Path) -> Iterator[Terminal]:
-    """A training job that is being watched."""
+    """A terminal in which ``train`` watches a job."""
     environment = {
         "AWS_ENDPOINT_URL": server, "AWS_REGION": REGION, "AWS_CONFIG_FILE": "/nowhere",
         "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
@@ -107,26 +102,28 @@ def terminal(server: str, reviews: Path) -> Iterator[Terminal]:
 
 
 def status() -> str:
-    """How the training job stands: the server runs in this process."""
+    """Status of the training job; the server runs in this process."""
     backend: Any = sagemaker_backends[ACCOUNT][REGION]
     return str(backend.training_jobs["sentiment-1"].training_job_status)
 
 
-def test_ctrl_c_asks_and_stops_the_job(terminal: Terminal) -> None:
+def test_ctrl_c_in_terminal_stops_job(terminal: Terminal) -> None:
     terminal.type("\x03")
-    terminal.wait_for(r"Stop it, or leave it \(stop, leave\)")
+    terminal.wait_for(r"Stop it or leave it \(stop, leave\)")
     assert status() == "InProgress"
     terminal.type("stop\n")
-    terminal.wait_for("SageMaker was told to stop it")
+    terminal.wait_for("stop requested")
     assert terminal.process.wait(30) == 130
     assert status() == "Stopped"
     assert "Traceback" not in terminal.screen
 
 
-def test_second_ctrl_c_leaves_the_job_and_says_so(terminal: Terminal) -> None:
+def test_second_ctrl_c_leaves_job_running(terminal: Terminal) -> None:
     terminal.type("\x03")
-    terminal.wait_for(r"Stop it, or leave it \(stop, leave\)")
-    # Again, as anybody would: Python heeds a signal that comes between its prompt and its read only at a key.
-    terminal.wait_for("left as it is; training job sentiment-1 goes on, and is paid for", pressing="\x03")
+    terminal.wait_for(r"Stop it or leave it \(stop, leave\)")
+    # Python handles a signal that arrives between prompt and read only at the next key: press again.
+    terminal.wait_for(
+        "left running; training job sentiment-1 is still running and incurs charges", pressing="\x03"
+    )
     assert terminal.process.wait(30) == 130
     assert status() == "InProgress"

@@ -12,12 +12,12 @@ NAME = ["--name", "sentiment-p"]
 
 
 @pytest.fixture
-def to_predict(run: Run, unlabelled: Path) -> str:
-    """The address of reviews to predict."""
-    return run("upload", unlabelled, "--channel", "to-predict").stdout.strip()
+def to_predict(run: Run, to_predict_folder: Path) -> str:
+    """S3 URI of texts to predict."""
+    return run("upload", to_predict_folder, "--channel", "to-predict").stdout.strip()
 
 
-def test_a_line_a_review_and_many_a_request(run: Run, trained: str, to_predict: str) -> None:
+def test_transform_request(run: Run, trained: str, to_predict: str) -> None:
     request = shown(run("transform", trained, *NAME, "--dry-run"), "CreateTransformJob")
     assert request["BatchStrategy"] == "MultiRecord"
     assert request["TransformInput"] == {
@@ -33,21 +33,21 @@ def test_a_line_a_review_and_many_a_request(run: Run, trained: str, to_predict: 
     assert request["TransformResources"] == {"InstanceType": "ml.m5.large", "InstanceCount": 1}
 
 
-def test_gpu_gets_a_driver_of_cuda_12(run: Run, trained: str, to_predict: str) -> None:
+def test_gpu_gets_cuda_12_driver(run: Run, trained: str, to_predict: str) -> None:
     result = run("transform", trained, "--instance-type", "ml.g4dn.xlarge", "--dry-run")
     resources = shown(result, "CreateTransformJob")["TransformResources"]
     assert resources["TransformAmiVersion"] == "al2-ami-sagemaker-batch-gpu-535"
 
 
-def test_payloads_stay_within_sagemakers_limit(run: Run, trained: str, to_predict: str) -> None:
-    """Of 100 MB for all that is sent at the same time."""
+def test_payloads_stay_within_limit(run: Run, trained: str, to_predict: str) -> None:
+    """SageMaker allows 100 MB for all concurrent requests."""
     assert to_predict
     result = run("transform", trained, "--concurrency", "100", "--dry-run")
     request = shown(result, "CreateTransformJob")
     assert request["MaxConcurrentTransforms"] * request["MaxPayloadInMB"] <= 100
 
 
-def test_server_waits_as_long_as_sagemaker(run: Run, trained: str, to_predict: str) -> None:
+def test_server_timeout_matches_sagemaker(run: Run, trained: str, to_predict: str) -> None:
     assert to_predict
     result = run("transform", trained, "--dry-run")
     seconds = shown(result, "CreateTransformJob")["ModelClientConfig"]["InvocationsTimeoutInSeconds"]
@@ -55,14 +55,14 @@ def test_server_waits_as_long_as_sagemaker(run: Run, trained: str, to_predict: s
     assert environment["SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"] == str(seconds)
 
 
-def test_predictions_are_told_and_no_model_is_left(run: Run, trained: str, to_predict: str) -> None:
+def test_transform_deletes_its_model(run: Run, trained: str, to_predict: str) -> None:
     assert to_predict
     result = run("transform", trained, *NAME)
     assert result.stdout == f"s3://{BUCKET}/sentiment/predictions/sentiment-p\n"
     assert boto3.client("sagemaker", REGION).list_models()["Models"] == []
 
 
-def test_model_of_a_job_that_is_not_watched_stays(run: Run, trained: str, to_predict: str) -> None:
+def test_no_wait_keeps_transform_model(run: Run, trained: str, to_predict: str) -> None:
     assert to_predict
     run("transform", trained, *NAME, "--no-wait")
     assert boto3.client("sagemaker", REGION).list_models()["Models"] != []
@@ -70,7 +70,7 @@ def test_model_of_a_job_that_is_not_watched_stays(run: Run, trained: str, to_pre
     assert boto3.client("sagemaker", REGION).list_models()["Models"] == []
 
 
-def test_refused_job_leaves_no_model(run: Run, to_predict: str, sagemaker: Stubber) -> None:
+def test_refused_transform_deletes_model(run: Run, to_predict: str, sagemaker: Stubber) -> None:
     assert to_predict
     sagemaker.add_response("describe_training_job", training_job("Completed"))
     sagemaker.add_response("create_model", {"ModelArn": "m" * 20})
@@ -79,6 +79,6 @@ def test_refused_job_leaves_no_model(run: Run, to_predict: str, sagemaker: Stubb
     assert "0 instances are allowed" in run("transform", "sentiment-1", *NAME, code=1).stderr
 
 
-def test_missing_input_is_told(run: Run, trained: str) -> None:
+def test_missing_transform_input_is_an_error(run: Run, trained: str) -> None:
     result = run("transform", trained, code=1)
-    assert f"there is nothing at s3://{BUCKET}/sentiment/to-predict" in result.stderr
+    assert f"no objects at s3://{BUCKET}/sentiment/to-predict" in result.stderr

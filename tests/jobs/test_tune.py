@@ -1,4 +1,4 @@
-"""Tuning jobs: data, request and result."""
+"""Tuning jobs: tuning file, request and output."""
 
 import json
 from dataclasses import fields
@@ -14,7 +14,7 @@ from sentiment.hyperparameters import Hyperparameters
 from tests.jobs.conftest import ROLE, Run, best_job, shown, tuning_job
 
 TUNING = json.loads(TUNING_FILE.read_text())
-ENTRIES = [entry for kind in RANGES for entry in TUNING["ParameterRanges"][kind]]
+ENTRIES = [entry for key in RANGES for entry in TUNING["ParameterRanges"][key]]
 
 
 def dry_run(run: Run, *arguments: str | Path) -> dict[str, Any]:
@@ -22,13 +22,13 @@ def dry_run(run: Run, *arguments: str | Path) -> dict[str, Any]:
     return shown(result, "CreateHyperParameterTuningJob")
 
 
-def test_objective_is_one_of_the_metrics() -> None:
+def test_tuning_objective_is_a_metric() -> None:
     objective = TUNING["HyperParameterTuningJobObjective"]["MetricName"]
     assert objective in [metric["Name"] for metric in METRICS]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["Name"])
-def test_default_lies_in_its_range(entry: dict[str, Any]) -> None:
+def test_tuning_range_contains_default(entry: dict[str, Any]) -> None:
     default = getattr(Hyperparameters(), entry["Name"])
     if "Values" in entry:
         assert default in entry["Values"]
@@ -36,27 +36,27 @@ def test_default_lies_in_its_range(entry: dict[str, Any]) -> None:
         assert float(entry["MinValue"]) < default < float(entry["MaxValue"])
 
 
-def test_integers_are_tuned_as_integers() -> None:
-    kinds = {field.name: field.type for field in fields(Hyperparameters)}
-    for kind, expected in zip(RANGES, (float, int, str), strict=True):
-        assert {kinds[entry["Name"]] for entry in TUNING["ParameterRanges"][kind]} == {expected}
+def test_tuning_range_matches_field_type() -> None:
+    types = {field.name: field.type for field in fields(Hyperparameters)}
+    for key, expected in zip(RANGES, (float, int, str), strict=True):
+        assert {types[entry["Name"]] for entry in TUNING["ParameterRanges"][key]} == {expected}
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_request(run: Run) -> None:
+def test_tuning_request(run: Run) -> None:
     request = dry_run(run, "--jobs", "3", "--parallel", "5")
     config = request["HyperParameterTuningJobConfig"]
     assert config["Strategy"] == "Bayesian"
     assert config["ResourceLimits"] == {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 3}
     assert config["ParameterRanges"] == TUNING["ParameterRanges"]
     definition = request["TrainingJobDefinition"]
-    assert definition["StaticHyperParameters"] == {"epochs": "2"}  # hidden_dim is tuned
+    assert definition["StaticHyperParameters"] == {}
     assert definition["RoleArn"] == ROLE
     assert definition["AlgorithmSpecification"]["MetricDefinitions"] == METRICS
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_given_value_is_not_tuned(run: Run) -> None:
+def test_fixed_value_is_not_tuned(run: Run) -> None:
     request = dry_run(run, "learning-rate=0.001")
     assert request["TrainingJobDefinition"]["StaticHyperParameters"]["learning_rate"] == "0.001"
     ranges = request["HyperParameterTuningJobConfig"]["ParameterRanges"]["ContinuousParameterRanges"]
@@ -64,8 +64,7 @@ def test_given_value_is_not_tuned(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_spot_is_without_checkpoints(run: Run) -> None:
-    """Nothing says that the jobs of a tuning job would not share them."""
+def test_spot_tuning_has_no_checkpoints(run: Run) -> None:
     definition = dry_run(run, "--spot")["TrainingJobDefinition"]
     assert definition["EnableManagedSpotTraining"] is True
     assert "CheckpointConfig" not in definition
@@ -74,8 +73,8 @@ def test_spot_is_without_checkpoints(run: Run) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[", "expected what"),
-        ("{}", "KeyError('ParameterRanges'); expected what"),
+        ("[", "expected the format of"),
+        ("{}", "KeyError('ParameterRanges'); expected the format of"),
         (
             {"Name": "dropout", "MinValue": "0.5", "MaxValue": "2"},
             "hyperparameter dropout: '2' is not a number",
@@ -83,31 +82,31 @@ def test_spot_is_without_checkpoints(run: Run) -> None:
         ({"Name": "drop", "MinValue": "0.5", "MaxValue": "2"}, "hyperparameter drop: there is no such"),
     ],
 )
-def test_unusable_ranges_are_told(run: Run, tmp_path: Path, content: Any, message: str) -> None:
+def test_invalid_tuning_file_is_refused(run: Run, tmp_path: Path, content: Any, message: str) -> None:
     if not isinstance(content, str):
         content = json.dumps(TUNING | {"ParameterRanges": {"ContinuousParameterRanges": [content]}})
     (tmp_path / "mine.json").write_text(content)
     assert message in run("tune", "--tuning", tmp_path / "mine.json", code=1).stderr
 
 
-def test_objective_that_no_job_prints_is_told(run: Run, tmp_path: Path) -> None:
+def test_unknown_objective_is_refused(run: Run, tmp_path: Path) -> None:
     objective = {"HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "accuracy"}}
     (tmp_path / "mine.json").write_text(json.dumps(TUNING | objective))
     result = run("tune", "--tuning", tmp_path / "mine.json", code=1)
-    assert "there is no metric accuracy in jobs/metrics.json" in result.stderr
+    assert "no metric accuracy in jobs/metrics.json" in result.stderr
 
 
-def test_nothing_to_tune_is_told(run: Run) -> None:
+def test_nothing_to_tune_is_refused(run: Run) -> None:
     fixed = [f"{entry['Name']}={getattr(Hyperparameters(), entry['Name'])}" for entry in ENTRIES]
-    assert "nothing is left to tune" in run("tune", *fixed, code=1).stderr
+    assert "nothing to tune" in run("tune", *fixed, code=1).stderr
 
 
-def test_longer_name_than_a_tuning_job_may_have_is_told(run: Run) -> None:
+def test_long_tuning_job_name_is_refused(run: Run) -> None:
     assert "expected up to 32 letters" in run("tune", "--name", "a" * 33, code=2).stderr
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_best_settings_are_printed(run: Run, sagemaker: Stubber) -> None:
+def test_tune_prints_best_values(run: Run, sagemaker: Stubber) -> None:
     sagemaker.add_response(
         "create_hyper_parameter_tuning_job", {"HyperParameterTuningJobArn": "a"}, dry_run(run)
     )

@@ -1,4 +1,4 @@
-"""Reviews to S3, checked before."""
+"""Checking data and uploading it to S3."""
 
 import gzip
 import os
@@ -14,11 +14,11 @@ TRAINING = f"s3://{BUCKET}/sentiment/training"
 
 
 def keys() -> list[str]:
-    listed = boto3.client("s3", REGION).list_objects_v2(Bucket=BUCKET).get("Contents", [])
-    return [entry["Key"] for entry in listed]
+    objects = boto3.client("s3", REGION).list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    return [entry["Key"] for entry in objects]
 
 
-def test_files_lie_below_the_channel(run: Run, reviews: Path) -> None:
+def test_upload_keys_start_with_channel(run: Run, reviews: Path) -> None:
     (reviews / "more").mkdir()
     (reviews / "more" / "more.csv.gz").write_bytes(gzip.compress(b"text,label\ngood,1\n"))
     result = run("upload", reviews, "--channel", "validation")
@@ -27,24 +27,24 @@ def test_files_lie_below_the_channel(run: Run, reviews: Path) -> None:
     assert keys() == ["sentiment/validation/more/more.csv.gz", "sentiment/validation/reviews.csv"]
 
 
-def test_content_arrives(run: Run, reviews: Path) -> None:
+def test_upload_keeps_content(run: Run, reviews: Path) -> None:
     run("upload", reviews)
     body = boto3.client("s3", REGION).get_object(Bucket=BUCKET, Key="sentiment/training/reviews.csv")["Body"]
     assert body.read() == (reviews / "reviews.csv").read_bytes()
 
 
-def test_bucket_of_ones_own(run: Run, reviews: Path) -> None:
+def test_upload_to_named_bucket(run: Run, reviews: Path) -> None:
     boto3.client("s3", REGION).create_bucket(Bucket="mine")
     assert run("upload", reviews, "--bucket", "mine").stdout == "s3://mine/sentiment/training\n"
 
 
-def test_bucket_is_made_in_the_region(run: Run, reviews: Path) -> None:
+def test_bucket_is_created_in_region(run: Run, reviews: Path) -> None:
     run("upload", reviews, "--region", "eu-west-1", "--bucket", "new")
     location = boto3.client("s3", REGION).get_bucket_location(Bucket="new")["LocationConstraint"]
     assert location == "eu-west-1"
 
 
-def test_hidden_and_unlabelled_files_stay_here(run: Run, reviews: Path) -> None:
+def test_upload_skips_hidden_and_unsup(run: Run, reviews: Path) -> None:
     (reviews / ".DS_Store").write_text("")
     (reviews / "unsup").mkdir()
     (reviews / "unsup" / "1_0.txt").write_text("")
@@ -52,7 +52,7 @@ def test_hidden_and_unlabelled_files_stay_here(run: Run, reviews: Path) -> None:
     assert keys() == ["sentiment/training/reviews.csv"]
 
 
-def test_only_reviews_without_labels_are_sent_to_the_unlabeled_channel(run: Run, tmp_path: Path) -> None:
+def test_unlabeled_channel_gets_only_unsup(run: Run, tmp_path: Path) -> None:
     for name in ("pos/0_9", "neg/0_1", "unsup/0_0", "unsup/1_0"):
         (tmp_path / "aclImdb" / "train" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "aclImdb" / "train" / f"{name}.txt").write_text("fine")
@@ -61,21 +61,24 @@ def test_only_reviews_without_labels_are_sent_to_the_unlabeled_channel(run: Run,
     assert keys() == [f"sentiment/unlabeled/train/unsup/{i}_0.txt" for i in range(2)]
 
 
-def test_what_is_there_is_not_sent_again(run: Run, reviews: Path) -> None:
+def test_upload_sends_only_changed_files(run: Run, reviews: Path) -> None:
     (reviews / "more.csv").write_text("text,label\ngood,1\n")
     os.utime(reviews / "more.csv", (1, 1))
     os.utime(reviews / "reviews.csv", (1, 1))
     assert "files sent: 2" in run("upload", reviews).stderr
     assert "files sent: 0" in run("upload", reviews).stderr
-    (reviews / "more.csv").write_text("text,label\nfine,1\n")  # of the same size
+    (reviews / "more.csv").write_text("text,label\nfine,1\n")  # same size
     os.utime(reviews / "more.csv", (2**32, 2**32))
     assert "files sent: 1" in run("upload", reviews).stderr
 
 
-def test_other_files_there_are_told(run: Run, reviews: Path) -> None:
+def test_surplus_files_print_warning(run: Run, reviews: Path) -> None:
     run("upload", reviews)
     (reviews / "reviews.csv").rename(reviews / "new.csv")
-    assert f"warning: {TRAINING} has 1 more files, such as reviews.csv" in run("upload", reviews).stderr
+    assert (
+        f"warning: {TRAINING} has 1 more files that jobs will read, for example reviews.csv"
+        in run("upload", reviews).stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,29 +89,31 @@ def test_other_files_there_are_told(run: Run, reviews: Path) -> None:
         ("bad.jsonl", '{"text": "a"}\n{"txt": "b"}\n', "to-predict", "bad.jsonl: line 2: expected a string"),
         ("bad.jsonl", '"a"\n\n"b"\n', "to-predict", "bad.jsonl: line 2, column 1: not JSON"),
         ("bad.csv", "fine\n", "to-predict", "bad.csv is not .jsonl"),
-        (".hidden", "", "to-predict", "no reviews in"),
+        (".hidden", "", "to-predict", "no texts in"),
         (".hidden", "", "training", "no labelled reviews in"),
     ],
 )
-def test_fault_is_told(run: Run, tmp_path: Path, name: str, content: str, channel: str, message: str) -> None:
+def test_invalid_data_is_refused(
+    run: Run, tmp_path: Path, name: str, content: str, channel: str, message: str
+) -> None:
     (tmp_path / name).write_text(content)
     assert message in run("upload", tmp_path, "--channel", channel, code=1).stderr
 
 
-def test_nothing_is_sent_before_everything_is_checked(run: Run, calls: list[Call], reviews: Path) -> None:
+def test_invalid_file_stops_whole_upload(run: Run, calls: list[Call], reviews: Path) -> None:
     (reviews / "worse.csv").write_text("text,label\nfine,7\n")
     run("upload", reviews, code=1)
     assert calls == []
 
 
-def test_dry_run_tells_where_to(run: Run, reviews: Path, calls: list[Call]) -> None:
+def test_upload_dry_run_prints_keys(run: Run, reviews: Path, calls: list[Call]) -> None:
     result = run("upload", reviews, "--dry-run")
     assert shown(result, "PutObject") == {"Bucket": BUCKET, "Key": "sentiment/training/reviews.csv"}
     assert calls == [Call("sts", "GetCallerIdentity")]
 
 
-def test_bucket_of_somebody_else_is_refused(run: Run, reviews: Path) -> None:
-    """Moto knows no owners; what is sent is what counts."""
+def test_upload_expects_bucket_owner(run: Run, reviews: Path) -> None:
+    """Moto ignores the owner, so the sent parameters are checked."""
     sent: list[dict[str, Any]] = []
 
     def record(params: dict[str, Any], **_: Any) -> None:
