@@ -88,7 +88,7 @@ def several(*decorators: Callable[[Command], Command]) -> Callable[[Command], Co
 def with_account(command: Command) -> Command:
     """Add options for region and bucket; the command gets an ``Account`` as its first argument."""
 
-    @click.option("--region", help="Default: AWS_REGION, AWS_DEFAULT_REGION or your AWS profile's.")
+    @click.option("--region", help="Default: AWS_REGION, AWS_DEFAULT_REGION or the AWS profile.")
     @click.option("--bucket", help="Bucket for data and results. Default: sagemaker-REGION-ACCOUNT.")
     @wraps(command)
     def wrapper(region: str | None, bucket: str | None, **options: Any) -> Any:

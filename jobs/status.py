@@ -54,9 +54,9 @@ def facts(resource: Resource) -> list[tuple[str, Any]]:
 @options.with_account
 @click.argument("name", required=False)
 def status(account: Account, name: str | None) -> None:
-    """Describe job or endpoint NAME.
+    """List the newest jobs and endpoints, or describe NAME.
 
-    Without NAME, list the newest jobs and endpoints of the project, and mark the billed resources.
+    The list marks the resources that incur charges.
     """
     if name is None:
         for _, line in newest(account):
