@@ -101,10 +101,6 @@ def test_nothing_to_tune_is_refused(run: Run) -> None:
     assert "nothing to tune" in run("tune", *fixed, code=1).stderr
 
 
-def test_long_tuning_job_name_is_refused(run: Run) -> None:
-    assert "expected up to 32 letters" in run("tune", "--name", "a" * 33, code=2).stderr
-
-
 @pytest.mark.usefixtures("uploaded")
 def test_tune_prints_best_values(run: Run, sagemaker: Stubber) -> None:
     sagemaker.add_response(

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from jobs import delete, wait
 from jobs.account import Account
-from jobs.resources import ENDPOINT, TRAINING, TUNING, Resource
+from jobs.resources import ENDPOINT, Resource
 from tests.jobs.conftest import Run, endpoint, training_job
 
 pytestmark = pytest.mark.usefixtures("uploaded")
@@ -48,28 +48,6 @@ def test_phase_is_printed_once(run: Run, sagemaker: Stubber, pauses: list[Any]) 
     sagemaker.add_response("describe_training_job", training_job("Completed"))
     lines = [line.split(" ", 1)[1] for line in run(*TRAIN).stderr.splitlines() if line[2:3] == ":"]
     assert lines == ["Starting", "Downloading: Downloading input data", "Completed"]
-
-
-def test_metrics_of_training_job() -> None:
-    metrics = [{"MetricName": "validation_accuracy", "Value": 0.89084, "Timestamp": 0}]
-    resource = Resource(TRAINING, "sentiment-1", training_job("InProgress", FinalMetricDataList=metrics))
-    assert resource.metrics == ["validation_accuracy=0.8908"]
-
-
-def test_metrics_of_tuning_job() -> None:
-    best = {
-        "FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "validation_accuracy", "Value": 0.9}
-    }
-    description = {
-        "HyperParameterTuningJobStatus": "InProgress",
-        "TrainingJobStatusCounters": {"Completed": 2, "InProgress": 1, "RetryableError": 0},
-        "BestTrainingJob": best,
-    }
-    assert Resource(TUNING, "sentiment-t", description).metrics == [
-        "Completed=2",
-        "InProgress=1",
-        "validation_accuracy=0.9000",
-    ]
 
 
 def test_stopped_job_is_an_error(run: Run, sagemaker: Stubber) -> None:

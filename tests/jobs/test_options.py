@@ -1,7 +1,8 @@
-"""HYPERPARAMETER=VALUE arguments, checked before any AWS call."""
+"""Arguments and options that several commands share."""
 
 import pytest
 
+from jobs.options import PROJECT_TAG
 from tests.jobs.conftest import Call, Run, shown
 
 
@@ -32,3 +33,27 @@ def test_invalid_hyperparameters_make_no_call(run: Run, calls: list[Call], comma
     assert "epochs: '0' is not" in message
     assert "poling: there is no such hyperparameter" in message
     assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tag", "team"], "expected KEY=VALUE, found team"),
+        (["--name", "a_b"], "expected up to 63 letters, digits and single -"),
+        (["--training", "mine/reviews"], "expected s3://BUCKET/FOLDER, found mine/reviews"),
+        (["--instance-type", "p3.2xlarge"], "expected a name like ml.p3.2xlarge, found p3.2xlarge"),
+        (["--instance-type", "ml.m6g.large"], "ml.m6g.large has an Arm processor"),
+    ],
+)
+def test_malformed_option_is_refused(run: Run, arguments: list[str], message: str) -> None:
+    assert message in run("train", *arguments, code=2).stderr
+
+
+def test_long_tuning_job_name_is_refused(run: Run) -> None:
+    assert "expected up to 32 letters" in run("tune", "--name", "a" * 33, code=2).stderr
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_tags_follow_project_tag(run: Run) -> None:
+    tags = shown(run("train", "--dry-run", "--tag", "team=film=1"), "CreateTrainingJob")["Tags"]
+    assert tags == [PROJECT_TAG, {"Key": "team", "Value": "film=1"}]
