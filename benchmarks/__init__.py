@@ -1,1 +1,1 @@
-"""What the README's figures come from: each module is one benchmark, and run.sh runs it."""
+"""Benchmarks behind every measurement in the documentation; run them with ``benchmarks/run.sh NAME``."""

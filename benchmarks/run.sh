@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
-# Measure what the README states; those named last need Docker and an image from build_and_push.sh.
+# Run a benchmark; its results go to benchmarks/results/.
 set -euo pipefail
 
 # shellcheck source=local_test/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../local_test/environment.sh"
 
-usage="usage: benchmarks/run.sh preprocessing | training | memory | quality FOLDER |
-    objectives FOLDER | prediction | serving | soak | serverless | fuzz
-quality, objectives, serving, soak, serverless and fuzz tell their options by --help"
+usage="usage: benchmarks/run.sh accuracy FOLDER [RUN_SPEC ...] | training | memory | preprocessing | prediction |
+    serving | soak | serverless | fuzz [OPTION ...]
+The last four need Docker and an image from build_and_push.sh. All but memory and preprocessing have --help."
 
-name=${1:-}
-case $name in
-    preprocessing | training | memory | quality | objectives | prediction | serving | soak | serverless | fuzz) ;;
+case ${1:-} in
+    accuracy | training | serving) module=benchmarks.$1 ;;
+    memory) module=benchmarks.training.memory ;;
+    preprocessing | prediction) module=benchmarks.inference.$1 ;;
+    soak | serverless) module=benchmarks.serving.$1 ;;
+    fuzz) module=tests.image.fuzz_benchmark ;;
     *) fail "$usage" ;;
 esac
 make_venv container tests
 install_torch
+find_java
 fetch_reviews "$root/.cache/reviews.csv"
-PYTHONPATH=$root/code:$root:$root/tests exec "$venv/bin/python" -m "benchmarks.$name" "${@:2}"
+PYTHONPATH=$root/code:$root exec "$venv/bin/python" -m "$module" "${@:2}"

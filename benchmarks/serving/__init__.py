@@ -1,1 +1,1 @@
-"""How the image serves under load, beside the same model behind other servers."""
+"""The image under load, compared with other model servers; and as a serverless endpoint."""

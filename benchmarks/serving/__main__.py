@@ -1,105 +1,77 @@
-"""How the image serves under load, beside the same model behind other servers.
+"""Throughput and latency of the image, compared with other servers of the same model.
 
-The image, the plain toolkit stack, TorchServe and FastAPI serve one model of the default shape, all through
-the same predictor; the image also in bf16, where the processor has it. Each gets the same cores and as many
-workers of one thread, and wrk, on other cores, sends real reviews, one a request. The servers take turns,
-each freshly started and warmed up; the figures are the medians of the rounds' ratios. Only 2xx answers count.
+The image, the plain toolkit stack, TorchServe and FastAPI serve one model with the default sizes through the
+same predictor; the image also in bf16, if the processor supports it. Each gets the same cores and as many
+single-threaded workers; wrk runs on the other cores and sends one real review per request. In each round,
+every server is started and warmed up in turn; ratios are medians over the rounds. Only responses with status
+2xx count.
 """
 
-import argparse
 import os
-import signal
 import sys
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 
-from benchmarks.report import save
-from benchmarks.serving import docker, material, wrk
-from benchmarks.serving.comparison import (
-    ALONE,
-    LEAST_RATIO,
-    LEAST_RATIO_BF16,
-    LOADED,
-    Round,
-    collect,
-    compare,
-)
-from benchmarks.serving.servers import OTHERS, OURS, OURS_BF16, Kind, Server
+from benchmarks.harness import save
+from benchmarks.serving import docker, fixtures
+from benchmarks.serving.comparison import IDLE, LOADED, Round, collect, compare
+from benchmarks.serving.load import Generator
+from benchmarks.serving.servers import ALTERNATIVES, OURS, OURS_BF16, Server
 from sentiment.model.precision import Hardware
 
-CONCURRENCY = (ALONE, 8, LOADED, 128)
-# Java compiles what runs often, at first beside what it runs.
+CONCURRENCY = (IDLE, 8, LOADED, 128)
+# Java compiles frequent code at first, while running it.
 WARM_UP_SECONDS = 15
 
 
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks/run.sh serving")
-    parser.add_argument("--image", default="sagemaker-sentiment-lstm", help="as build_and_push.sh made it")
-    parser.add_argument("--model", type=Path, help="a model directory (default: train one, in half a minute)")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=10, help="of each measurement")
-    return parser.parse_args()
-
-
-def measure(server: Server, generator: str, load: Path, cores: docker.Cores, seconds: int) -> Round:
+def measure(server: Server, generator: Generator, seconds: int) -> Round:
     """One round of one server."""
-    wrk.measure(server, generator, load, cores, LOADED, WARM_UP_SECONDS)
-    found = {}
+    generator.measure(server, LOADED, WARM_UP_SECONDS)
+    results = {}
     for concurrency in CONCURRENCY:
-        found[concurrency] = wrk.measure(server, generator, load, cores, concurrency, seconds)
-        print(f"{server.kind.name}, concurrency {concurrency}: {found[concurrency]}", file=sys.stderr)
-    return found
-
-
-def take_turns(
-    images: Mapping[Kind, str], generator: str, load: Path, model: Path, arguments: argparse.Namespace
-) -> tuple[dict[str, list[Round]], dict[str, list[int]]]:
-    """Measure all servers, as often as there are rounds; returns also the peak memory of each, in MiB."""
-    cores = docker.share_out(os.sched_getaffinity(0))
-    rounds: dict[str, list[Round]] = {kind.name: [] for kind in images}
-    memory: dict[str, list[int]] = {kind.name: [] for kind in images}
-    for _ in range(arguments.rounds):
-        for kind, image in images.items():
-            with Server(kind, image, model, kind.options(cores, cores.workers)) as server:
-                rounds[kind.name].append(measure(server, generator, load, cores, arguments.seconds))
-                memory[kind.name].append(server.peak_bytes() // 2**20)
-    return rounds, memory
+        results[concurrency] = generator.measure(server, concurrency, seconds)
+        print(f"{server.spec.name}, concurrency {concurrency}: {results[concurrency]}", file=sys.stderr)
+    return results
 
 
 def main() -> None:
-    """Build, train, take turns, and report."""
-    arguments = parse_arguments()
-    # Like Ctrl-C: it ends the containers too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    cores = docker.share_out(os.sched_getaffinity(0))
+    """Build, train, measure all servers in turn, and save."""
+    parser = fixtures.make_parser("serving", __doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=10, help="of each measurement")
+    arguments = parser.parse_args()
+    cores = docker.divide_cores(os.sched_getaffinity(0))
     has_bf16 = Hardware.of(torch.device("cpu")).resolve("auto") == "bf16"
-    ours = [OURS, OURS_BF16] if has_bf16 else [OURS]
-    images = dict.fromkeys(ours, arguments.image)
-    images |= {kind: docker.build(kind.name, arguments.image) for kind in OTHERS}
-    generator = docker.build("generator", arguments.image)
-    with tempfile.TemporaryDirectory() as folder:
-        load = Path(folder)
-        material.write_bodies(load)
-        model = arguments.model or material.train(arguments.image, load / "ml")
+    variants = [OURS, OURS_BF16] if has_bf16 else [OURS]
+    images = dict.fromkeys(variants, arguments.image)
+    images |= {spec: docker.build(spec.name, arguments.image) for spec in ALTERNATIVES}
+    rounds: dict[str, list[Round]] = {spec.name: [] for spec in images}
+    memory: dict[str, list[int]] = {spec.name: [] for spec in images}
+    with fixtures.prepare(arguments) as (folder, model):
+        generator = Generator(arguments.image, folder, cores)
         load_average = os.getloadavg()[0]
-        rounds, memory = take_turns(images, generator, load, model.resolve(), arguments)
+        for _ in range(arguments.rounds):
+            for spec, image in images.items():
+                with Server(spec, image, model, spec.options(cores, cores.workers)) as server:
+                    rounds[spec.name].append(measure(server, generator, arguments.seconds))
+                    memory[spec.name].append(server.peak_bytes() // 2**20)
     save(
         "serving",
         {
-            "seed": material.SEED,
+            "seed": fixtures.SEED,
             "cores": cores._asdict(),
             "load_average_before": round(load_average, 2),
             "seconds": arguments.seconds,
             "servers": {
-                name: {"concurrency": collect(found), "peak_memory_mib": memory[name]}
-                for name, found in rounds.items()
+                name: {"concurrency": collect(results), "peak_memory_mib": memory[name]}
+                for name, results in rounds.items()
             },
-            "beside_ours": compare(rounds, OURS.name, LEAST_RATIO),
-            "beside_ours_bf16": compare(rounds, OURS_BF16.name, LEAST_RATIO_BF16) if has_bf16 else None,
+            **{
+                f"beside_{ours.name}": {
+                    spec.name: compare(rounds[ours.name], rounds[spec.name]) for spec in ALTERNATIVES
+                }
+                for ours in variants
+            },
         },
     )
 

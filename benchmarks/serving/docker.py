@@ -1,4 +1,4 @@
-"""Docker's command, and how the machine's cores are shared out."""
+"""The ``docker`` command, and the division of the machine's cores."""
 
 import os
 import re
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 HERE = Path(__file__).parent
 
-# As many cores as a usual endpoint instance has: ml.c5.xlarge.
-MOST_SERVER_CORES = 4
+# As many cores as a common endpoint instance has: ml.c5.xlarge.
+MAX_SERVER_CORES = 4
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 class Cores(NamedTuple):
-    """Cores for the server, and others for the generator, as ``--cpuset-cpus`` takes them."""
+    """Cores of the server and of the load generator, in the syntax of ``--cpuset-cpus``."""
 
     server: str
     generator: str
@@ -23,10 +23,10 @@ class Cores(NamedTuple):
 
 
 def docker(*arguments: str) -> str:
-    """What Docker's command printed.
+    """Run ``docker``, and return its output.
 
     Raises:
-        SystemExit: it failed; its own message is part of this one.
+        SystemExit: the command failed; its message is included.
     """
     command = ["docker", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -36,7 +36,7 @@ def docker(*arguments: str) -> str:
 
 
 def build(name: str, image: str) -> str:
-    """Build the folder ``name`` on top of ``image``; returns the id of what was built."""
+    """Build the folder ``name`` on top of ``image``, and return the id of the new image."""
     command = ["docker", "build", "--quiet", "--build-arg", f"IMAGE={image}", str(HERE / name)]
     environment = os.environ | {"DOCKER_BUILDKIT": "1"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
@@ -45,27 +45,27 @@ def build(name: str, image: str) -> str:
     return done.stdout.strip()
 
 
-def share_out(cores: set[int]) -> Cores:
-    """Half of the cores for the server, but no more than it would have on an endpoint; the rest sends.
+def divide_cores(cores: set[int]) -> Cores:
+    """Half of the cores for the server, at most as many as on an endpoint; all other cores send requests.
 
     Raises:
-        SystemExit: there is only one.
+        SystemExit: there is only one core.
     """
     if len(cores) < 2:
-        raise SystemExit("error: one core is too few, expected one for the server and one for the generator")
+        raise SystemExit("error: one core is too few; expected one for the server and one for the generator")
     ordered = sorted(cores)
-    workers = min(len(ordered) // 2, MOST_SERVER_CORES)
+    workers = min(len(ordered) // 2, MAX_SERVER_CORES)
     server, generator = ordered[:workers], ordered[workers:]
     return Cores(",".join(map(str, server)), ",".join(map(str, generator)), workers)
 
 
 def parse_memory(usage: str) -> int:
-    """Bytes from what ``docker stats`` says of memory: ``468MiB / 23.5GiB``, maybe after a terminal's codes.
+    """Bytes in a line of ``docker stats``: ``468MiB / 23.5GiB``, possibly after terminal codes.
 
     Raises:
-        ValueError: it says something else.
+        ValueError: the line has another format.
     """
     match = re.search(r"(?:^|\x1b\[H)([\d.]+)([KMGT]?i?B) /", usage)
     if match is None:
-        raise ValueError(f"docker stats says {usage!r} of the memory, expected a size / a limit")
+        raise ValueError(f"docker stats printed {usage!r}; expected a size / a limit")
     return round(float(match[1]) * _UNITS[match[2]])

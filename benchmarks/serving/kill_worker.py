@@ -1,7 +1,7 @@
-"""Kill one of the workers that have loaded the model, in this container.
+"""Kill a random worker that has loaded the model, in this container.
 
-Prints when it was killed and when it was gone, in seconds since 1970: until its memory is given back, its
-connection stays open, and the server may hand it requests. Prints nothing if no worker has loaded the model.
+Prints the times of the kill and of the worker's disappearance, in seconds since 1970: until its memory is
+released, its connection stays open, and the server may send it requests. Prints nothing without a worker.
 """
 
 import contextlib

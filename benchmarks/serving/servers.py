@@ -1,4 +1,4 @@
-"""The servers that are compared, each in a container of its own, over the same model."""
+"""The compared servers: each in its own container, with the same model."""
 
 import contextlib
 import http.client
@@ -15,18 +15,19 @@ from benchmarks.serving.docker import Cores, docker, parse_memory
 PORT = 8080
 START_SECONDS = 120
 ANSWER_SECONDS = 60
+_CPU_USAGE = "cat /sys/fs/cgroup/cpu.stat 2>/dev/null || cat /sys/fs/cgroup/cpuacct/cpuacct.usage"
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of server.
+class ServerSpec:
+    """One of the compared servers.
 
     Attributes:
-        name: the folder with its Dockerfile, unless it is one of ours: the image itself.
-        route: where it predicts.
-        workers_variable: the variable that says how many processes have the model.
-        variables: further ones.
-        command: the container's.
+        name: in the results; the folder with its Dockerfile, unless it is this project's image.
+        route: path of predictions.
+        workers_variable: environment variable with the number of worker processes.
+        variables: additional environment variables.
+        command: the container's command.
     """
 
     name: str
@@ -36,45 +37,44 @@ class Kind:
     command: tuple[str, ...] = ()
 
     def options(self, cores: Cores, workers: int) -> list[str]:
-        """Docker's, for these cores, and so many workers of one thread each."""
+        """Options of ``docker run`` for these cores and this number of single-threaded workers."""
         variables = (f"{self.workers_variable}={workers}", "OMP_NUM_THREADS=1", *self.variables)
-        return ["--cpuset-cpus", cores.server, *(part for one in variables for part in ("--env", one))]
+        return ["--cpuset-cpus", cores.server, *(f"--env={variable}" for variable in variables)]
 
 
-OURS = Kind("ours", command=("serve",))
-OURS_BF16 = Kind("ours_bf16", variables=("SERVE_PRECISION=auto",), command=("serve",))
-OTHERS = (
-    Kind("toolkit"),
-    Kind("torchserve", "/predictions/model", "TS_DEFAULT_WORKERS_PER_MODEL"),
-    Kind("fastapi", workers_variable="WEB_CONCURRENCY"),
+OURS = ServerSpec("ours", command=("serve",))
+OURS_BF16 = ServerSpec("ours_bf16", variables=("SERVE_PRECISION=auto",), command=("serve",))
+ALTERNATIVES = (
+    ServerSpec("toolkit"),
+    ServerSpec("torchserve", "/predictions/model", "TS_DEFAULT_WORKERS_PER_MODEL"),
+    ServerSpec("fastapi", workers_variable="WEB_CONCURRENCY"),
 )
 
 
 class Server:
-    """A running server that answers, removed at the end of its ``with`` block.
+    """A container that answers inside its ``with`` block.
 
     Args:
-        kind: which.
-        image: that of this kind.
-        model: the model directory.
-        options: further ones for ``docker run``.
+        image: of this server.
+        model: folder of the model.
+        options: additional options of ``docker run``.
     """
 
-    def __init__(self, kind: Kind, image: str, model: Path, options: Sequence[str] = ()) -> None:
-        self.kind = kind
-        self.url = f"http://127.0.0.1:{PORT}{kind.route}"
+    def __init__(self, spec: ServerSpec, image: str, model: Path, options: Sequence[str] = ()) -> None:
+        self.spec = spec
+        self.url = f"http://127.0.0.1:{PORT}{spec.route}"
         self.id = docker(
             *("run", "--detach", "--publish", f"127.0.0.1::{PORT}", "--volume", f"{model}:/opt/ml/model:ro"),
-            *(*options, image, *kind.command),
+            *(*options, image, *spec.command),
         )
         self._memory = [0]
 
     def __enter__(self) -> Self:
         command = ["docker", "stats", "--format", "{{.MemUsage}}", self.id]
         self._stats = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        threading.Thread(target=self._read_memory, daemon=True).start()
+        threading.Thread(target=self._record_memory, daemon=True).start()
         try:
-            self._wait_until_it_answers()
+            self._wait_until_ready()
         except BaseException:
             self.__exit__()
             raise
@@ -85,54 +85,50 @@ class Server:
             self._stats.terminate()
         docker("rm", "--force", "--volumes", self.id)
 
-    def ask(self, body: bytes) -> int:
-        """Send a JSON body from this machine; returns the answer's status.
+    def post(self, body: bytes) -> int:
+        """Request a prediction from this machine, and return the status.
 
         Raises:
-            OSError, http.client.HTTPException: there is no answer.
+            OSError, http.client.HTTPException: there was no response.
         """
         host, _, port = docker("port", self.id, f"{PORT}/tcp").splitlines()[0].rpartition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=ANSWER_SECONDS)
         with contextlib.closing(connection):
-            connection.request("POST", self.kind.route, body, {"Content-Type": "application/json"})
+            connection.request("POST", self.spec.route, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
             response.read()
             return response.status
 
     def memory_bytes(self) -> int:
-        """What is in use, as ``docker stats`` counts it: without the cache of files that nobody uses."""
+        """Memory in use, as ``docker stats`` counts it: without the inactive page cache."""
         return self._memory[-1]
 
     def peak_bytes(self) -> int:
-        """The most that was in use; it is looked at every second."""
+        """Highest memory in use; sampled every second."""
         return max(self._memory)
 
     def cpu_seconds(self) -> float:
-        """What the container has used of its cores so far."""
-        script = "cat /sys/fs/cgroup/cpu.stat 2>/dev/null || cat /sys/fs/cgroup/cpuacct/cpuacct.usage"
-        words = docker("exec", self.id, "sh", "-c", script).split()
-        # Version 2 of cgroups: "usage_usec 123 ..."; version 1: nanoseconds.
+        """CPU time of the container so far."""
+        words = docker("exec", self.id, "sh", "-c", _CPU_USAGE).split()
+        # Version 2 of cgroups prints "usage_usec 123 ..."; version 1 prints nanoseconds.
         return int(words[1]) / 1e6 if words[0] == "usage_usec" else int(words[0]) / 1e9
 
-    def _read_memory(self) -> None:
-        assert self._stats.stdout is not None
-        for line in self._stats.stdout:
-            # It says "--" of a container that ends.
+    def _record_memory(self) -> None:
+        for line in self._stats.stdout or ():
+            # The line of a stopping container is "--".
             with contextlib.suppress(ValueError):
                 self._memory.append(parse_memory(line))
 
-    def _wait_until_it_answers(self) -> None:
+    def _wait_until_ready(self) -> None:
         end = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if time.monotonic() > end or not self._runs():
+        while not self._is_ready():
+            is_running = docker("inspect", "--format", "{{.State.Running}}", self.id) == "true"
+            if time.monotonic() > end or not is_running:
                 log = docker("logs", "--tail", "20", self.id)
-                raise SystemExit(f"error: the server {self.kind.name} does not answer; its log ends:\n{log}")
-            time.sleep(0.2)
+                raise SystemExit(f"error: the server {self.spec.name} does not answer; its log ends:\n{log}")
+            time.sleep(0.1)
 
-    def _runs(self) -> bool:
-        return docker("inspect", "--format", "{{.State.Running}}", self.id) == "true"
-
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         with contextlib.suppress(OSError, http.client.HTTPException, SystemExit):
-            return self.ask(b'{"inputs": "good"}') == http.HTTPStatus.OK
+            return self.post(b'{"inputs": "good"}') == http.HTTPStatus.OK
         return False

@@ -10,12 +10,12 @@ from sentiment.model.predictor import Predictor
 predictor = Predictor.load(Path("/opt/ml/model"))
 
 
-# Not in a thread: a worker has one core, and the network releases it to nobody.
+# Not in a thread: a worker has one core, and the network keeps it busy.
 async def invocations(request: Request) -> list[dict[str, Any]]:
     """Predict one text."""
     content = await request.json()
     predictions = predictor.predict([content["inputs"]])
-    return [{"label": one.label, "probability": one.probability} for one in predictions]
+    return [{"label": item.label, "probability": item.probability} for item in predictions]
 
 
 app = FastAPI()

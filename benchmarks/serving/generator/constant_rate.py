@@ -1,10 +1,10 @@
-"""Send requests at a constant rate, whatever becomes of the answers, and write down each.
+"""Send requests at a constant rate, regardless of the responses, and record each.
 
     constant_rate.py URL BODIES RATE SECONDS OUTPUT
 
-BODIES holds a JSON body a line. OUTPUT gets a line a request: when it was due (seconds since 1970), how long
-after that its answer was there (seconds), and the answer's status or the name of what went wrong. A request
-that is sent late, because the sender is, counts from when it was due.
+BODIES holds one JSON body per line. OUTPUT gets one line per request: the due time (seconds since 1970), the
+time from then to the response (seconds), and the status of the response or the name of the error. The
+latency of a request that was sent late starts at its due time.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ HEADERS = {"Content-Type": "application/json"}
 
 
 async def send(session: aiohttp.ClientSession, url: str, body: bytes, due: float, output: TextIO) -> None:
-    """Send one request, and write down what became of it."""
+    """Send one request, and record its outcome."""
     try:
         async with session.post(url, data=body, headers=HEADERS) as response:
             await response.read()
@@ -32,9 +32,9 @@ async def send(session: aiohttp.ClientSession, url: str, body: bytes, due: float
 
 
 async def main(url: str, bodies: list[bytes], rate: float, seconds: float, output: TextIO) -> None:
-    """Send them all, and wait for the last answer."""
+    """Send all requests, and wait for the last response."""
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-    # No limit: a connection for every request that waits.
+    # No limit: one connection per waiting request.
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         start = time.time()

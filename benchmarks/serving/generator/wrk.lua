@@ -1,13 +1,13 @@
--- Sends real reviews, one a request, in turn; counts the answers by status; prints one line of JSON at the end.
+-- Sends reviews in turn, one per request; counts responses by status; prints one line of JSON at the end.
 --
 --     wrk [...] --script wrk.lua http://HOST:PORT/ROUTE -- BODIES
 --
--- BODIES holds a JSON body a line. Latencies are wrk's own, over all answers, in milliseconds.
+-- BODIES holds one JSON body per line. Latencies are those of wrk, over all responses, in milliseconds.
 
 local threads = {}
 
 function setup(thread)
-    -- Each thread begins elsewhere in the file.
+    -- Each thread starts at a different line of the file.
     thread:set("sent", #threads * 500)
     table.insert(threads, thread)
 end

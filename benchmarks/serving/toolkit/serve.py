@@ -1,4 +1,4 @@
-"""Start the server as the README of sagemaker-inference teaches it."""
+"""Start the server as shown in the README of sagemaker-inference."""
 
 from sagemaker_inference import model_server
 

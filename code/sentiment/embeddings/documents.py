@@ -29,7 +29,7 @@ _FEWEST = 10
 # What the cosine is multiplied by to be a logit, as in the program of Thongtan and Phienthrakul.
 _SHARPNESS = 6.0
 # N-grams by chance for each one that a review has. Theirs are 5, in 120 passes; in the few that there is time
-# for, fewer tell more (benchmarks/quality.md).
+# for, fewer tell more (docs/experiments.md).
 _NEGATIVES = 2.0
 # The share of an n-gram among them is its number of reviews to this power: Mikolov et al., NIPS 2013.
 _POWER = 0.75

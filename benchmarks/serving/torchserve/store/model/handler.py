@@ -1,4 +1,4 @@
-"""TorchServe's handler: a batch of requests in, as many answers out."""
+"""TorchServe's handler: one answer per request of a batch."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ _predictor: Predictor | None = None
 
 
 def handle(data: Sequence[Mapping[str, Any]] | None, _context: Any) -> list[Any] | None:
-    """Load the model, when there is no data; otherwise predict."""
+    """Load the model if there is no data; otherwise predict."""
     global _predictor  # noqa: PLW0603  # TorchServe knows a handler as a function
     if _predictor is None:
         _predictor = Predictor.load(Path("/opt/ml/model"))
     if data is None:
         return None
-    # What is sent as JSON arrives parsed.
+    # JSON bodies arrive parsed.
     bodies = [item["body"] for item in data]
     texts = [(body if isinstance(body, dict) else json.loads(body))["inputs"] for body in bodies]
     predictions = _predictor.predict(texts)
-    return [[{"label": one.label, "probability": one.probability}] for one in predictions]
+    return [[{"label": item.label, "probability": item.probability}] for item in predictions]

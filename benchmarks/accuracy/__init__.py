@@ -1,0 +1,1 @@
+"""Accuracy of presets and changed hyperparameters, compared with linear models."""

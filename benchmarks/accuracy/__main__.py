@@ -1,0 +1,132 @@
+"""Accuracy of presets and changed hyperparameters, compared with two baselines, by cross-validation.
+
+    benchmarks/run.sh accuracy FOLDER [--folds 0 1 2 3 4] [--seeds 1 2 3] [RUN_SPEC ...]
+
+FOLDER is the official layout of the reviews. A RUN_SPEC is a preset with changes: ``recipe=best,epochs=2``.
+The default is every preset; ``@benchmarks/accuracy/changes.txt`` reads specifications from a file, one per
+line. Each runs as a whole job in its own process, trains on all folds but one and is measured on that one;
+no movie is on both sides. Only specifications that begin with ``recipe=best`` get the unlabeled reviews.
+Earlier runs stay in ``results/accuracy.json``; ``docs/experiments.md`` has the tables.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.accuracy.baselines import BASELINES
+from benchmarks.accuracy.folds import FOLDS, existing_folder, link_unlabeled, write_channels
+from benchmarks.accuracy.run_spec import parse, run_spec
+from benchmarks.accuracy.tables import RUNS, Run, load_runs, write_tables
+from benchmarks.harness import job_environment, processor, today, train_command
+from byoc.version import version
+from sentiment.data.reviews import Review
+from sentiment.evaluation.metrics import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
+from sentiment.hyperparameters import RECIPES, Hyperparameters
+from sentiment.model.calibration import temperature
+
+
+def run_job(base: Path, spec: str, seed: int) -> Run:
+    """Run a job, and evaluate it on the validation channel."""
+    values = parse(spec) | {"seed": str(seed)}
+    start = time.perf_counter()
+    subprocess.run(train_command(**values), env=job_environment(base), stdout=sys.stderr, check=True)
+    seconds = time.perf_counter() - start
+    output = base / "output" / "data"
+    metrics = json.loads((output / "metrics.json").read_text("utf-8"))
+    table = np.loadtxt(output / "predictions.csv", str, delimiter=",", skiprows=1, usecols=(3, 4))
+    probabilities = table[:, 1].astype(np.float64).clip(1e-6, 1 - 1e-6)
+    logits = np.log(probabilities / (1 - probabilities)).astype(np.float32)
+    return evaluate(logits, table[:, 0].astype(np.int8), seconds) | {
+        "epochs": len(metrics["epochs"]),
+        "best_epoch": metrics["best_epoch"],
+        "hyperparameters": Hyperparameters.parse(values).that_decide(),
+    }
+
+
+def run_baseline(name: str, training: list[Review], validation: list[Review]) -> Run:
+    """Fit a baseline, and evaluate it on the validation reviews."""
+    start = time.perf_counter()
+    texts = [[review.text for review in side] for side in (training, validation)]
+    labels = [np.array([review.label for review in side], np.int8) for side in (training, validation)]
+    logits = BASELINES[name](texts[0], labels[0], texts[1])
+    return evaluate(logits, labels[1], time.perf_counter() - start)
+
+
+def evaluate(logits: NDArray[np.float32], labels: NDArray[np.int8], seconds: float) -> Run:
+    """The rounded figures of a run."""
+    return {
+        "reviews": len(labels),
+        "accuracy": round(float(((logits > 0) == (labels == 1)).mean()), 5),
+        "roc_auc": round(roc_auc(logits, labels), 5),
+        "log_loss": round(log_loss(logits, labels), 5),
+        "calibration_gaps": [round(gap, 3) for gap in calibration_gaps(logits, labels)],
+        "seconds": round(seconds),
+    }
+
+
+def calibration_gaps(logits: NDArray[np.float32], labels: NDArray[np.int8]) -> list[float]:
+    """[bins] number of positives minus the sum of probabilities; the gaps of several folds can be added.
+
+    Each half of the reviews uses the temperature fitted on the other half.
+    """
+    probabilities = np.empty(len(labels))
+    half = np.arange(len(labels)) % 2 == 0
+    for side in (half, ~half):
+        probabilities[side] = sigmoid(logits[side] / temperature(logits[~side], labels[~side]))
+    index = np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps: list[float] = np.bincount(index, labels - probabilities, CALIBRATION_BINS).tolist()
+    return gaps
+
+
+def measure(folder: Path, fold: int, seeds: list[int], specs: list[str]) -> Iterator[Run]:
+    """All runs of one fold; a failing job ends them."""
+    with tempfile.TemporaryDirectory() as temporary:
+        base = Path(temporary)
+        sides = write_channels(folder, fold, base)
+        for name in BASELINES:
+            yield {"run_spec": name, "fold": fold, "seed": 0, **run_baseline(name, *sides)}
+        for spec in specs:
+            link_unlabeled(folder, base, spec.startswith("recipe=best"))
+            for seed in seeds:
+                yield {"run_spec": spec, "fold": fold, "seed": seed, **run_job(base, spec, seed)}
+
+
+def save_run(run: Run) -> None:
+    """Add a run to the results, in place of an earlier run with the same specification, fold and seed."""
+    key = ("run_spec", "fold", "seed")
+    runs = [old for old in load_runs() if any(old[name] != run[name] for name in key)]
+    runs.append({"version": version(), "date": today(), "processor": processor(), **run})
+    RUNS.write_text(json.dumps({"runs": runs}, indent=1) + "\n", "utf-8")
+    write_tables(runs)
+
+
+def main() -> None:
+    """Run everything, and save each run as soon as it has finished."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/run.sh accuracy",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+        fromfile_prefix_chars="@",
+    )
+    parser.add_argument("folder", type=existing_folder)
+    parser.add_argument("specs", nargs="*", metavar="RUN_SPEC", type=run_spec)
+    parser.add_argument("--folds", type=int, nargs="+", default=[0], choices=range(FOLDS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    arguments = parser.parse_intermixed_args()
+    specs = arguments.specs or [f"recipe={name}" for name in RECIPES]
+    for fold in arguments.folds:
+        for run in measure(arguments.folder, fold, arguments.seeds, specs):
+            save_run(run)
+            print({name: run[name] for name in ("run_spec", "fold", "seed", "accuracy", "seconds")})
+
+
+if __name__ == "__main__":
+    main()

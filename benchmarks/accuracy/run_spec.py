@@ -1,0 +1,36 @@
+"""A run specification: hyperparameters that begin with a preset, as in ``recipe=best,epochs=2``."""
+
+import argparse
+
+from byoc.errors import HyperparameterError
+from sentiment.hyperparameters import Hyperparameters
+
+
+def parse(text: str) -> dict[str, str]:
+    """Values by hyperparameter.
+
+    Raises:
+        ValueError: an entry has no ``=``.
+        HyperparameterError: an unknown name or an invalid value.
+    """
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("expected name=value,name=value")
+    values = {name: value for name, _, value in pairs}
+    Hyperparameters.parse(values)
+    return values
+
+
+def run_spec(text: str) -> str:
+    """The text unchanged, as a type for ``argparse``, so that a mistake is found before hours of training.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not a run specification.
+    """
+    if not text.startswith("recipe="):
+        raise argparse.ArgumentTypeError(f"{text!r} does not begin with recipe=; write recipe=default,...")
+    try:
+        parse(text)
+    except (ValueError, HyperparameterError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+    return text

@@ -1,0 +1,1 @@
+"""Inference in one process: tokenizer, network, predictor, HTTP."""

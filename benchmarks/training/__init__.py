@@ -1,0 +1,1 @@
+"""Training: speed, time to an accuracy, peak memory."""
