@@ -25,7 +25,7 @@ from benchmarks.training.plain import PlainLSTM, PlainTrainer
 from byoc.checkpoints import Checkpoints
 from byoc.distributed.process_group import ALONE
 from byoc.errors import TrainingError
-from byoc.signals import Stop
+from byoc.signals import StopFlag
 from sentiment.data import datasets
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import SentimentLSTM
@@ -74,7 +74,7 @@ def measure_shipped(precision: str) -> float:
     for batch in Feed(targets, loop.batches()[:1], loop.device):
         loop.optimization.step(batch, 0)
     start = time.perf_counter()
-    loop.run_epoch(Stop(), Checkpoints(Path("none"), 1))
+    loop.run_epoch(StopFlag(), Checkpoints(Path("none"), 1))
     return REVIEW_COUNT / (time.perf_counter() - start)
 
 
