@@ -1,6 +1,6 @@
 """Fuzzes a running server over HTTP, and tells what is wrong with its answers.
 
-Half of the requests keep to HTTP: schemathesis makes them from container/openapi.yaml, or hostile bodies are
+Half of the requests keep to HTTP: schemathesis makes them from docs/openapi.yaml, or hostile bodies are
 in them. The other half break it. The same seed gives the same requests; several processes send them at once.
 """
 

@@ -1,4 +1,4 @@
-"""container/openapi.yaml for schemathesis, and what it has to be told about lines of JSON and about CSV."""
+"""docs/openapi.yaml as a schemathesis schema, with serializers for JSON Lines and CSV."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import schemathesis
 from schemathesis.schemas import BaseSchema
 
-PATH = Path(__file__).resolve().parents[2] / "container" / "openapi.yaml"
+PATH = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"
 
 
 def load() -> BaseSchema:
