@@ -18,7 +18,7 @@ from sagemaker_training.errors import ClientError
 
 from byoc.checkpoints import Checkpoints
 from byoc.distributed import launcher as launch
-from byoc.distributed.process_group import ALONE, Ranks
+from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from byoc.errors import explain
 from byoc.opt_ml import OptMl
 from byoc.signals import StopFlag, Stopped
@@ -51,26 +51,28 @@ def run(opt_ml: OptMl, arguments: Sequence[str], stop: StopFlag) -> None:
     """
     hyperparameters = Hyperparameters.parse(opt_ml.hyperparameters(), parse_command_line(arguments))
     if launch.is_worker():
-        train(opt_ml, hyperparameters, Ranks.join(), stop)
+        train(opt_ml, hyperparameters, ProcessGroup.init(), stop)
         return
     hosts = opt_ml.hosts()
     processes = launch.processes_per_host(hyperparameters.processes_per_host)
     if processes * len(hosts.names) == 1:
-        train(opt_ml, hyperparameters, ALONE, stop)
+        train(opt_ml, hyperparameters, SINGLE_PROCESS, stop)
     else:
         logger.info("hosts: %d; processes on each: %d", len(hosts.names), processes)
         launch.run(arguments, hosts, processes, stop)
 
 
-def train(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: StopFlag) -> None:
+def train(
+    opt_ml: OptMl, hyperparameters: Hyperparameters, process_group: ProcessGroup, stop: StopFlag
+) -> None:
     """One process's part of a job, from channels to artifact and metrics."""
     start = time.perf_counter()
     if are_to_pretrain(opt_ml.channels()):
-        pretraining.run(opt_ml, hyperparameters, ranks, stop)
+        pretraining.run(opt_ml, hyperparameters, process_group, stop)
         return
     checkpoints = Checkpoints(opt_ml.checkpoints, hyperparameters.checkpoint_minutes)
     try:
-        job = prepare(opt_ml, hyperparameters, ranks, stop, checkpoints)
+        job = prepare(opt_ml, hyperparameters, process_group, stop, checkpoints)
     except Stopped:
         if not checkpoints.are_begun:
             raise
@@ -78,7 +80,7 @@ def train(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: S
         raise Stopped(message) from None
     loop, held_out = job.loop, job.data.held_out
     loop.write(checkpoints)  # the head start, which may have taken minutes
-    if ranks.rank == 0:
+    if process_group.rank == 0:
         remove_stages(checkpoints.folder)
     if loop.history:
         write_model(job)  # the folder may be a new one
@@ -88,8 +90,8 @@ def train(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: S
         logits |= measure_test(job, stop)
     if logits:
         write_results(job, logits)
-    ranks.leave()
-    if logits and ranks.rank == 0:
+    process_group.destroy()
+    if logits and process_group.rank == 0:
         report.write(opt_ml, time.perf_counter() - start)
     if finished:
         logger.info("done in %.0f s; the model is in %s", time.perf_counter() - start, opt_ml.model)

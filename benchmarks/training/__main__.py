@@ -23,7 +23,7 @@ from benchmarks.harness import alternate, link_reviews, save
 from benchmarks.training import time_to_accuracy
 from benchmarks.training.plain import PlainLSTM, PlainTrainer
 from byoc.checkpoints import Checkpoints
-from byoc.distributed.process_group import ALONE
+from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.errors import TrainingError
 from byoc.signals import StopFlag
 from sentiment.data import datasets
@@ -58,7 +58,7 @@ def measure_plain(precision: str) -> float:
     settings, examples = load()
     network = PlainLSTM(settings.vocab_size, settings.embedding_dim, settings.hidden_dim)
     sequences = [examples.sequences[i] for i in range(REVIEW_COUNT)]
-    trainer = PlainTrainer(network, sequences, examples.labels, precision, ALONE.device)
+    trainer = PlainTrainer(network, sequences, examples.labels, precision, SINGLE_PROCESS.device)
     trainer.step()
     start = time.perf_counter()
     reviews = sum(trainer.step() for _ in range(PLAIN_STEPS))
@@ -68,7 +68,7 @@ def measure_plain(precision: str) -> float:
 def measure_shipped(precision: str) -> float:
     """Reviews per second of the shipped trainer, over one epoch."""
     settings, examples = load()
-    network = SentimentLSTM(settings, BASELINE.dropout, BASELINE.embedding_dropout).to(ALONE.device)
+    network = SentimentLSTM(settings, BASELINE.dropout, BASELINE.embedding_dropout).to(SINGLE_PROCESS.device)
     targets = Targets.certain(examples)
     loop = TrainingLoop(network, targets, replace(BASELINE, precision=precision, epochs=2))
     for batch in Feed(targets, loop.batches()[:1], loop.device):
@@ -81,7 +81,7 @@ def measure_shipped(precision: str) -> float:
 def is_supported(precision: str) -> bool:
     """Whether the hardware has a precision."""
     try:
-        return Hardware.of(ALONE.device).resolve(precision) == precision
+        return Hardware.of(SINGLE_PROCESS.device).resolve(precision) == precision
     except TrainingError:
         return False
 
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--accuracy", type=float, default=0.85)
     accuracy = parser.parse_args().accuracy
     figures = {
-        "device": Hardware.of(ALONE.device).name,
+        "device": Hardware.of(SINGLE_PROCESS.device).name,
         "threads": torch.get_num_threads(),
         "seed": BASELINE.seed,
         **{

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.harness import job_environment, link_reviews, train_command
 from benchmarks.training.plain import BATCH_SIZE, PlainLSTM, PlainTrainer, pad
-from byoc.distributed.process_group import ALONE
+from byoc.distributed.process_group import SINGLE_PROCESS
 from sentiment.data import datasets
 from sentiment.hyperparameters import RECIPES, Hyperparameters
 from sentiment.text.sequences import Examples
@@ -68,7 +68,7 @@ def train_plain(base: Path) -> None:
     network = PlainLSTM(len(data.vocabulary), hyperparameters.embedding_dim, hyperparameters.hidden_dim)
     labels = data.training.labels
     sequences = [data.training.sequences[i] for i in range(len(labels))]
-    trainer = PlainTrainer(network, sequences, labels, "fp32", ALONE.device)
+    trainer = PlainTrainer(network, sequences, labels, "fp32", SINGLE_PROCESS.device)
     for epoch in range(1, hyperparameters.epochs + 1):
         start = time.perf_counter()
         reviews = sum(trainer.step() for _ in range(-(-len(labels) // BATCH_SIZE)))
@@ -81,7 +81,7 @@ def train_plain(base: Path) -> None:
 def measure_accuracy(network: PlainLSTM, held_out: Examples) -> float:
     """Accuracy of plain training, padded as in training."""
     ids, lengths = pad([held_out.sequences[i] for i in range(len(held_out.labels))])
-    ids, lengths = ids.to(ALONE.device), lengths.to(ALONE.device)
+    ids, lengths = ids.to(SINGLE_PROCESS.device), lengths.to(SINGLE_PROCESS.device)
     starts = range(0, len(ids), BATCH_SIZE)
     logits = [network(ids[i : i + BATCH_SIZE], lengths[i : i + BATCH_SIZE]).cpu().numpy() for i in starts]
     return float(((np.concatenate(logits) > 0) == (held_out.labels == 1)).mean())

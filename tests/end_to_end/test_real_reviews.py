@@ -28,11 +28,12 @@ from sentiment.hyperparameters import Hyperparameters
 from sentiment.training.run import prepare
 from sentiment.model.network import evaluate
 from byoc.opt_ml import OptMl
-from byoc.distributed.process_group import ALONE
+from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.signals import StopFlag
 
 hyperparameters = Hyperparameters(embedding_init="random")
-job = prepare(OptMl.from_environment(), hyperparameters, ALONE, StopFlag(), Checkpoints(Path("none"), 1))
+checkpoints = Checkpoints(Path("none"), 1)
+job = prepare(OptMl.from_environment(), hyperparameters, SINGLE_PROCESS, StopFlag(), checkpoints)
 loop = job.loop
 keep_freed_memory()
 lengths = loop.training.sequences.lengths

@@ -49,7 +49,7 @@ def run_train(base: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
-def run_ranks(program: str, base: Path) -> None:
+def run_processes(program: str, base: Path) -> None:
     """Run a program in three processes that can join as ranks; none of them may fail."""
     common = environment(base) | {
         "MASTER_ADDR": "127.0.0.1",

@@ -1,4 +1,4 @@
-"""The processes that train together, and what they tell each other; a job of one process talks to nobody."""
+"""Collectives over all training processes; no-ops in a single-process job."""
 
 import contextlib
 import os
@@ -19,21 +19,21 @@ from byoc.signals import StopFlag, Stopped
 T = TypeVar("T", bound=np.generic)
 R = TypeVar("R")
 
-# Shards of very different sizes take very different times to read. That a process or a host has died is
-# noticed long before, by launch.py.
-_PATIENCE = timedelta(days=2)
+# Reading shards of very different sizes takes very different times. The launcher notices a lost process or
+# host long before.
+_TIMEOUT = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Ranks:
-    """One process among all. Every method must be called by all of them, in the same order.
+class ProcessGroup:
+    """One process among all. All processes must call the methods in the same order.
 
     Attributes:
-        rank: of this process among all; rank 0 writes what the job leaves.
-        size: processes in all.
-        local_rank: of this process among those on its host.
-        local_size: processes on its host.
-        host: the host's place in the list of hosts, counted from 0.
+        rank: index of this process; rank 0 writes the results.
+        size: number of processes.
+        local_rank: index of this process on its host.
+        local_size: number of processes on its host.
+        host: index of the host in the list of hosts.
     """
 
     rank: int = 0
@@ -43,32 +43,32 @@ class Ranks:
     host: int = 0
 
     @classmethod
-    def join(cls) -> Self:
-        """Meet the others, as torchrun's environment tells; NCCL for what is on a GPU, gloo for the rest."""
+    def init(cls) -> Self:
+        """Join the group described by torchrun's environment: NCCL for GPU tensors, gloo for CPU tensors."""
         backend = "gloo"
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
             backend = "cpu:gloo,cuda:nccl"
-        dist.init_process_group(backend, timeout=_PATIENCE)
+        dist.init_process_group(backend, timeout=_TIMEOUT)
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK")
         return cls(*(int(os.environ[name]) for name in names))
 
-    def leave(self) -> None:
-        """Part, when everybody is ready to."""
+    def destroy(self) -> None:
+        """Leave the group after all processes have arrived here."""
         if self.size > 1:
             self.any(False)
             dist.destroy_process_group()
 
     @property
     def device(self) -> torch.device:
-        """What this process computes on: a GPU of its own, if the host has any."""
+        """The device of this process: its GPU if the host has GPUs, else the CPU."""
         return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
 
-    def unless_stopped(self, stop: StopFlag, work: Callable[[], R]) -> R:
-        """The result of work in which the ranks do not talk, and which can be left at once.
+    def run_interruptible(self, stop: StopFlag, work: Callable[[], R]) -> R:
+        """The result of work that makes no collective call and may be abandoned at any point.
 
         Raises:
-            Stopped: any of the ranks was told to stop meanwhile.
+            Stopped: a stop was requested on any process.
         """
         result: list[R] = []
         with contextlib.suppress(Stopped), stop.interruptible():
@@ -77,64 +77,64 @@ class Ranks:
             raise Stopped
         return result[0]
 
-    def share(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What this process takes of a batch: as many as the others, or one more, and about as long ones."""
+    def shard(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The slice of a batch for this process; sizes differ by at most one."""
         return indices[self.rank :: self.size]
 
-    def parallel(self, network: nn.Module) -> nn.Module:
-        """The network with everybody's gradients averaged; all begin with rank 0's weights."""
+    def data_parallel(self, network: nn.Module) -> nn.Module:
+        """The network with gradients averaged over all processes; all start from rank 0's weights."""
         if self.size == 1:
             return network
         return DistributedDataParallel(network, gradient_as_bucket_view=True)
 
     def any(self, condition: bool) -> bool:
-        """Whether the condition is true anywhere."""
-        return self.agree(torch.zeros(()), condition)[1][0]
+        """Whether the condition is true on any process."""
+        return self.all_reduce_mean(torch.zeros(()), condition)[1][0]
 
-    def agree(self, value: Tensor, *conditions: bool) -> tuple[float, Sequence[bool]]:
-        """The mean of everybody's value, a scalar, and which conditions are true anywhere."""
+    def all_reduce_mean(self, value: Tensor, *conditions: bool) -> tuple[float, Sequence[bool]]:
+        """The mean of a scalar over all processes, and for each condition whether it is true on any."""
         if self.size == 1:
             return value.item(), conditions
         values = torch.tensor([0.0, *map(float, conditions)], device=value.device)
         values[0] = value / self.size
         dist.all_reduce(values)
-        mean, *found = values.tolist()
-        return mean, [count > 0 for count in found]
+        mean, *counts = values.tolist()
+        return mean, [count > 0 for count in counts]
 
-    def gather(self, array: NDArray[T]) -> list[NDArray[T]]:
-        """Everybody's array, in the order of the ranks. They may differ in their first dimension."""
+    def all_gather(self, array: NDArray[T]) -> list[NDArray[T]]:
+        """The arrays of all processes, by rank. Their first dimensions may differ."""
         if self.size == 1:
             return [array]
         sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
         dist.all_gather(sizes, torch.tensor([array.nbytes]))
-        mine = torch.zeros(max(1, *map(int, sizes)), dtype=torch.uint8)
-        mine[: array.nbytes] = _to_tensor(array.tobytes())
-        found = [torch.empty_like(mine) for _ in range(self.size)]
-        dist.all_gather(found, mine)
-        contents = [tensor.numpy()[: int(size)] for tensor, size in zip(found, sizes, strict=True)]
+        buffer = torch.zeros(max(1, *map(int, sizes)), dtype=torch.uint8)
+        buffer[: array.nbytes] = _to_tensor(array.tobytes())
+        buffers = [torch.empty_like(buffer) for _ in range(self.size)]
+        dist.all_gather(buffers, buffer)
+        contents = [tensor.numpy()[: int(size)] for tensor, size in zip(buffers, sizes, strict=True)]
         return [content.view(array.dtype).reshape(-1, *array.shape[1:]) for content in contents]
 
     def concatenate(self, array: NDArray[T]) -> NDArray[T]:
-        """Everybody's arrays as one, in the order of the ranks."""
-        return array if self.size == 1 else np.concatenate(self.gather(array))
+        """The arrays of all processes, concatenated by rank."""
+        return array if self.size == 1 else np.concatenate(self.all_gather(array))
 
-    def collect(self, content: bytes) -> list[bytes]:
-        """Everybody's bytes, none of them empty, in the order of the ranks; for rank 0 only."""
+    def gather_bytes(self, content: bytes) -> list[bytes]:
+        """The non-empty contents of all processes, by rank; on rank 0 only, else an empty list."""
         if self.rank > 0:
             dist.send(torch.tensor([len(content)]), 0)
             dist.send(_to_tensor(content), 0)
             return []
-        found = [content]
+        contents = [content]
         for rank in range(1, self.size):
             size = torch.zeros(1, dtype=torch.int64)
             dist.recv(size, rank)
             tensor = torch.empty(int(size), dtype=torch.uint8)
             dist.recv(tensor, rank)
-            found.append(tensor.numpy().tobytes())
-        return found
+            contents.append(tensor.numpy().tobytes())
+        return contents
 
     def broadcast(self, content: bytes | None) -> bytes | None:
-        """What rank 0 has, not empty, or None; the others' argument is passed over."""
+        """Rank 0's content, which is not empty, or None; the argument of the other processes is ignored."""
         if self.size == 1:
             return content
         size = torch.tensor([len(content or b"")])
@@ -149,8 +149,7 @@ class Ranks:
 
 
 def _to_tensor(content: bytes) -> Tensor:
-    """[bytes] uint8."""
     return torch.from_numpy(np.frombuffer(content, np.uint8).copy())
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from byoc.distributed.process_group import Ranks
+from byoc.distributed.process_group import ProcessGroup
 from byoc.errors import DataError
 from sentiment.data import corpus
 from sentiment.data.corpus import Corpus, Share, Tokenizer, WordTable
@@ -52,14 +52,14 @@ class Reader(NamedTuple):
         tokenize: a text to words.
         table: takes up the words.
         sharded: the channels of which every host has other files.
-        ranks: the processes of the job, each of which reads its share.
+        process_group: the processes of the job, each of which reads its share.
     """
 
     channels: Mapping[str, Path]
     tokenize: Tokenizer
     table: WordTable
     sharded: Set[str]
-    ranks: Ranks
+    process_group: ProcessGroup
 
     def _reviews(self, channel: str) -> Iterator[Review]:
         return read_channel(channel, self.channels[channel], channel in self.sharded)
@@ -67,9 +67,11 @@ class Reader(NamedTuple):
     def _share(self, channel: str) -> Share:
         """What of a channel this process reads, and where that is among what all read."""
         if channel not in self.sharded:
-            return Share(self.ranks.rank, self.ranks.size)
+            return Share(self.process_group.rank, self.process_group.size)
         # No host has so many reviews that its positions would reach the next one's.
-        return Share(self.ranks.local_rank, self.ranks.local_size, self.ranks.host << 40)
+        return Share(
+            self.process_group.local_rank, self.process_group.local_size, self.process_group.host << 40
+        )
 
     def read(self, channel: str) -> Corpus:
         """What of a channel this process reads: nothing of one that the job does not have."""

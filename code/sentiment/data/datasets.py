@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from byoc.distributed.process_group import ALONE, Ranks
+from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from byoc.errors import DataError
 from byoc.signals import StopFlag
 from sentiment.data.channels import Reader, training_channel
@@ -100,7 +100,7 @@ def load(
     channels: Mapping[str, Path],
     hyperparameters: Hyperparameters,
     sharded: Set[str] = frozenset(),
-    ranks: Ranks = ALONE,
+    process_group: ProcessGroup = SINGLE_PROCESS,
     stop: StopFlag | None = None,
 ) -> Datasets:
     """Read all channels: each process its share, after which all have everything as ids.
@@ -109,7 +109,7 @@ def load(
         channels: their folders, by name.
         hyperparameters: of the job.
         sharded: the channels of which every host has other files.
-        ranks: the processes of the job.
+        process_group: the processes of the job.
         stop: ends the reading.
 
     Raises:
@@ -122,26 +122,28 @@ def load(
     if PRETRAINED in channels:
         vectors = pretrained.load(channels[PRETRAINED], hyperparameters.embedding_dim)
     text = _text(hyperparameters)
-    reader = _reader(channels, text, sharded, ranks)
-    training, unlabeled, held_out = ranks.unless_stopped(
+    reader = _reader(channels, text, sharded, process_group)
+    training, unlabeled, held_out = process_group.run_interruptible(
         stop or StopFlag(), lambda: reader.read_all(channel, hyperparameters)
     )
     if "validation" not in channels:
-        held_out["validation"] = held_out["validation"].without(ranks.concatenate(training.digests))
-    unlabeled = _apart(unlabeled, held_out.values(), ranks)
-    vocabulary = _vocabulary(reader.table, [training, unlabeled], hyperparameters.vocab_size, ranks)
-    to_examples = partial(examples_of, table=reader.table, vocabulary=vocabulary, text=text, ranks=ranks)
+        held_out["validation"] = held_out["validation"].without(process_group.concatenate(training.digests))
+    unlabeled = _apart(unlabeled, held_out.values(), process_group)
+    vocabulary = _vocabulary(reader.table, [training, unlabeled], hyperparameters.vocab_size, process_group)
+    to_examples = partial(
+        examples_of, table=reader.table, vocabulary=vocabulary, text=text, process_group=process_group
+    )
     examples = {name: to_examples(name, part) for name, part in held_out.items()}
     data = Datasets(
         text,
         vocabulary,
         to_examples("training", training),
-        movies_of(training, ranks),
+        movies_of(training, process_group),
         to_examples(UNLABELED, unlabeled).sequences,
-        movies_of(unlabeled, ranks),
+        movies_of(unlabeled, process_group),
         examples,
         {name: part.sequences.lengths for name, part in examples.items()},
-        {name: sources_of(part, ranks) for name, part in held_out.items()},
+        {name: sources_of(part, process_group) for name, part in held_out.items()},
         vectors,
     )
     _check(channel, data, hyperparameters)
@@ -152,18 +154,20 @@ def load_unlabeled(
     channels: Mapping[str, Path],
     hyperparameters: Hyperparameters,
     sharded: Set[str] = frozenset(),
-    ranks: Ranks = ALONE,
+    process_group: ProcessGroup = SINGLE_PROCESS,
     stop: StopFlag | None = None,
 ) -> tuple[Vocabulary, Sequences]:
     """The reviews without labels alone, and a lookup table of their words; see ``load``."""
     text = _text(hyperparameters)
-    reader = _reader(channels, text, sharded, ranks)
-    unlabeled = ranks.unless_stopped(stop or StopFlag(), lambda: reader.read(UNLABELED))
-    vocabulary = _vocabulary(reader.table, [unlabeled], hyperparameters.vocab_size, ranks)
-    return vocabulary, examples_of(UNLABELED, unlabeled, reader.table, vocabulary, text, ranks).sequences
+    reader = _reader(channels, text, sharded, process_group)
+    unlabeled = process_group.run_interruptible(stop or StopFlag(), lambda: reader.read(UNLABELED))
+    vocabulary = _vocabulary(reader.table, [unlabeled], hyperparameters.vocab_size, process_group)
+    return vocabulary, examples_of(
+        UNLABELED, unlabeled, reader.table, vocabulary, text, process_group
+    ).sequences
 
 
-def _apart(unlabeled: Corpus, held_out: Iterable[Corpus], ranks: Ranks) -> Corpus:
+def _apart(unlabeled: Corpus, held_out: Iterable[Corpus], process_group: ProcessGroup) -> Corpus:
     """The reviews without labels that are of no text, and about no movie, that is held out."""
     for part in held_out:
         if part.tells_movies and not unlabeled.tells_movies and len(unlabeled):
@@ -171,8 +175,8 @@ def _apart(unlabeled: Corpus, held_out: Iterable[Corpus], ranks: Ranks) -> Corpu
                 "channel %s does not tell its movies (urls_unsup.txt): what is held out is read about, too",
                 UNLABELED,
             )
-        unlabeled = unlabeled.without(ranks.concatenate(part.digests))
-        unlabeled = unlabeled.without_movies(ranks.concatenate(part.movies))
+        unlabeled = unlabeled.without(process_group.concatenate(part.digests))
+        unlabeled = unlabeled.without_movies(process_group.concatenate(part.movies))
     return unlabeled
 
 
@@ -181,23 +185,27 @@ def _text(hyperparameters: Hyperparameters) -> TextSettings:
     return TextSettings(leave_out, hyperparameters.max_length, hyperparameters.truncate)
 
 
-def _reader(channels: Mapping[str, Path], text: TextSettings, sharded: Set[str], ranks: Ranks) -> Reader:
+def _reader(
+    channels: Mapping[str, Path], text: TextSettings, sharded: Set[str], process_group: ProcessGroup
+) -> Reader:
     tokenize = partial(words, leave_out=frozenset(text.stop_words))
-    return Reader(channels, tokenize, WordTable(), sharded, ranks)
+    return Reader(channels, tokenize, WordTable(), sharded, process_group)
 
 
-def _vocabulary(table: WordTable, parts: Sequence[Corpus], vocab_size: int, ranks: Ranks) -> Vocabulary:
+def _vocabulary(
+    table: WordTable, parts: Sequence[Corpus], vocab_size: int, process_group: ProcessGroup
+) -> Vocabulary:
     """The most frequent words of everybody's reviews, of these parts."""
     distinct, counts = table.words, np.sum([table.count(part) for part in parts], axis=0)
-    if ranks.size == 1:
+    if process_group.size == 1:
         vocabulary = Vocabulary.most_frequent(distinct, counts, vocab_size)
     else:
         total: Counter[str] = Counter()
-        for found in ranks.collect(json.dumps([distinct, counts.tolist()]).encode()):
+        for found in process_group.gather_bytes(json.dumps([distinct, counts.tolist()]).encode()):
             total.update(dict(zip(*json.loads(found), strict=True)))
         distinct, counts = list(total), np.fromiter(total.values(), np.int64)
         vocabulary = Vocabulary.most_frequent(distinct, counts, vocab_size)
-        content = ranks.broadcast(json.dumps(vocabulary.words).encode())
+        content = process_group.broadcast(json.dumps(vocabulary.words).encode())
         vocabulary = Vocabulary(json.loads(content or b"[]"))
     logger.info("vocabulary: %d ids, for %d distinct words in all", len(vocabulary), len(distinct))
     return vocabulary

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from byoc.distributed.process_group import Ranks
+from byoc.distributed.process_group import ProcessGroup
 from sentiment.data import corpus
 from sentiment.data.corpus import Corpus, WordTable
 from sentiment.data.reviews import UNLABELED
@@ -19,16 +19,21 @@ logger = logging.getLogger(__name__)
 
 
 def examples_of(
-    name: str, part: Corpus, table: WordTable, vocabulary: Vocabulary, text: TextSettings, ranks: Ranks
+    name: str,
+    part: Corpus,
+    table: WordTable,
+    vocabulary: Vocabulary,
+    text: TextSettings,
+    process_group: ProcessGroup,
 ) -> Examples:
     """Everybody's reviews of one part, in the order of the channel."""
     sequences = corpus.encode(part, table, vocabulary, text.max_length, text.truncate)
     labels = part.labels
-    if ranks.size > 1:
-        lengths, ids = ranks.concatenate(sequences.lengths), ranks.concatenate(sequences.ids)
-        order = _order(part, ranks)
+    if process_group.size > 1:
+        lengths, ids = process_group.concatenate(sequences.lengths), process_group.concatenate(sequences.ids)
+        order = _order(part, process_group)
         sequences = Sequences(ids, np.concatenate([[0], np.cumsum(lengths)])).take(order)
-        labels = ranks.concatenate(labels)[order]
+        labels = process_group.concatenate(labels)[order]
     if name != UNLABELED:
         found = f"{len(labels)} reviews, {(labels == 1).sum()} of them positive"
         logger.info("%s: %s, %d words that count", name, found, len(sequences.ids))
@@ -37,23 +42,27 @@ def examples_of(
     return Examples(sequences, labels)
 
 
-def movies_of(part: Corpus, ranks: Ranks) -> NDArray[np.uint64]:
+def movies_of(part: Corpus, process_group: ProcessGroup) -> NDArray[np.uint64]:
     """What everybody's reviews of one part are about, in the order of the channel."""
-    return ranks.concatenate(part.movies)[_order(part, ranks)] if ranks.size > 1 else part.movies
+    return (
+        process_group.concatenate(part.movies)[_order(part, process_group)]
+        if process_group.size > 1
+        else part.movies
+    )
 
 
-def sources_of(part: Corpus, ranks: Ranks) -> Sources:
+def sources_of(part: Corpus, process_group: ProcessGroup) -> Sources:
     """Everybody's sources of one part, in the order of the channel; complete on rank 0 only."""
-    if ranks.size == 1:
+    if process_group.size == 1:
         return part.sources
-    order = _order(part, ranks)
+    order = _order(part, process_group)
     mine = json.dumps([part.sources[i] for i in range(len(part))]).encode()
-    entries = [entry for content in ranks.collect(mine) for entry in json.loads(content)]
+    entries = [entry for content in process_group.gather_bytes(mine) for entry in json.loads(content)]
     sources = Sources()
     for index in order[: len(entries)].tolist():
         sources.append(Source(*entries[index]))
     return sources
 
 
-def _order(part: Corpus, ranks: Ranks) -> NDArray[np.int64]:
-    return np.argsort(ranks.concatenate(part.positions), kind="stable")
+def _order(part: Corpus, process_group: ProcessGroup) -> NDArray[np.int64]:
+    return np.argsort(process_group.concatenate(part.positions), kind="stable")

@@ -2,7 +2,7 @@
 
 import logging
 
-from byoc.distributed.process_group import Ranks
+from byoc.distributed.process_group import ProcessGroup
 from byoc.opt_ml import OptMl
 from byoc.signals import StopFlag
 from byoc.version import version
@@ -14,7 +14,7 @@ from sentiment.hyperparameters import Hyperparameters
 logger = logging.getLogger(__name__)
 
 
-def run(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: StopFlag) -> None:
+def run(opt_ml: OptMl, hyperparameters: Hyperparameters, process_group: ProcessGroup, stop: StopFlag) -> None:
     """One process's part of it: all read, the first one learns.
 
     Raises:
@@ -28,13 +28,13 @@ def run(opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: Sto
             "embedding_init=documents: those come in the job that has the labels; here they are word2vec's"
         )
     channels, sharded = opt_ml.channels(), opt_ml.sharded_channels()
-    vocabulary, reviews = datasets.load_unlabeled(channels, hyperparameters, sharded, ranks, stop)
+    vocabulary, reviews = datasets.load_unlabeled(channels, hyperparameters, sharded, process_group, stop)
     shape = (len(vocabulary), hyperparameters.embedding_dim)
     epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
-    vectors = ranks.unless_stopped(
-        stop, lambda: word2vec([reviews], shape, epochs, seed) if ranks.rank == 0 else None
+    vectors = process_group.run_interruptible(
+        stop, lambda: word2vec([reviews], shape, epochs, seed) if process_group.rank == 0 else None
     )
     if vectors is not None:
         WordVectors(vocabulary, vectors).save(opt_ml.model)
-    ranks.leave()
+    process_group.destroy()
     logger.info("done; word vectors for a channel %s are in %s", PRETRAINED, opt_ml.model)

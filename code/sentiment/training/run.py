@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byoc.checkpoints import Checkpoint, Checkpoints
-from byoc.distributed.process_group import Ranks
+from byoc.distributed.process_group import ProcessGroup
 from byoc.opt_ml import OptMl
 from byoc.signals import StopFlag, Stopped
 from byoc.version import version
@@ -43,7 +43,7 @@ class Job:
     settings: NetworkSettings
     data: Datasets
     loop: TrainingLoop
-    ranks: Ranks
+    process_group: ProcessGroup
 
     @property
     def temperature(self) -> np.float32:
@@ -52,7 +52,11 @@ class Job:
 
 
 def prepare(
-    opt_ml: OptMl, hyperparameters: Hyperparameters, ranks: Ranks, stop: StopFlag, checkpoints: Checkpoints
+    opt_ml: OptMl,
+    hyperparameters: Hyperparameters,
+    process_group: ProcessGroup,
+    stop: StopFlag,
+    checkpoints: Checkpoints,
 ) -> Job:
     """Read the channels, and make the training: at its beginning, or where a checkpoint was made.
 
@@ -61,18 +65,18 @@ def prepare(
         UserError: the data or a checkpoint cannot be used.
         OSError: a checkpoint cannot be written.
     """
-    hardware = Hardware.of(ranks.device)
+    hardware = Hardware.of(process_group.device)
     hyperparameters = replace(hyperparameters, precision=hardware.resolve(hyperparameters.precision))
     set_up_torch(hyperparameters.seed)
     logger.info("version %s; on %s; %s", version(), hardware.name, hyperparameters)
-    content = ranks.broadcast(checkpoints.newest() if ranks.rank == 0 else None)
-    data = datasets.load(opt_ml.channels(), hyperparameters, opt_ml.sharded_channels(), ranks, stop)
+    content = process_group.broadcast(checkpoints.newest() if process_group.rank == 0 else None)
+    data = datasets.load(opt_ml.channels(), hyperparameters, opt_ml.sharded_channels(), process_group, stop)
     made_with = hyperparameters.that_decide() | data.fingerprint()
-    made_with |= {"processes": ranks.size, "device": ranks.device.type}
+    made_with |= {"processes": process_group.size, "device": process_group.device.type}
     found = Checkpoint.from_bytes(content) if content else None
     if found is None:
         stages = Stages(checkpoints.folder, made_with)
-        begin = head_start.make(data, hyperparameters, ranks, stop, stages)
+        begin = head_start.make(data, hyperparameters, process_group, stop, stages)
     else:
         found.check(made_with)
         begin = head_start_of(found)
@@ -87,14 +91,14 @@ def prepare(
     dropouts = (hyperparameters.dropout, hyperparameters.embedding_dropout, hyperparameters.word_dropout)
     network = SentimentLSTM(settings, *dropouts)
     network.begin_with(begin.vectors, begin.evidence)
-    network.to(ranks.device)
+    network.to(process_group.device)
     training = Targets(head_start.to_learn_from(data, hyperparameters), begin.probabilities, begin.evidence)
-    loop = TrainingLoop(network, training, hyperparameters, made_with, ranks, begin)
+    loop = TrainingLoop(network, training, hyperparameters, made_with, process_group, begin)
     if found is not None:
         loop.restore(found)
     elif hyperparameters.has_head_start:
         loop.written = None
-    return Job(opt_ml, hyperparameters, settings, data, loop, ranks)
+    return Job(opt_ml, hyperparameters, settings, data, loop, process_group)
 
 
 def measure_test(job: Job, stop: StopFlag) -> dict[str, NDArray[np.float32]]:
@@ -102,7 +106,7 @@ def measure_test(job: Job, stop: StopFlag) -> dict[str, NDArray[np.float32]]:
     network = job.loop.network
     network.load_state_dict(job.loop.best_weights)
     try:
-        logits = evaluate_together(network, job.data.held_out["test"].sequences, job.ranks, stop)
+        logits = evaluate_together(network, job.data.held_out["test"].sequences, job.process_group, stop)
         return {"test": logits / job.temperature}
     except Stopped:
         logger.info("stopped: the channel test is not measured")
@@ -124,7 +128,7 @@ def write_model(job: Job, measured: Mapping[str, Metrics] | None = None) -> dict
         "reviews": {"training": len(job.data.training.labels), "unlabeled": len(job.data.unlabeled)},
         **summary,
     }
-    if job.ranks.rank == 0:
+    if job.process_group.rank == 0:
         weights = calibrated(job.loop.best_weights, job.temperature)
         artifact = Artifact(weights, job.data.vocabulary, job.settings, job.data.text, training)
         save(artifact, job.opt_ml.model)
@@ -138,7 +142,7 @@ def write_results(job: Job, logits: Mapping[str, NDArray[np.float32]]) -> None:
     for name, figures in metrics.items():
         logger.info("%s", results.describe(name, figures))
     summary = write_model(job, metrics)
-    if job.ranks.rank == 0:
+    if job.process_group.rank == 0:
         output = job.opt_ml.output_data
         results.write_metrics(output, summary)
         data = job.opt_ml.base / "input" / "data"

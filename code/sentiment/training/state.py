@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from byoc.checkpoints import Checkpoint, Position
-from byoc.distributed.process_group import ALONE, Ranks
+from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import SentimentLSTM
 from sentiment.training.averaging import averaged
@@ -35,7 +35,7 @@ class TrainingState:
         training: what it learns from.
         hyperparameters: how.
         made_with: what a checkpoint is to say of where it comes from.
-        ranks: the processes that train together. Each takes its share of every batch.
+        process_group: the processes that train together. Each takes its share of every batch.
         head_start: what the training began with, for whoever goes on from a checkpoint.
 
     Attributes:
@@ -52,7 +52,7 @@ class TrainingState:
         training: Targets,
         hyperparameters: Hyperparameters,
         made_with: Mapping[str, Any] | None = None,
-        ranks: Ranks = ALONE,
+        process_group: ProcessGroup = SINGLE_PROCESS,
         head_start: HeadStart | None = None,
     ) -> None:
         self.network = network
@@ -60,15 +60,17 @@ class TrainingState:
         self.head_start = head_start or HeadStart([], training.probabilities)
         self.hyperparameters = hyperparameters
         self.made_with = made_with or {}
-        self.ranks = ranks
+        self.process_group = process_group
         self.device = network.embedding.weight.device
-        if ranks.rank > 0:
-            torch.manual_seed(hyperparameters.seed + ranks.rank)  # so that every rank drops out others
+        if process_group.rank > 0:
+            torch.manual_seed(
+                hyperparameters.seed + process_group.rank
+            )  # so that every rank drops out others
         self.batches_an_epoch = -(-len(training.sequences) // hyperparameters.batch_size)
         steps = hyperparameters.epochs * self.batches_an_epoch
         network.embedding.requires_grad_(hyperparameters.embedding_rate > 0)
         self.average = averaged(network, hyperparameters.averaging)
-        self.optimization = Optimization(ranks.parallel(network), hyperparameters, steps)
+        self.optimization = Optimization(process_group.data_parallel(network), hyperparameters, steps)
         self.generator = np.random.default_rng(hyperparameters.seed)
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
@@ -105,7 +107,7 @@ class TrainingState:
             "best_logits": torch.from_numpy(self.best_logits),
         }
         for kind, state in self._random_states().items():
-            states = self.ranks.gather(state.numpy())
+            states = self.process_group.all_gather(state.numpy())
             tensors |= {f"random.{rank}.{kind}": torch.tensor(found) for rank, found in enumerate(states)}
         values = {
             "history": self.history,
@@ -135,7 +137,7 @@ class TrainingState:
         self.best_weights = _below("best.", tensors)
         self.best_logits = tensors["best_logits"].numpy()
         self.optimization.restore(_below("optimizer.", tensors), values["scaler"])
-        random = _below(f"random.{self.ranks.rank}.", tensors)
+        random = _below(f"random.{self.process_group.rank}.", tensors)
         torch.set_rng_state(random["cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(random["cuda"], self.device)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from byoc.checkpoints import Checkpoints
-from byoc.distributed.process_group import Ranks
+from byoc.distributed.process_group import ProcessGroup
 from byoc.errors import TrainingError
 from byoc.signals import StopFlag, Stopped
 from sentiment.evaluation.metrics import log_loss
@@ -68,7 +68,7 @@ def fit(
         OSError: a checkpoint cannot be written.
     """
     while not loop.finished:
-        told = loop.ranks.any(stop.requested)
+        told = loop.process_group.any(stop.requested)
         if told or not loop.run_epoch(stop, checkpoints) or not loop.validate(validation, stop):
             loop.write(checkpoints)
             return False
@@ -79,20 +79,20 @@ def fit(
 
 
 def evaluate_together(
-    network: SentimentLSTM, sequences: Sequences, ranks: Ranks, stop: StopFlag
+    network: SentimentLSTM, sequences: Sequences, process_group: ProcessGroup, stop: StopFlag
 ) -> NDArray[np.float32]:
     """[sequences] logits, on every rank; each sequence is evaluated by one of them.
 
     Raises:
         Stopped: any of the ranks was told to stop meanwhile.
     """
-    if ranks.size == 1:
-        return ranks.unless_stopped(stop, lambda: evaluate(network, sequences))
+    if process_group.size == 1:
+        return process_group.run_interruptible(stop, lambda: evaluate(network, sequences))
     # By length, so that all have about as much to do.
-    mine = np.argsort(-sequences.lengths, kind="stable")[ranks.rank :: ranks.size]
-    logits = ranks.unless_stopped(stop, lambda: evaluate(network, sequences.take(mine)))
+    mine = np.argsort(-sequences.lengths, kind="stable")[process_group.rank :: process_group.size]
+    logits = process_group.run_interruptible(stop, lambda: evaluate(network, sequences.take(mine)))
     everybodys = np.empty(len(sequences), np.float32)
-    everybodys[ranks.concatenate(mine)] = ranks.concatenate(logits)
+    everybodys[process_group.concatenate(mine)] = process_group.concatenate(logits)
     return everybodys
 
 
@@ -122,19 +122,19 @@ class TrainingLoop(TrainingState):
         self.network.train()
         self.generator.bit_generator.state = self._generator_before
         batches = self.batches()[self._batches_done :]
-        shares = [self.ranks.share(indices) for indices in batches]
+        shares = [self.process_group.shard(indices) for indices in batches]
         feed = Feed(self.training, shares, self.device)
         start = time.perf_counter()
         with self._progress() as progress:
             for indices, share, batch in zip(batches, shares, feed, strict=True):
                 step = len(self.history) * self.batches_an_epoch + self._batches_done
                 # The gradients of the ranks are averaged: those of larger shares have to count for more.
-                weight = len(share) * self.ranks.size / len(indices)
+                weight = len(share) * self.process_group.size / len(indices)
                 coming = self.optimization.step(batch, step, weight)
                 self.average.update_parameters(self.network)
                 feed.prepare_next()
-                is_due = self.ranks.rank == 0 and checkpoints.due
-                loss, (told, due) = self.ranks.agree(coming, stop.requested, is_due)
+                is_due = self.process_group.rank == 0 and checkpoints.due
+                loss, (told, due) = self.process_group.all_reduce_mean(coming, stop.requested, is_due)
                 self._check_finite("training", loss)
                 self._loss_sum += loss * len(indices)
                 self._batches_done += 1
@@ -154,7 +154,7 @@ class TrainingLoop(TrainingState):
             initial=self._batches_done,
             total=self.batches_an_epoch,
             leave=False,
-            disable=self.ranks.rank > 0 or not sys.stderr.isatty(),
+            disable=self.process_group.rank > 0 or not sys.stderr.isatty(),
         )
 
     def batches(self) -> list[NDArray[np.int64]]:
@@ -178,7 +178,7 @@ class TrainingLoop(TrainingState):
             TrainingError: the loss is no finite number.
         """
         try:
-            logits = evaluate_together(self.averaged_network, validation.sequences, self.ranks, stop)
+            logits = evaluate_together(self.averaged_network, validation.sequences, self.process_group, stop)
         except Stopped:
             return False
         self._check_finite("validation", float(np.abs(logits).max()))
@@ -211,6 +211,6 @@ class TrainingLoop(TrainingState):
         if self.position == self.written:
             return
         checkpoint = self.checkpoint()
-        if self.ranks.rank == 0:
+        if self.process_group.rank == 0:
             checkpoints.write(checkpoint, best_epoch(self.history).epoch if self.history else 0)
         self.written = self.position

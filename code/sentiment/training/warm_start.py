@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
-from byoc.distributed.process_group import Ranks
+from byoc.distributed.process_group import ProcessGroup
 from byoc.signals import StopFlag
 from sentiment.data.datasets import Datasets
 from sentiment.embeddings.documents import Documents, document_vectors
@@ -80,14 +80,18 @@ def to_learn_from(data: Datasets, hyperparameters: Hyperparameters) -> Sequences
 
 
 def make(
-    data: Datasets, hyperparameters: Hyperparameters, ranks: Ranks, stop: StopFlag, stages: Stages = NOT_KEPT
+    data: Datasets,
+    hyperparameters: Hyperparameters,
+    process_group: ProcessGroup,
+    stop: StopFlag,
+    stages: Stages = NOT_KEPT,
 ) -> HeadStart:
     """The head start that the hyperparameters ask for, from everything that nothing is measured on.
 
     Args:
         data: without phrases yet.
         hyperparameters: of the job.
-        ranks: the processes of the job; the first one makes it for all.
+        process_group: the processes of the job; the first one makes it for all.
         stop: ends it.
         stages: keeps what takes minutes of it.
 
@@ -96,12 +100,12 @@ def make(
         Stopped: any of the ranks was told to stop meanwhile.
         OSError: a stage cannot be written.
     """
-    found = ranks.unless_stopped(
-        stop, lambda: _make(data, hyperparameters, stages) if ranks.rank == 0 else None
+    found = process_group.run_interruptible(
+        stop, lambda: _make(data, hyperparameters, stages) if process_group.rank == 0 else None
     )
-    if ranks.size == 1 and found:
+    if process_group.size == 1 and found:
         return found
-    content = ranks.broadcast(serialize(found.to_tensors()) if found else None)
+    content = process_group.broadcast(serialize(found.to_tensors()) if found else None)
     return HeadStart.from_tensors(deserialize(content or b""))
 
 

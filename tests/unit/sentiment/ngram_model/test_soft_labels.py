@@ -10,13 +10,13 @@ from tests.support.ngram_reviews import MOVIES, TRAINING, VOCAB_SIZE, examples
 
 TEACHERS = Teachers.of(TRAINING, MOVIES, VOCAB_SIZE)
 LABELS = TRAINING.labels
-ALONE = Told.by(TEACHERS, Sequences.of([]))
+SINGLE_PROCESS = Told.by(TEACHERS, Sequences.of([]))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_target_lies_between_the_label_and_the_teachers_word(share: float) -> None:
     expected = share * TEACHERS.told() + (1 - share) * LABELS
-    np.testing.assert_allclose(ALONE.targets(LABELS, share), expected, atol=1e-6)
+    np.testing.assert_allclose(SINGLE_PROCESS.targets(LABELS, share), expected, atol=1e-6)
 
 
 def test_unlabelled_reviews_come_behind_with_the_word_of_the_one_who_has_read_all() -> None:
@@ -54,8 +54,8 @@ def test_vectors_tell_what_teachers_do_not() -> None:
 
 def test_vectors_that_tell_nothing_leave_the_teachers_word() -> None:
     noise = np.random.default_rng(1).normal(size=(400, 2)).astype(np.float32)
-    told = ALONE.with_vectors(noise, TEACHERS)
-    assert np.corrcoef(told.labelled, ALONE.labelled)[0, 1] > 0.95
+    told = SINGLE_PROCESS.with_vectors(noise, TEACHERS)
+    assert np.corrcoef(told.labelled, SINGLE_PROCESS.labelled)[0, 1] > 0.95
     assert told.others.shape == (PARTS + 1, 0)
 
 

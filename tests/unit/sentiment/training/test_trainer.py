@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from byoc.checkpoints import Checkpoint, Checkpoints, Position
-from byoc.distributed.process_group import ALONE, Ranks
+from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from byoc.errors import CheckpointError, TrainingError
 from byoc.signals import StopFlag
 from sentiment.evaluation.metrics import log_loss
@@ -42,11 +42,13 @@ NO_CHECKPOINTS = Checkpoints(Path("there is no such folder"), 1)
 Trained = tuple[SentimentLSTM, list[Epoch]]
 
 
-def new_loop(hyperparameters: Hyperparameters = HYPERPARAMETERS, ranks: Ranks = ALONE) -> TrainingLoop:
+def new_loop(
+    hyperparameters: Hyperparameters = HYPERPARAMETERS, process_group: ProcessGroup = SINGLE_PROCESS
+) -> TrainingLoop:
     set_up_torch(hyperparameters.seed)
     network = SentimentLSTM(NetworkSettings(30, 8, 8, "max"), 0.1, 0.1)
     return TrainingLoop(
-        network, Targets.certain(TRAINING), hyperparameters, {"seed": hyperparameters.seed}, ranks
+        network, Targets.certain(TRAINING), hyperparameters, {"seed": hyperparameters.seed}, process_group
     )
 
 
@@ -219,7 +221,7 @@ def test_only_the_first_rank_writes_and_says_when(tmp_path: Path, monkeypatch: p
         write(loop, checkpoints)
 
     monkeypatch.setattr(TrainingLoop, "write", recording)
-    second = new_loop(ranks=Ranks(rank=1))
+    second = new_loop(process_group=ProcessGroup(rank=1))
     assert fit(second, VALIDATION, StopFlag(), Checkpoints(tmp_path, 0), lambda: None)
     assert positions == [(1, 0), (2, 0), (3, 0), (4, 0)]
     assert names(tmp_path) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byoc.distributed.process_group import ALONE
+from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.signals import StopFlag, Stopped
 from sentiment.data import datasets
 from sentiment.data.datasets import Datasets
@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Datasets:
 
 
 def make(data: Datasets, hyperparameters: Hyperparameters) -> head_start.HeadStart:
-    return head_start.make(data, hyperparameters, ALONE, StopFlag())
+    return head_start.make(data, hyperparameters, SINGLE_PROCESS, StopFlag())
 
 
 def test_there_is_none_unless_it_is_asked_for(data: Datasets) -> None:
@@ -72,7 +72,7 @@ def test_stop_ends_it(data: Datasets) -> None:
     stop = StopFlag()
     stop.requested = True
     with pytest.raises(Stopped):
-        head_start.make(data, TAUGHT, ALONE, stop)
+        head_start.make(data, TAUGHT, SINGLE_PROCESS, stop)
 
 
 def test_same_reviews_give_the_same_targets(data: Datasets) -> None:
@@ -209,10 +209,10 @@ def test_what_takes_minutes_is_not_done_again(
     data: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: Hyperparameters
 ) -> None:
     stages = Stages(tmp_path, {})
-    first = head_start.make(data, hyperparameters, ALONE, StopFlag(), stages)
+    first = head_start.make(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
     monkeypatch.setattr(head_start, "word2vec", None)
     monkeypatch.setattr(head_start, "document_vectors", None)
-    again = head_start.make(data, hyperparameters, ALONE, StopFlag(), stages)
+    again = head_start.make(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
     for name, array in first.to_tensors().items():
         assert again.to_tensors()[name].tobytes() == array.tobytes()
 
@@ -223,8 +223,8 @@ def test_vectors_of_other_phrases_are_not_gone_on_with(
 ) -> None:
     """They may change though the hyperparameters do not: with the movies, or with another version."""
     stages = Stages(tmp_path, {})
-    first = head_start.make(data, hyperparameters, ALONE, StopFlag(), stages)
-    again = head_start.make(data, replace(hyperparameters, max_ngrams=1), ALONE, StopFlag(), stages)
+    first = head_start.make(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
+    again = head_start.make(data, replace(hyperparameters, max_ngrams=1), SINGLE_PROCESS, StopFlag(), stages)
     assert again.phrases != first.phrases
     assert again.vectors is not None
     assert len(again.vectors) == len(data.vocabulary) + len(again.phrases)
