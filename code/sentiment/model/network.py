@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sentiment.settings import DAMPING, NetworkSettings
-from sentiment.text.sequences import NO_WORD, Batch, Sequences, evaluation_batches
-from sentiment.text.vocabulary import INFREQUENT_WORD
+from sentiment.text.sequences import PAD_ID, Batch, Sequences, evaluation_batches
+from sentiment.text.vocabulary import UNK_ID
 from sentiment.training.targets import Evidence
 
 # oneDNN, which runs the LSTM on CPUs, keeps what it compiled for each of the last 1,024 shapes: with batches
@@ -58,7 +58,7 @@ class SentimentLSTM(nn.Module):
         self.damping = DAMPING.get(settings.pooling)
         self.evidence = settings.evidence
         self.word_dropout = word_dropout
-        self.embedding = nn.Embedding(settings.vocab_size, settings.embedding_dim, padding_idx=NO_WORD)
+        self.embedding = nn.Embedding(settings.vocab_size, settings.embedding_dim, padding_idx=PAD_ID)
         self.embedding_dropout = nn.Dropout(embedding_dropout)
         self.lstm = nn.LSTM(settings.embedding_dim, settings.hidden_dim)
         self.dropout = nn.Dropout(dropout)
@@ -68,7 +68,7 @@ class SentimentLSTM(nn.Module):
     def _initialize(self) -> None:
         with torch.no_grad():
             self.embedding.weight.normal_(std=0.1)
-            self.embedding.weight[NO_WORD].zero_()
+            self.embedding.weight[PAD_ID].zero_()
             # The forget gate is the second quarter. Starting it open lets gradients reach far back:
             # Jozefowicz, Zaremba and Sutskever, ICML 2015, section 2.2.
             hidden_dim = self.lstm.hidden_size
@@ -155,7 +155,7 @@ class SentimentLSTM(nn.Module):
         """
         filling = -ids.shape[1] % CHUNK
         if filling * int((lengths > ids.shape[1] + filling - CHUNK).sum()) <= _MOST_FILLING:
-            ids = nn.functional.pad(ids, (0, filling), value=NO_WORD)
+            ids = nn.functional.pad(ids, (0, filling), value=PAD_ID)
         counts = is_first(ids).T if self.evidence else None
         ids = ids.T
         hidden_dim = self.lstm.hidden_size
@@ -178,7 +178,7 @@ class SentimentLSTM(nn.Module):
         if not (self.training and self.word_dropout):
             return ids
         dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
-        return ids.masked_fill(dropped & (ids != NO_WORD), INFREQUENT_WORD)
+        return ids.masked_fill(dropped & (ids != PAD_ID), UNK_ID)
 
     def _pool_chunk(self, pooled: Tensor, outputs: Tensor, left: Tensor) -> None:
         """Take a chunk's outputs, [CHUNK, rows, hidden], into what is pooled of each row, [rows, hidden].

@@ -14,7 +14,7 @@ from sentiment.model.precision import DTYPES, Hardware
 from sentiment.text.phrases import Phrases
 from sentiment.text.sequences import Sequences, truncated
 from sentiment.text.tokenizer import words
-from sentiment.text.vocabulary import INFREQUENT_WORD
+from sentiment.text.vocabulary import UNK_ID
 
 
 class Prediction(NamedTuple):
@@ -65,7 +65,7 @@ class Predictor:
         ids = [self._ids(text) for text in texts]
         sequences = self._phrases.inserted(Sequences.of(ids))
         probabilities = sigmoid(evaluate(self._network, sequences, dtype=self._dtype))
-        shares = [own.count(INFREQUENT_WORD) / max(1, len(own)) for own in ids]
+        shares = [own.count(UNK_ID) / max(1, len(own)) for own in ids]
         return [
             Prediction("positive" if p > 0.5 else "negative", float(p), share)
             for p, share in zip(probabilities, shares, strict=True)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentiment.ngram_model.nbsvm import Teacher, Teachers
-from sentiment.text.vocabulary import INFREQUENT_WORD, Vocabulary
+from sentiment.text.vocabulary import UNK_ID, Vocabulary
 
 # Reviews that a phrase has to be in: what fewer say of it is chance.
 _FEWEST = 5
@@ -20,7 +20,7 @@ def chosen(teachers: Teachers, count: int) -> list[NDArray[np.int64]]:
         count: phrases for each of them to choose.
     """
     words = teachers.ngrams.words()
-    is_phrase = (words[:, 1] > 0) & (words != INFREQUENT_WORD).all(1)
+    is_phrase = (words[:, 1] > 0) & (words != UNK_ID).all(1)
     found = []
     for number, teacher in enumerate(teachers.each):
         reviews = np.asarray(teachers.matrix[teachers.part != number].sum(0))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-NO_WORD = 0  # the id that fills up a batch; vocabulary.py gives it to no word
+PAD_ID = 0  # the id that fills up a batch; vocabulary.py gives it to no word
 
 # Of a review that is too long, "head-tail" keeps this share from its beginning: the opinion is mostly
 # summed up at the end.
@@ -90,8 +90,8 @@ class Batch:
 
     Attributes:
         indices: [batch], which sequences these are.
-        ids: [batch, time], padded at the end with ``NO_WORD``.
-        lengths: [batch], at least 1: a sequence of no token counts as one ``NO_WORD``.
+        ids: [batch, time], padded at the end with ``PAD_ID``.
+        lengths: [batch], at least 1: a sequence of no token counts as one ``PAD_ID``.
     """
 
     indices: NDArray[np.int64]
@@ -112,7 +112,7 @@ def truncated(ids: NDArray[np.int32], max_length: int, truncate: str) -> NDArray
 def pad(sequences: Sequences, indices: NDArray[np.int64]) -> Batch:
     """The chosen sequences, padded to the longest of them."""
     lengths = sequences.lengths[indices]
-    ids = np.full((len(indices), max(1, lengths.max(initial=1))), NO_WORD, np.int64)
+    ids = np.full((len(indices), max(1, lengths.max(initial=1))), PAD_ID, np.int64)
     for row, index in enumerate(indices):
         ids[row, : lengths[row]] = sequences[index]
     return Batch(indices, ids, np.maximum(lengths, 1))

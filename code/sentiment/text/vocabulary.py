@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from byoc.errors import ArtifactError
 
-INFREQUENT_WORD = 1
+UNK_ID = 1
 FIRST_WORD = 2
 LONGEST = 3  # words of a phrase
 
@@ -61,7 +61,7 @@ class Vocabulary:
     def ids(self, words: Iterable[str]) -> list[int]:
         """One id a word."""
         get = self._ids.get
-        return [get(word, INFREQUENT_WORD) for word in words]
+        return [get(word, UNK_ID) for word in words]
 
     def save(self, path: Path) -> None:
         """Write the table as JSON: ``{"words": [...], "phrases": [...]}``, in the order of the ids."""

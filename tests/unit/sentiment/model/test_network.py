@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sentiment.evaluation.metrics import sigmoid
 from sentiment.model.network import SentimentLSTM, evaluate, is_first, to_tensors
 from sentiment.settings import DAMPING, POOLING, NetworkSettings
-from sentiment.text.sequences import NO_WORD, Sequences, pad
-from sentiment.text.vocabulary import INFREQUENT_WORD
+from sentiment.text.sequences import PAD_ID, Sequences, pad
+from sentiment.text.vocabulary import UNK_ID
 from sentiment.training.targets import Evidence
 
 GENERATOR = np.random.default_rng(0)
@@ -167,11 +167,11 @@ def test_tensors_are_those_of_the_format(network: SentimentLSTM) -> None:
 def test_word_dropout_makes_words_infrequent_ones_and_no_padding() -> None:
     network = SentimentLSTM(NetworkSettings(50, 16, 32, "max"), word_dropout=0.3)
     ids = torch.full((100, 100), 7)
-    ids[:, 90:] = NO_WORD
+    ids[:, 90:] = PAD_ID
     dropped = network._drop_words(ids)
-    assert (dropped[:, 90:] == NO_WORD).all()
-    assert set(dropped[:, :90].flatten().tolist()) == {INFREQUENT_WORD, 7}
-    assert (dropped[:, :90] == INFREQUENT_WORD).float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert (dropped[:, 90:] == PAD_ID).all()
+    assert set(dropped[:, :90].flatten().tolist()) == {UNK_ID, 7}
+    assert (dropped[:, :90] == UNK_ID).float().mean().item() == pytest.approx(0.3, abs=0.02)
 
 
 def test_words_are_dropped_in_training_only() -> None:
@@ -233,7 +233,7 @@ def test_words_that_come_again_are_known_by_row() -> None:
 def test_evidence_counts_once_in_chunks_too(with_evidence: SentimentLSTM) -> None:
     ids = torch.from_numpy(np.random.default_rng(0).integers(2, 50, (2, 200)))
     lengths = torch.tensor([200, 90])
-    ids[1, 90:] = NO_WORD
+    ids[1, 90:] = PAD_ID
     expected = with_evidence(ids, lengths)
     assert with_evidence.forward_in_chunks(ids, lengths).tolist() == pytest.approx(
         expected.tolist(), abs=1e-4
