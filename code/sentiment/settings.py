@@ -51,15 +51,15 @@ class NetworkSettings:
         hidden_dim: width of the LSTM's state.
         pooling: what of the LSTM's outputs the linear layer sees: the ``last`` word's, their ``mean``
             or their ``max`` over the words of the review, or a ``smoothed-mean``, see ``DAMPING``.
-        evidence: whether the last element of a word's vector is what the word tells by itself, which counts
-            where it comes for the first time.
+        ngram_scores: whether the last element of each embedding is the token's n-gram score, which counts at
+            the first occurrence of the token only.
     """
 
     vocab_size: int
     embedding_dim: int
     hidden_dim: int
     pooling: str
-    evidence: bool = False
+    ngram_scores: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no network can be built by.
@@ -73,8 +73,8 @@ class NetworkSettings:
             hidden_dim=self.hidden_dim,
         )
         _check_choice("pooling", self.pooling, POOLING)
-        if not isinstance(self.evidence, bool):
-            raise ValueError(f"evidence is {self.evidence!r}, expected true or false")
+        if not isinstance(self.ngram_scores, bool):
+            raise ValueError(f"ngram_scores is {self.ngram_scores!r}, expected true or false")
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The network's tensors by name: part of the artifact's format."""

@@ -79,11 +79,16 @@ def test_two_processes_learn_as_one(few_reviews: list[Review], alone: Path, tmp_
     assert result.stdout.count("epoch=1;") == 1
 
 
-def test_two_processes_begin_with_the_same_evidence(few_reviews: list[Review], tmp_path: Path) -> None:
-    # Evidence makes logits steep: at a higher rate rounding grows beyond what the comparison allows.
-    evidence = {"max_ngrams": "100", "ngram_init": "regression", "pooling": "mean", "learning_rate": "0.0003"}
+def test_two_processes_begin_with_the_same_ngram_scores(few_reviews: list[Review], tmp_path: Path) -> None:
+    # N-gram scores make logits steep: at a higher rate rounding grows beyond what the comparison allows.
+    scores = {
+        "max_ngrams": "100",
+        "ngram_init": "regression",
+        "pooling": "mean",
+        "learning_rate": "0.0003",
+    }
     # Batches so long that each process takes them in parts.
-    values = SMALL | evidence | {"batch_size": "180"}
+    values = SMALL | scores | {"batch_size": "180"}
     bases = []
     for count in "12":
         hyperparameters = values | {"processes_per_host": count}

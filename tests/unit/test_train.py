@@ -375,7 +375,7 @@ HEAD_START = {
     "word_dropout": "0.1",
 }
 DOCUMENTS = HEAD_START | {"embedding_init": "documents"}
-WITH_EVIDENCE = {
+WITH_NGRAM_SCORES = {
     "embedding_init": "word2vec",
     "max_ngrams": "20",
     "ngram_init": "regression",
@@ -395,7 +395,7 @@ def test_unlabelled_reviews_are_learned_from(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "hyperparameters", [HEAD_START, DOCUMENTS, WITH_EVIDENCE], ids=["taught", "documents", "evidence"]
+    "hyperparameters", [HEAD_START, DOCUMENTS, WITH_NGRAM_SCORES], ids=["taught", "documents", "ngram scores"]
 )
 def test_head_start_is_in_a_checkpoint_and_not_made_again(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: dict[str, str]
@@ -438,7 +438,7 @@ def test_job_stopped_behind_its_head_start_says_that_it_is_kept(
     assert len(list(checkpoints.iterdir())) == 1
 
 
-@pytest.mark.parametrize("hyperparameters", [{}, WITH_EVIDENCE], ids=["plain", "phrases"])
+@pytest.mark.parametrize("hyperparameters", [{}, WITH_NGRAM_SCORES], ids=["plain", "phrases"])
 def test_probabilities_served_are_the_calibrated_ones(run: Run, hyperparameters: dict[str, str]) -> None:
     folder = run(hyperparameters=hyperparameters, training=PAIRS, validation=PAIRS[:20])
     assert bool(load_artifact(folder / "model").vocabulary.phrases) == bool(hyperparameters)

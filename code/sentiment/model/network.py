@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sentiment.ngram_model.scores import NgramScores
 from sentiment.settings import DAMPING, NetworkSettings
 from sentiment.text.sequences import PAD_ID, Batch, Sequences, evaluation_batches
 from sentiment.text.vocabulary import UNK_ID
-from sentiment.training.targets import Evidence
 
 # oneDNN, which runs the LSTM on CPUs, keeps what it compiled for each of the last 1,024 shapes: with batches
 # of every width half a gigabyte, for no time that could be measured. It reads this at its first use.
@@ -25,7 +25,7 @@ CHUNK = 64
 # Words, in all rows, that a last chunk is filled up with for that; beyond, a new shape is cheaper.
 _MOST_FILLING = 128
 
-# The gates of the cell that hands on the evidence: open or shut but for 2 %.
+# The gates of the cell that hands on the n-gram scores: open or shut but for 2 %.
 _OPEN = 4.0
 # What it multiplies it by, so that tanh changes little of it: less than 2 % of what is up to 5.
 _LINEAR = 0.05
@@ -56,7 +56,7 @@ class SentimentLSTM(nn.Module):
         super().__init__()
         self.pooling = settings.pooling
         self.damping = DAMPING.get(settings.pooling)
-        self.evidence = settings.evidence
+        self.ngram_scores = settings.ngram_scores
         self.word_dropout = word_dropout
         self.embedding = nn.Embedding(settings.vocab_size, settings.embedding_dim, padding_idx=PAD_ID)
         self.embedding_dropout = nn.Dropout(embedding_dropout)
@@ -76,22 +76,22 @@ class SentimentLSTM(nn.Module):
             self.lstm.get_parameter("bias_ih_l0")[forget].fill_(1.0)
 
     @torch.no_grad()
-    def begin_with(self, vectors: NDArray[np.float32] | None, evidence: Evidence | None) -> None:
-        """Begin with word vectors, [vocab_size, embedding_dim], and with evidence, instead of random weights.
+    def begin_with(self, vectors: NDArray[np.float32] | None, ngram_scores: NgramScores | None) -> None:
+        """Initialize the embeddings, [vocab_size, embedding_dim], and the path of the n-gram scores.
 
-        The evidence is the last element of each vector. Where the pooling is a mean, damped or not, the first
-        cell of the LSTM hands it on as it is, and all that the linear layer listens to is that cell: the
-        logits are those of the evidence's line. Other poolings have to find out what it is good for.
+        The score of a token becomes the last element of its embedding. With a mean pooling the first cell of
+        the LSTM passes it through and the linear layer uses this cell alone: the initial logits are those of
+        the n-gram regression. Other poolings start without this path.
         """
         if vectors is not None:
             self.embedding.weight.copy_(torch.from_numpy(vectors))
-        if evidence is None:
+        if ngram_scores is None:
             return
-        self.embedding.weight[:, -1] = torch.from_numpy(evidence.weights[-1])
+        self.embedding.weight[:, -1] = torch.from_numpy(ngram_scores.scores[-1])
         if self.damping is not None:
-            self._hand_on(evidence.line)
+            self._hand_on(ngram_scores.slope.item(), ngram_scores.intercept.item())
 
-    def _hand_on(self, line: NDArray[np.float32]) -> None:
+    def _hand_on(self, slope: float, intercept: float) -> None:
         """Make the pooled mean of the vectors' last elements, by slope and intercept, what the logits are."""
         gates = range(0, 4 * self.lstm.hidden_size, self.lstm.hidden_size)  # input, forget, cell, output
         for name, weights in self.lstm.named_parameters():
@@ -101,24 +101,24 @@ class SentimentLSTM(nn.Module):
         self.lstm.get_parameter("weight_ih_l0")[gates[2], -1] = _LINEAR
         share = _LINEAR * (1 / (1 + math.exp(-_OPEN))) ** 2
         self.linear.weight.zero_()
-        self.linear.weight[0, 0] = float(line[0]) / share
-        self.linear.bias.fill_(float(line[1]))
+        self.linear.weight[0, 0] = slope / share
+        self.linear.bias.fill_(intercept)
 
-    def forward(self, ids: Tensor, lengths: Tensor, evidence: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Tensor, ngram_scores: Tensor | None = None) -> Tensor:
         """Logits of a batch.
 
         Args:
             ids: [batch, time] int64, padded at the end.
             lengths: [batch] int64, at least 1.
-            evidence: [batch, time], to be taken for the words' own; None leaves them that. Neither it nor the
-                cell that begins with it is dropped. Not read by a network without evidence.
+            ngram_scores: [batch, time], used instead of the last elements of the embeddings. Neither they nor
+                the cell that passes them through are dropped. Unused by a network without n-gram scores.
 
         Returns:
             [batch] logits; their sigmoid is the probability of "positive".
         """
-        return self.read(self.embed(ids, evidence), lengths)
+        return self.read(self.embed(ids, ngram_scores), lengths)
 
-    def embed(self, ids: Tensor, evidence: Tensor | None = None) -> Tensor:
+    def embed(self, ids: Tensor, ngram_scores: Tensor | None = None) -> Tensor:
         """[time, batch, embedding_dim] what the LSTM reads; arguments as those of ``forward``.
 
         Time comes first from here on: it is the layout that the LSTM kernels work in. They read padding too,
@@ -127,18 +127,18 @@ class SentimentLSTM(nn.Module):
         vectors: Tensor = self.embedding(self._drop_words(ids.T.contiguous()))
         # One mask for all words of a review, as Gal and Ghahramani (NIPS 2016) do it.
         vectors = vectors * self.embedding_dropout(torch.ones_like(vectors[:1]))
-        if not self.evidence:
+        if not self.ngram_scores:
             return vectors
-        if evidence is None:
-            evidence = self.embedding.weight[ids, -1]
-        return _with_evidence(vectors, (evidence * is_first(ids)).T)
+        if ngram_scores is None:
+            ngram_scores = self.embedding.weight[ids, -1]
+        return _with_ngram_scores(vectors, (ngram_scores * is_first(ids)).T)
 
     def read(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """[batch] logits of [time, batch, embedding_dim] vectors."""
         outputs, _ = self.lstm(vectors)
         pooled = self._pool(outputs.float(), lengths)
-        # The cell that begins with the evidence is not dropped.
-        first = 1 if self.evidence else 0
+        # The cell that begins with the n-gram score is not dropped.
+        first = 1 if self.ngram_scores else 0
         pooled = torch.cat([pooled[:, :first], self.dropout(pooled[:, first:])], 1)
         logits: Tensor = self.linear(pooled).squeeze(1)
         return logits
@@ -156,7 +156,7 @@ class SentimentLSTM(nn.Module):
         filling = -ids.shape[1] % CHUNK
         if filling * int((lengths > ids.shape[1] + filling - CHUNK).sum()) <= _MOST_FILLING:
             ids = nn.functional.pad(ids, (0, filling), value=PAD_ID)
-        counts = is_first(ids).T if self.evidence else None
+        counts = is_first(ids).T if self.ngram_scores else None
         ids = ids.T
         hidden_dim = self.lstm.hidden_size
         start = -torch.inf if self.pooling == "max" else 0.0
@@ -166,7 +166,7 @@ class SentimentLSTM(nn.Module):
             rows = int((lengths > begin).sum())
             vectors = self.embedding(ids[begin : begin + CHUNK, :rows].contiguous())
             if counts is not None:
-                vectors = _with_evidence(vectors, vectors[..., -1] * counts[begin : begin + CHUNK, :rows])
+                vectors = _with_ngram_scores(vectors, vectors[..., -1] * counts[begin : begin + CHUNK, :rows])
             outputs, state = self.lstm(vectors, tuple(part[:, :rows].contiguous() for part in state))
             self._pool_chunk(pooled[:rows], outputs.float(), lengths[:rows] - begin)
         if self.damping is not None:
@@ -215,9 +215,9 @@ def is_first(ids: Tensor) -> Tensor:
     return torch.empty_like(is_new).scatter_(1, order, is_new)
 
 
-def _with_evidence(vectors: Tensor, evidence: Tensor) -> Tensor:
+def _with_ngram_scores(vectors: Tensor, ngram_scores: Tensor) -> Tensor:
     """[time, batch, embedding_dim] vectors with [time, batch] in the place of their last elements."""
-    return torch.cat([vectors[..., :-1], evidence.unsqueeze(2)], 2)
+    return torch.cat([vectors[..., :-1], ngram_scores.unsqueeze(2)], 2)
 
 
 def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:

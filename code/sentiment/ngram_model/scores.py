@@ -10,6 +10,7 @@ each answer given away, and nothing left to learn.
 """
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,6 @@ from sklearn.linear_model import LogisticRegression
 
 from sentiment.ngram_model.nbsvm import PARTS, Teacher, Teachers
 from sentiment.text.sequences import Sequences
-from sentiment.training.targets import Evidence
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +28,31 @@ _STRENGTH = 0.1
 _LEAST = 1e-6
 
 
-def gathered(
+class NgramScores(NamedTuple):
+    """Score of each token in each fold.
+
+    Attributes:
+        scores: [FOLDS + 1, vocab_size], row k fitted without fold k, the last row on all reviews; the root
+            mean square over the tokens of the reviews is 1.
+        fold: [reviews], row of ``scores`` to train each review with.
+        slope: [1] of the logit as a function of a review's mean score.
+        intercept: [1] of the same line.
+    """
+
+    scores: NDArray[np.float32]
+    fold: NDArray[np.int64]
+    slope: NDArray[np.float32]
+    intercept: NDArray[np.float32]
+
+
+def fit_ngram_scores(
     teachers: Teachers,
     sequences: Sequences,
     told: NDArray[np.float32],
     movies: NDArray[np.uint64],
     allowed: NDArray[np.bool_],
     damping: int = 0,
-) -> Evidence:
+) -> NgramScores:
     """The evidence of all reviews that there is something to learn from.
 
     Args:
@@ -46,7 +63,7 @@ def gathered(
         allowed: [PARTS + 1, vocab_size], which ids each of the regressions may use.
         damping: of the mean that the network pools by, see ``DAMPING``.
     """
-    logger.info("evidence: %d words and phrases in %d reviews", allowed.shape[1], len(sequences))
+    logger.info("n-gram scores: %d words and phrases in %d reviews", allowed.shape[1], len(sequences))
     matrix = id_matrix(sequences, allowed.shape[1])
     part = np.concatenate([teachers.part, (movies % np.uint64(PARTS)).astype(np.int64)])
     certain = teachers.labels.astype(np.float32)
@@ -62,8 +79,8 @@ def gathered(
     words = sequences.lengths[labelled] + damping
     means = sums(matrix[labelled], weights, teachers.part)[:, None] / (scale * np.maximum(1, words)[:, None])
     regression = LogisticRegression(C=np.inf).fit(means, teachers.labels)
-    line = np.array([regression.coef_[0, 0], regression.intercept_[0]], np.float32)
-    return Evidence(weights / scale, part, line)
+    slope, intercept = np.array(regression.coef_[0], np.float32), np.array(regression.intercept_, np.float32)
+    return NgramScores(weights / scale, part, slope, intercept)
 
 
 def id_matrix(sequences: Sequences, vocab_size: int) -> sparse.csr_array:

@@ -19,13 +19,13 @@ class Prepared(NamedTuple):
         ids: [batch, time] int64, padded at the end.
         lengths: [batch] int64.
         targets: [batch] float32, probabilities of "positive".
-        evidence: [batch, time] float32, what each word tells by itself; [batch, 0] if there is none.
+        ngram_scores: [batch, time] float32, what each word tells by itself; [batch, 0] if there is none.
     """
 
     ids: Tensor
     lengths: Tensor
     targets: Tensor
-    evidence: Tensor
+    ngram_scores: Tensor
 
 
 class Feed:
@@ -66,16 +66,16 @@ class Feed:
         if len(indices) == 0:
             indices = np.zeros(1, np.int64)
         batch = pad(self._targets.sequences, indices)
-        targets, evidence = self._targets.probabilities[indices], self._evidence(batch)
-        tensors = Prepared(*map(torch.from_numpy, (batch.ids, batch.lengths, targets, evidence)))
+        targets, ngram_scores = self._targets.probabilities[indices], self._ngram_scores(batch)
+        tensors = Prepared(*map(torch.from_numpy, (batch.ids, batch.lengths, targets, ngram_scores)))
         if self._copies is not None:
             with torch.cuda.stream(self._copies):
                 # Only from pinned memory a copy goes on by itself.
                 tensors = Prepared(*(t.pin_memory().to(self._device, non_blocking=True) for t in tensors))
         self._next = tensors
 
-    def _evidence(self, batch: Batch) -> NDArray[np.float32]:
-        evidence = self._targets.evidence
-        if evidence is None:
+    def _ngram_scores(self, batch: Batch) -> NDArray[np.float32]:
+        ngram_scores = self._targets.ngram_scores
+        if ngram_scores is None:
             return np.empty((len(batch.ids), 0), np.float32)
-        return evidence.weights[evidence.part[batch.indices][:, None], batch.ids]
+        return ngram_scores.scores[ngram_scores.fold[batch.indices][:, None], batch.ids]

@@ -70,7 +70,7 @@ class Optimization:
         """The parameters that learn, word vectors apart; each group with its share of the learning rate.
 
         Vectors do not decay: a step would change those of all words, also of those that it has not read, and
-        the evidence in them.
+        the n-gram scores in them.
         """
         vectors: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
@@ -126,7 +126,7 @@ class Optimization:
     def _add_gradients(self, part: Prepared, weight: float) -> Tensor:
         """[] the mean loss of a part, times the weight, whose gradients are added to what there is."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            logits = self.network(part.ids, part.lengths, part.evidence)
+            logits = self.network(part.ids, part.lengths, part.ngram_scores)
         loss = functional.binary_cross_entropy_with_logits(logits.float(), part.targets) * weight
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()

@@ -86,13 +86,14 @@ def prepare(
         embedding_dim=hyperparameters.embedding_dim,
         hidden_dim=hyperparameters.hidden_dim,
         pooling=hyperparameters.pooling,
-        evidence=begin.evidence is not None,
+        ngram_scores=begin.ngram_scores is not None,
     )
     dropouts = (hyperparameters.dropout, hyperparameters.embedding_dropout, hyperparameters.word_dropout)
     network = SentimentLSTM(settings, *dropouts)
-    network.begin_with(begin.vectors, begin.evidence)
+    network.begin_with(begin.vectors, begin.ngram_scores)
     network.to(process_group.device)
-    training = Targets(head_start.to_learn_from(data, hyperparameters), begin.probabilities, begin.evidence)
+    sequences = head_start.to_learn_from(data, hyperparameters)
+    training = Targets(sequences, begin.probabilities, begin.ngram_scores)
     loop = TrainingLoop(network, training, hyperparameters, made_with, process_group, begin)
     if found is not None:
         loop.restore(found)

@@ -14,16 +14,15 @@ from sentiment.data.datasets import Datasets
 from sentiment.embeddings.documents import Documents, document_vectors
 from sentiment.embeddings.word2vec import word2vec
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.ngram_model import scores as evidence
 from sentiment.ngram_model import selection as phrase_choice
 from sentiment.ngram_model.nbsvm import Teachers
+from sentiment.ngram_model.scores import NgramScores, fit_ngram_scores
 from sentiment.ngram_model.soft_labels import Told
 from sentiment.settings import DAMPING
 from sentiment.text.ngrams import Keys
 from sentiment.text.sequences import Sequences
 from sentiment.text.vocabulary import Vocabulary
 from sentiment.training.stage_cache import NOT_KEPT, Stages, Tensors
-from sentiment.training.targets import Evidence
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +35,13 @@ class HeadStart(NamedTuple):
         probabilities: [reviews to learn from], what the network is to say of each.
         vectors: [vocab_size, embedding_dim] to begin with; None where they are to be random, and where a
             training goes on: it has its own.
-        evidence: what each word and phrase tells by itself; None unless it is asked for.
+        ngram_scores: what each word and phrase tells by itself; None unless it is asked for.
     """
 
     phrases: list[str]
     probabilities: NDArray[np.float32]
     vectors: NDArray[np.float32] | None = None
-    evidence: Evidence | None = None
+    ngram_scores: NgramScores | None = None
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """All of it by name, for other processes."""
@@ -57,19 +56,19 @@ class HeadStart(NamedTuple):
             "phrases": np.frombuffer("\n".join(self.phrases).encode(), np.uint8),
             "probabilities": self.probabilities,
         }
-        for name, array in self.evidence._asdict().items() if self.evidence else ():
-            tensors[f"evidence.{name}"] = array
+        for name, array in self.ngram_scores._asdict().items() if self.ngram_scores else ():
+            tensors[f"ngram_scores.{name}"] = array
         return tensors
 
     @classmethod
     def from_tensors(cls, tensors: Tensors) -> Self:
         """What ``to_tensors`` gave, among others maybe."""
-        names = [f"evidence.{name}" for name in Evidence._fields]
+        names = [f"ngram_scores.{name}" for name in NgramScores._fields]
         return cls(
             bytes(tensors["phrases"]).decode().split("\n") if len(tensors["phrases"]) else [],
             tensors["probabilities"],
             tensors.get("vectors"),
-            Evidence(*(tensors[name] for name in names)) if names[0] in tensors else None,
+            NgramScores(*(tensors[name] for name in names)) if names[0] in tensors else None,
         )
 
 
@@ -167,8 +166,8 @@ def _taught(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) ->
     sequences = to_learn_from(data.with_phrases(texts), hyperparameters)
     damping = DAMPING.get(hyperparameters.pooling, 0)
     movies = data.unlabeled_movies[: told.others.shape[1]]  # of none where teachers are not asked
-    found = evidence.gathered(teachers, sequences, told.others, movies, allowed, damping)
-    return begin._replace(evidence=found)
+    found = fit_ngram_scores(teachers, sequences, told.others, movies, allowed, damping)
+    return begin._replace(ngram_scores=found)
 
 
 def _told(

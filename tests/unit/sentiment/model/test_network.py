@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from sentiment.evaluation.metrics import sigmoid
 from sentiment.model.network import SentimentLSTM, evaluate, is_first, to_tensors
+from sentiment.ngram_model.scores import NgramScores
 from sentiment.settings import DAMPING, POOLING, NetworkSettings
 from sentiment.text.sequences import PAD_ID, Sequences, pad
 from sentiment.text.vocabulary import UNK_ID
-from sentiment.training.targets import Evidence
 
 GENERATOR = np.random.default_rng(0)
 SEQUENCES = Sequences.of(
@@ -189,15 +189,18 @@ def test_network_begins_with_the_vectors_that_it_is_given(network: SentimentLSTM
 
 
 WEIGHTS = np.linspace(-3, 3, 50, dtype=np.float32)[np.random.default_rng(0).permutation(50)]
-NGRAM_SCORES = Evidence(
-    np.stack([WEIGHTS[::-1], WEIGHTS]), np.zeros(4, np.int64), np.array([2.5, -0.5], np.float32)
+NGRAM_SCORES = NgramScores(
+    np.stack([WEIGHTS[::-1], WEIGHTS]),
+    np.zeros(4, np.int64),
+    np.full(1, 2.5, np.float32),
+    np.full(1, -0.5, np.float32),
 )
 
 
 @pytest.fixture(params=DAMPING)
-def with_evidence(request: pytest.FixtureRequest) -> SentimentLSTM:
+def with_ngram_scores(request: pytest.FixtureRequest) -> SentimentLSTM:
     """A network that begins with ``NGRAM_SCORES``, without dropout."""
-    network = SentimentLSTM(NetworkSettings(50, 16, 32, request.param, evidence=True))
+    network = SentimentLSTM(NetworkSettings(50, 16, 32, request.param, ngram_scores=True))
     network.begin_with(None, NGRAM_SCORES)
     return network
 
@@ -212,17 +215,19 @@ def line(weights: NDArray[np.float32], damping: int = 0) -> list[float]:
     return [2.5 * total / (n + damping) - 0.5 for total, n in zip(sums, LENGTHS.tolist(), strict=True)]
 
 
-def test_network_says_at_first_what_the_evidence_says(with_evidence: SentimentLSTM) -> None:
-    expected = line(WEIGHTS, DAMPING[with_evidence.pooling])
-    assert with_evidence(IDS, LENGTHS).tolist() == pytest.approx(expected, rel=0.05)
+def test_initial_logits_are_those_of_the_regression(with_ngram_scores: SentimentLSTM) -> None:
+    expected = line(WEIGHTS, DAMPING[with_ngram_scores.pooling])
+    assert with_ngram_scores(IDS, LENGTHS).tolist() == pytest.approx(expected, rel=0.05)
 
 
-def test_evidence_that_is_given_takes_the_place_of_the_words_own(with_evidence: SentimentLSTM) -> None:
-    evidence = torch.from_numpy(WEIGHTS[::-1].copy())[IDS]
-    expected = line(WEIGHTS[::-1], DAMPING[with_evidence.pooling])
-    assert with_evidence(IDS, LENGTHS, evidence).tolist() == pytest.approx(expected, rel=0.05)
+def test_given_ngram_scores_replace_the_embeddings_own(
+    with_ngram_scores: SentimentLSTM,
+) -> None:
+    ngram_scores = torch.from_numpy(WEIGHTS[::-1].copy())[IDS]
+    expected = line(WEIGHTS[::-1], DAMPING[with_ngram_scores.pooling])
+    assert with_ngram_scores(IDS, LENGTHS, ngram_scores).tolist() == pytest.approx(expected, rel=0.05)
     own = torch.from_numpy(WEIGHTS)[IDS]
-    assert torch.equal(with_evidence(IDS, LENGTHS, own), with_evidence(IDS, LENGTHS))
+    assert torch.equal(with_ngram_scores(IDS, LENGTHS, own), with_ngram_scores(IDS, LENGTHS))
 
 
 def test_words_that_come_again_are_known_by_row() -> None:
@@ -230,47 +235,47 @@ def test_words_that_come_again_are_known_by_row() -> None:
     assert is_first(ids).int().tolist() == [[1, 1, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1]]
 
 
-def test_evidence_counts_once_in_chunks_too(with_evidence: SentimentLSTM) -> None:
+def test_ngram_scores_counts_once_in_chunks_too(with_ngram_scores: SentimentLSTM) -> None:
     ids = torch.from_numpy(np.random.default_rng(0).integers(2, 50, (2, 200)))
     lengths = torch.tensor([200, 90])
     ids[1, 90:] = PAD_ID
-    expected = with_evidence(ids, lengths)
-    assert with_evidence.forward_in_chunks(ids, lengths).tolist() == pytest.approx(
+    expected = with_ngram_scores(ids, lengths)
+    assert with_ngram_scores.forward_in_chunks(ids, lengths).tolist() == pytest.approx(
         expected.tolist(), abs=1e-4
     )
-    every = SentimentLSTM(NetworkSettings(50, 16, 32, with_evidence.pooling))
-    every.load_state_dict(with_evidence.state_dict())
+    every = SentimentLSTM(NetworkSettings(50, 16, 32, with_ngram_scores.pooling))
+    every.load_state_dict(with_ngram_scores.state_dict())
     assert not torch.allclose(every(ids, lengths), expected, atol=0.01)
 
 
-def test_evidence_is_not_dropped() -> None:
+def test_ngram_scores_is_not_dropped() -> None:
     network = SentimentLSTM(NetworkSettings(50, 16, 32, "mean", True), dropout=0.9, embedding_dropout=0.9)
     network.begin_with(None, NGRAM_SCORES)
     own = torch.from_numpy(WEIGHTS)[IDS]
     assert network.train()(IDS, LENGTHS, own).tolist() == pytest.approx(line(WEIGHTS), rel=0.05)
 
 
-def test_given_evidence_leaves_the_words_own_as_it_is(with_evidence: SentimentLSTM) -> None:
-    with_evidence(IDS, LENGTHS, torch.from_numpy(WEIGHTS)[IDS]).sum().backward()
-    gradient = with_evidence.embedding.weight.grad
+def test_given_ngram_scores_leaves_the_words_own_as_it_is(with_ngram_scores: SentimentLSTM) -> None:
+    with_ngram_scores(IDS, LENGTHS, torch.from_numpy(WEIGHTS)[IDS]).sum().backward()
+    gradient = with_ngram_scores.embedding.weight.grad
     assert gradient is not None
     assert (gradient[:, -1] == 0).all()
 
 
-def test_all_other_cells_can_learn(with_evidence: SentimentLSTM) -> None:
-    optimizer = torch.optim.SGD(with_evidence.parameters(), 0.1)
+def test_all_other_cells_can_learn(with_ngram_scores: SentimentLSTM) -> None:
+    optimizer = torch.optim.SGD(with_ngram_scores.parameters(), 0.1)
     for _ in range(2):  # the linear layer first has to listen to the others
         optimizer.zero_grad()
-        with_evidence(IDS, LENGTHS).sum().backward()
+        with_ngram_scores(IDS, LENGTHS).sum().backward()
         optimizer.step()
-    gradient = with_evidence.lstm.get_parameter("weight_hh_l0").grad
+    gradient = with_ngram_scores.lstm.get_parameter("weight_hh_l0").grad
     assert gradient is not None
     rows = gradient.abs().sum(1) > 0
     assert all(rows[gate + 1 : gate + 32].all() for gate in range(0, 128, 32))
 
 
 @pytest.mark.parametrize("pooling", ["last", "max"])
-def test_other_poolings_only_get_the_evidence(pooling: str) -> None:
+def test_other_poolings_only_get_the_ngram_scores(pooling: str) -> None:
     network = SentimentLSTM(NetworkSettings(50, 16, 32, pooling))
     before = {name: weight.clone() for name, weight in network.named_parameters()}
     network.begin_with(None, NGRAM_SCORES)

@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
+from sentiment.ngram_model.scores import NgramScores
 from sentiment.text.sequences import Sequences
 from sentiment.training.loader import Feed
-from sentiment.training.targets import Evidence, Targets
+from sentiment.training.targets import Targets
 
 TARGETS = Targets(Sequences.of([[2, 4], [3], [2, 5, 6]]), np.array([1, 0, 0.5], np.float32))
 BATCHES = [np.array([0, 1]), np.array([2])]
@@ -34,14 +35,15 @@ def test_nothing_comes_of_nothing() -> None:
     assert list(Feed(TARGETS, [], torch.device("cpu"))) == []
 
 
-def test_each_review_is_read_with_the_evidence_of_its_part() -> None:
+def test_each_review_is_read_with_the_ngram_scores_of_its_part() -> None:
     weights = np.arange(14, dtype=np.float32).reshape(2, 7)
-    evidence = Evidence(weights, np.array([0, 1, 1]), np.zeros(2, np.float32))
-    first, second = Feed(TARGETS._replace(evidence=evidence), BATCHES, torch.device("cpu"))
-    assert first.evidence.tolist() == [[2.0, 4.0], [10.0, 7.0]]
-    assert second.evidence.tolist() == [[9.0, 12.0, 13.0]]
+    zero = np.zeros(1, np.float32)
+    ngram_scores = NgramScores(weights, np.array([0, 1, 1]), zero, zero)
+    first, second = Feed(TARGETS._replace(ngram_scores=ngram_scores), BATCHES, torch.device("cpu"))
+    assert first.ngram_scores.tolist() == [[2.0, 4.0], [10.0, 7.0]]
+    assert second.ngram_scores.tolist() == [[9.0, 12.0, 13.0]]
 
 
-def test_without_evidence_none_comes() -> None:
+def test_without_ngram_scores_none_comes() -> None:
     first, _ = Feed(TARGETS, BATCHES, torch.device("cpu"))
-    assert first.evidence.shape == (2, 0)
+    assert first.ngram_scores.shape == (2, 0)

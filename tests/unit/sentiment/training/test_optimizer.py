@@ -81,18 +81,18 @@ def vectors_moved(embedding_rate: float) -> float:
 
 
 def test_weights_decay_and_word_vectors_do_not() -> None:
-    """No more than the evidence in them, which a review is not read with while it is learned from."""
+    """No more than the n-gram scores in them, which a review is not read with while it is learned from."""
     torch.manual_seed(1)
-    network = SentimentLSTM(NetworkSettings(7, 4, 4, "mean", evidence=True))
+    network = SentimentLSTM(NetworkSettings(7, 4, 4, "mean", ngram_scores=True))
     hidden, unread = network.lstm.get_parameter("weight_hh_l0").clone(), network.embedding.weight[-1].clone()
-    evidence = network.embedding.weight[:, -1].clone()
+    ngram_scores = network.embedding.weight[:, -1].clone()
     part = batch()
-    part = part._replace(ids=part.ids.clamp(max=5), evidence=torch.zeros(part.ids.shape))
+    part = part._replace(ids=part.ids.clamp(max=5), ngram_scores=torch.zeros(part.ids.shape))
     optimization = Optimization(network, replace(HYPERPARAMETERS, weight_decay=10.0), 100)
     for number in range(20):
         optimization.step(part, number)
     assert torch.equal(network.embedding.weight[-1], unread)
-    assert torch.equal(network.embedding.weight[:, -1], evidence)
+    assert torch.equal(network.embedding.weight[:, -1], ngram_scores)
     assert network.lstm.get_parameter("weight_hh_l0").abs().sum() < hidden.abs().sum() / 2
 
 

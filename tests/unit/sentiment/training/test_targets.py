@@ -11,4 +11,4 @@ def test_targets_are_the_labels_where_they_are_certain() -> None:
     targets = Targets.certain(examples)
     assert targets.probabilities.tolist() == [1.0, 0.0]
     assert targets.sequences is examples.sequences
-    assert targets.evidence is None
+    assert targets.ngram_scores is None

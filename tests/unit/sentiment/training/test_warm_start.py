@@ -101,15 +101,15 @@ WITH_ALL = replace(
 WITH_DOCUMENTS = replace(WITH_ALL, embedding_init="documents")
 
 
-def test_phrases_are_of_the_words_and_get_vectors_and_evidence(data: Datasets) -> None:
+def test_phrases_are_of_the_words_and_get_vectors_and_ngram_scores(data: Datasets) -> None:
     found = make(data, WITH_ALL)
     assert found.phrases
     ids = len(data.vocabulary) + len(found.phrases)
     assert len(data.with_phrases(found.phrases).vocabulary) == ids
     assert found.vectors is not None
     assert found.vectors.shape == (ids, 4)
-    assert found.evidence is not None
-    assert found.evidence.weights.shape[1] == ids
+    assert found.ngram_scores is not None
+    assert found.ngram_scores.scores.shape[1] == ids
 
 
 def test_phrases_are_in_all_that_is_read(data: Datasets) -> None:
@@ -121,19 +121,19 @@ def test_phrases_are_in_all_that_is_read(data: Datasets) -> None:
     assert more.word_counts["validation"].sum() == len(data.held_out["validation"].sequences.ids)
 
 
-def test_unlabelled_reviews_are_learned_from_with_evidence(data: Datasets) -> None:
+def test_unlabelled_reviews_are_learned_from_with_ngram_scores(data: Datasets) -> None:
     found = make(data, WITH_ALL)
     count = len(data.training.labels) + len(data.unlabeled)
     assert len(head_start.to_learn_from(data, WITH_ALL)) == len(found.probabilities) == count
-    assert found.evidence is not None
-    assert len(found.evidence.part) == count
+    assert found.ngram_scores is not None
+    assert len(found.ngram_scores.fold) == count
 
 
-def test_without_a_teachers_word_evidence_is_of_the_labelled_reviews(data: Datasets) -> None:
+def test_without_a_teachers_word_ngram_scores_is_of_the_labelled_reviews(data: Datasets) -> None:
     found = make(data, replace(WITH_ALL, soft_label_weight=0))
     assert found.probabilities.tolist() == data.training.labels.tolist()
-    assert found.evidence is not None
-    assert len(found.evidence.part) == len(data.training.labels)
+    assert found.ngram_scores is not None
+    assert len(found.ngram_scores.fold) == len(data.training.labels)
 
 
 def test_teachers_have_document_vectors_if_they_are_asked_for(
@@ -197,10 +197,10 @@ def test_labelled_reviews_alone_are_judged_by_their_vectors_too(data: Datasets) 
 def test_reviews_of_a_movie_are_read_with_the_same_weights(data: Datasets) -> None:
     movies = np.arange(len(data.training.labels), dtype=np.uint64) // 3
     data = replace(data, movies=movies, unlabeled_movies=np.arange(25, dtype=np.uint64) // 2)
-    evidence = make(data, WITH_ALL).evidence
-    assert evidence is not None
+    ngram_scores = make(data, WITH_ALL).ngram_scores
+    assert ngram_scores is not None
     every = np.concatenate([data.movies, data.unlabeled_movies])
-    pairs = set(zip(every.tolist(), evidence.part.tolist(), strict=True))
+    pairs = set(zip(every.tolist(), ngram_scores.fold.tolist(), strict=True))
     assert len(pairs) == len(set(every.tolist()))
 
 
@@ -237,11 +237,12 @@ def test_tensors_hold_all_of_it(data: Datasets, hyperparameters: Hyperparameters
     assert again.phrases == found.phrases
     assert np.array_equal(again.probabilities, found.probabilities)
     assert (again.vectors is None) == (found.vectors is None)
-    assert (again.evidence is None) == (found.evidence is None)
-    if again.evidence is not None and found.evidence is not None:
-        assert again.evidence.weights.tobytes() == found.evidence.weights.tobytes()
-        assert again.evidence.part.tolist() == found.evidence.part.tolist()
-        assert again.evidence.line.tolist() == found.evidence.line.tolist()
+    assert (again.ngram_scores is None) == (found.ngram_scores is None)
+    if again.ngram_scores is not None and found.ngram_scores is not None:
+        assert again.ngram_scores.scores.tobytes() == found.ngram_scores.scores.tobytes()
+        assert again.ngram_scores.fold.tolist() == found.ngram_scores.fold.tolist()
+        assert again.ngram_scores.slope == found.ngram_scores.slope
+        assert again.ngram_scores.intercept == found.ngram_scores.intercept
 
 
 def test_checkpoint_keeps_all_but_the_vectors(data: Datasets) -> None:
