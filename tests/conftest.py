@@ -72,7 +72,7 @@ PLAIN = {
     "ngram_init": "none",
     "pooling": "max",
     "learning_rate": "0.002",
-    "embedding_rate": "1",
+    "embedding_lr_scale": "1",
     "averaging": "0",
     "word_dropout": "0",
 }

@@ -60,7 +60,7 @@ class Hyperparameters:
     )
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
     learning_rate: float = _number(1e-3, 1e-8, 10.0, "highest learning rate of the schedule")
-    embedding_rate: float = _number(0.05, 0.0, 10.0, "learning rate of word vectors, as a share of it")
+    embedding_lr_scale: float = _number(0.05, 0.0, 10.0, "learning rate of word vectors, as a share of it")
     schedule: str = _choice("triangle", SCHEDULE, "course of the learning rate")
     weight_decay: float = _number(0.0, 0.0, 10.0, "decoupled weight decay (AdamW), none of word vectors")
     gradient_clip: float = _number(1.0, 1e-6, 1e6, "largest norm of a step's gradient")

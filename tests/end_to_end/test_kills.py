@@ -36,7 +36,7 @@ HEAD_START = {
     "ngram_init": "regression",
     "pooling": "mean",
     "soft_label_weight": "0.5",
-    "embedding_rate": "0.5",
+    "embedding_lr_scale": "0.5",
     "word_dropout": "0.1",
     "averaging": "0.99",
 }

@@ -79,7 +79,7 @@ class Optimization:
                 (vectors if name.endswith("embedding.weight") else others).append(parameter)
         groups: list[dict[str, Any]] = [
             {"params": others, "share": 1.0},
-            {"params": vectors, "share": self.hyperparameters.embedding_rate, "weight_decay": 0.0},
+            {"params": vectors, "share": self.hyperparameters.embedding_lr_scale, "weight_decay": 0.0},
         ]
         return groups if vectors else groups[:1]
 

@@ -68,7 +68,7 @@ class TrainingState:
             )  # so that every rank drops out others
         self.batches_an_epoch = -(-len(training.sequences) // hyperparameters.batch_size)
         steps = hyperparameters.epochs * self.batches_an_epoch
-        network.embedding.requires_grad_(hyperparameters.embedding_rate > 0)
+        network.embedding.requires_grad_(hyperparameters.embedding_lr_scale > 0)
         self.average = averaged(network, hyperparameters.averaging)
         self.optimization = Optimization(process_group.data_parallel(network), hyperparameters, steps)
         self.generator = np.random.default_rng(hyperparameters.seed)

@@ -32,7 +32,7 @@ def main(image: str, folder: Path) -> None:
             "ngram_init": "none",
             "pooling": "max",
             "learning_rate": 0.002,
-            "embedding_rate": 1,
+            "embedding_lr_scale": 1,
             "averaging": 0,
             "word_dropout": 0,
             "dropout": 0,

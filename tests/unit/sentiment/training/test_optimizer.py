@@ -67,13 +67,13 @@ def test_parts_are_half_as_long_in_numbers_of_twice_the_bytes() -> None:
     assert 2 * new().part_words == Optimization(network, values, 1).part_words
 
 
-def vectors_moved(embedding_rate: float) -> float:
+def vectors_moved(embedding_lr_scale: float) -> float:
     """How far one step moves the word vectors, against the LSTM's bias."""
     torch.manual_seed(1)
     network = SentimentLSTM(NetworkSettings(7, 4, 4, "max"))
-    network.embedding.requires_grad_(embedding_rate > 0)
+    network.embedding.requires_grad_(embedding_lr_scale > 0)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    values = replace(HYPERPARAMETERS, embedding_rate=embedding_rate, schedule="constant")
+    values = replace(HYPERPARAMETERS, embedding_lr_scale=embedding_lr_scale, schedule="constant")
     Optimization(network, values, 100).step(batch(), 0)
     after = network.state_dict()
     moved = {name: (after[name] - before[name]).abs().max() for name in after}
@@ -96,10 +96,10 @@ def test_weights_decay_and_word_vectors_do_not() -> None:
     assert network.lstm.get_parameter("weight_hh_l0").abs().sum() < hidden.abs().sum() / 2
 
 
-@pytest.mark.parametrize("embedding_rate", [0.0, 0.25, 2.0])
-def test_word_vectors_have_a_learning_rate_of_their_own(embedding_rate: float) -> None:
+@pytest.mark.parametrize("embedding_lr_scale", [0.0, 0.25, 2.0])
+def test_word_vectors_have_a_learning_rate_of_their_own(embedding_lr_scale: float) -> None:
     # Adam's first step is as long as the learning rate.
-    assert vectors_moved(embedding_rate) == pytest.approx(embedding_rate, rel=0.01)
+    assert vectors_moved(embedding_lr_scale) == pytest.approx(embedding_lr_scale, rel=0.01)
 
 
 def test_single_step_has_a_learning_rate() -> None:

@@ -22,7 +22,7 @@ from tests.conftest import PLAIN, make_base
 REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(64)]
 UNLABELED = [(f"another film{i} so good", "") for i in range(30)]
 # The vectors stay as they begin.
-FIXED = {"embedding_rate": "0", "embedding_dim": "8", "hidden_dim": "8", "batch_size": "8", "epochs": "1"}
+FIXED = {"embedding_lr_scale": "0", "embedding_dim": "8", "hidden_dim": "8", "batch_size": "8", "epochs": "1"}
 
 Job = Callable[..., Path]
 Values = dict[str, str] | None
