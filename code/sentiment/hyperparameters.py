@@ -12,7 +12,7 @@ from byoc.errors import HyperparameterError
 from sentiment.settings import POOLING, STOP_WORDS, TRUNCATE
 
 PRECISION = ("auto", "fp32", "fp16", "bf16")
-SCHEDULE = ("triangle", "constant")
+LR_SCHEDULE = ("linear", "constant")
 EMBEDDING_INIT = ("random", "word2vec", "documents")
 NGRAM_INIT = ("none", "regression")
 
@@ -61,7 +61,7 @@ class Hyperparameters:
     batch_size: int = _number(64, 1, 65_536, "reviews in one optimizer step")
     learning_rate: float = _number(1e-3, 1e-8, 10.0, "highest learning rate of the schedule")
     embedding_lr_scale: float = _number(0.05, 0.0, 10.0, "learning rate of word vectors, as a share of it")
-    schedule: str = _choice("triangle", SCHEDULE, "course of the learning rate")
+    lr_schedule: str = _choice("linear", LR_SCHEDULE, "course of the learning rate")
     weight_decay: float = _number(0.0, 0.0, 10.0, "decoupled weight decay (AdamW), none of word vectors")
     gradient_clip: float = _number(1.0, 1e-6, 1e6, "largest norm of a step's gradient")
     dropout: float = _number(0.5, 0.0, 0.95, "share of pooled LSTM outputs dropped in training")

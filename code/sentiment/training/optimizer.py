@@ -13,26 +13,23 @@ from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.precision import DTYPES
 from sentiment.training.loader import Prepared
 
-# Share of all steps in which the learning rate rises, before it falls to zero.
+# Fraction of all steps in which the learning rate rises.
 _WARM_UP = 0.03
 # Words, padding included, that gradients are computed of at a time in numbers of two bytes; of four, half
 # as many. Longer batches are taken in parts, or the longest of all would decide what memory a job needs.
 PART_WORDS = {"cpu": 24_000, "cuda": 500_000}
 
 
-def learning_rate_share(step: int, steps: int, schedule: str) -> float:
-    """The share of the highest learning rate at a step, counted from 0.
+def lr_factor(step: int, total_steps: int, schedule: str) -> float:
+    """Factor of the peak learning rate at a step, counted from 0.
 
-    Args:
-        step: of the training.
-        steps: that there will be in all.
-        schedule: "constant", or "triangle", a short rise and a long fall: the slanted triangle of Howard and
-            Ruder, ACL 2018, section 3.2, with a shorter rise.
+    ``linear`` is a short warm-up and a linear decay to zero: the slanted triangular rate of Howard and Ruder
+    (ACL 2018, section 3.2) with a shorter warm-up.
     """
     if schedule == "constant":
         return 1.0
-    rise = max(1, int(steps * _WARM_UP))
-    return min(1.0, (step + 1) / rise) * max(0.0, 1 - step / steps)
+    warm_up = max(1, int(total_steps * _WARM_UP))
+    return min(1.0, (step + 1) / warm_up) * max(0.0, 1 - step / total_steps)
 
 
 def parted(batch: Prepared, most: int) -> list[Prepared]:
@@ -107,7 +104,7 @@ class Optimization:
                 loss += self._add_gradients(part, weight * len(part.targets) / len(batch.targets))
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.hyperparameters.gradient_clip)
-        share = learning_rate_share(number, self.steps, self.hyperparameters.schedule)
+        share = lr_factor(number, self.steps, self.hyperparameters.lr_schedule)
         for group in self.optimizer.param_groups:
             group["lr"] = self.hyperparameters.learning_rate * share * group["share"]
         self.scaler.step(self.optimizer)  # not where a gradient overflowed

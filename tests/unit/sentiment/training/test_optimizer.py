@@ -13,7 +13,7 @@ from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
 from sentiment.text.sequences import Sequences
 from sentiment.training.loader import Feed, Prepared
-from sentiment.training.optimizer import PART_WORDS, Optimization, learning_rate_share, parted
+from sentiment.training.optimizer import PART_WORDS, Optimization, lr_factor, parted
 from sentiment.training.targets import Targets
 
 HYPERPARAMETERS = Hyperparameters(learning_rate=0.02, precision="fp32")
@@ -35,7 +35,7 @@ def losses(optimization: Optimization, begin: int, end: int) -> list[float]:
 
 
 def test_learning_rate_rises_and_falls() -> None:
-    shares = [learning_rate_share(step, 1_000, "triangle") for step in range(1_000)]
+    shares = [lr_factor(step, 1_000, "linear") for step in range(1_000)]
     assert shares.index(max(shares)) == 29
     assert max(shares) == pytest.approx(1, abs=0.05)
     assert min(shares) > 0
@@ -43,7 +43,7 @@ def test_learning_rate_rises_and_falls() -> None:
 
 
 def test_constant_learning_rate_is_constant() -> None:
-    assert {learning_rate_share(step, 100, "constant") for step in range(100)} == {1.0}
+    assert {lr_factor(step, 100, "constant") for step in range(100)} == {1.0}
 
 
 @pytest.mark.parametrize(("most", "rows"), [(12, [4]), (11, [3, 1]), (6, [2, 2]), (1, [1, 1, 1, 1])])
@@ -73,7 +73,7 @@ def vectors_moved(embedding_lr_scale: float) -> float:
     network = SentimentLSTM(NetworkSettings(7, 4, 4, "max"))
     network.embedding.requires_grad_(embedding_lr_scale > 0)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    values = replace(HYPERPARAMETERS, embedding_lr_scale=embedding_lr_scale, schedule="constant")
+    values = replace(HYPERPARAMETERS, embedding_lr_scale=embedding_lr_scale, lr_schedule="constant")
     Optimization(network, values, 100).step(batch(), 0)
     after = network.state_dict()
     moved = {name: (after[name] - before[name]).abs().max() for name in after}
@@ -103,13 +103,13 @@ def test_word_vectors_have_a_learning_rate_of_their_own(embedding_lr_scale: floa
 
 
 def test_single_step_has_a_learning_rate() -> None:
-    assert learning_rate_share(0, 1, "triangle") == 1
+    assert lr_factor(0, 1, "linear") == 1
 
 
 def test_learning_rate_is_that_of_the_step() -> None:
     optimization = new()
     losses(optimization, 40, 41)
-    assert optimization.optimizer.param_groups[0]["lr"] == 0.02 * learning_rate_share(40, 100, "triangle")
+    assert optimization.optimizer.param_groups[0]["lr"] == 0.02 * lr_factor(40, 100, "linear")
 
 
 @pytest.fixture(autouse=True)
