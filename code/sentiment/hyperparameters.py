@@ -63,7 +63,7 @@ class Hyperparameters:
     embedding_lr_scale: float = _number(0.05, 0.0, 10.0, "learning rate of word vectors, as a share of it")
     lr_schedule: str = _choice("linear", LR_SCHEDULE, "course of the learning rate")
     weight_decay: float = _number(0.0, 0.0, 10.0, "decoupled weight decay (AdamW), none of word vectors")
-    gradient_clip: float = _number(1.0, 1e-6, 1e6, "largest norm of a step's gradient")
+    max_grad_norm: float = _number(1.0, 1e-6, 1e6, "largest norm of a step's gradient")
     dropout: float = _number(0.5, 0.0, 0.95, "share of pooled LSTM outputs dropped in training")
     embedding_dropout: float = _number(0.3, 0.0, 0.95, "share of word vectors dropped in training")
     word_dropout: float = _number(0.1, 0.0, 0.95, "share of words made infrequent ones in training")

@@ -102,7 +102,7 @@ def test_model_folder_that_cannot_be_written_is_told(image: str, opt_ml: OptMl) 
 
 
 def test_nan_loss_is_told_and_costs_no_checkpoint(image: str, opt_ml: OptMl) -> None:
-    folder = opt_ml(**ENDLESS, learning_rate="10", gradient_clip="1e6", weight_decay="10")
+    folder = opt_ml(**ENDLESS, learning_rate="10", max_grad_norm="1e6", weight_decay="10")
     assert json.loads((folder / "input" / "config" / "hyperparameters.json").read_text())
     (folder / "checkpoints").mkdir()
     with Container(image, "train", mount=folder, expect=[*TOOLKIT, "loss is"]) as container:

@@ -103,7 +103,7 @@ class Optimization:
             with self._gathering(is_last=part is parts[-1]):
                 loss += self._add_gradients(part, weight * len(part.targets) / len(batch.targets))
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.hyperparameters.gradient_clip)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.hyperparameters.max_grad_norm)
         share = lr_factor(number, self.steps, self.hyperparameters.lr_schedule)
         for group in self.optimizer.param_groups:
             group["lr"] = self.hyperparameters.learning_rate * share * group["share"]

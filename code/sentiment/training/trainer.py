@@ -165,7 +165,7 @@ class TrainingLoop(TrainingState):
         if not np.isfinite(loss):
             raise TrainingError(
                 f"the {name} loss is {loss} in epoch {len(self.history) + 1}\ntry a lower learning_rate "
-                f"than {self.hyperparameters.learning_rate:g}, or a lower gradient_clip"
+                f"than {self.hyperparameters.learning_rate:g}, or a lower max_grad_norm"
             )
 
     def validate(self, validation: Examples, stop: StopFlag) -> bool:

@@ -162,4 +162,4 @@ def test_gradient_is_clipped() -> None:
     norms = [
         parameter.grad.norm() for parameter in optimization.network.parameters() if parameter.grad is not None
     ]
-    assert torch.stack(norms).norm() <= HYPERPARAMETERS.gradient_clip * 1.01
+    assert torch.stack(norms).norm() <= HYPERPARAMETERS.max_grad_norm * 1.01
