@@ -70,7 +70,7 @@ def train(
     if are_to_pretrain(opt_ml.channels()):
         pretraining.run(opt_ml, hyperparameters, process_group, stop)
         return
-    checkpoints = Checkpoints(opt_ml.checkpoints, hyperparameters.checkpoint_minutes)
+    checkpoints = Checkpoints(opt_ml.checkpoints, hyperparameters.checkpoint_interval_minutes)
     try:
         job = prepare(opt_ml, hyperparameters, process_group, stop, checkpoints)
     except Stopped:

@@ -73,7 +73,7 @@ class Hyperparameters:
     )
     patience: int = _number(2, 1, 1_000, "epochs without a better validation loss before stopping")
     precision: str = _choice("auto", PRECISION, "arithmetic of the network in training")
-    checkpoint_minutes: float = _number(10.0, 0.001, 1_440.0, "time from one checkpoint to the next")
+    checkpoint_interval_minutes: float = _number(10.0, 0.001, 1_440.0, "time from one checkpoint to the next")
     processes_per_host: int = _number(0, 0, 64, "training processes on each host; 0: one a GPU, or one")
     seed: int = _number(
         1, 0, 2**32 - 1, "of all that is random: split, weights, batches, dropout, word vectors"
@@ -110,7 +110,7 @@ class Hyperparameters:
 
     def that_decide(self) -> dict[str, Any]:
         """The values that decide which weights come out, by name."""
-        others = ("recipe", "checkpoint_minutes", "processes_per_host")
+        others = ("recipe", "checkpoint_interval_minutes", "processes_per_host")
         return {name: value for name, value in asdict(self).items() if name not in others}
 
 

@@ -27,7 +27,7 @@ HYPERPARAMETERS = PLAIN | {
     "hidden_dim": "16",
     "embedding_dim": "16",
     "batch_size": "16",
-    "checkpoint_minutes": "0.001",
+    "checkpoint_interval_minutes": "0.001",
 }
 HEAD_START = {
     "embedding_init": "word2vec",

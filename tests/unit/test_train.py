@@ -343,7 +343,7 @@ def test_time_between_checkpoints_is_no_difference(run: Run, tmp_path: Path) -> 
     (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
     run()
     shutil.rmtree(tmp_path / "ml" / "input")
-    run("--checkpoint_minutes=1")
+    run("--checkpoint_interval_minutes=1")
 
 
 def test_failure_that_cannot_be_written_is_no_success(
