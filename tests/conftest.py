@@ -73,7 +73,7 @@ PLAIN = {
     "pooling": "max",
     "learning_rate": "0.002",
     "embedding_lr_scale": "1",
-    "averaging": "0",
+    "ema_decay": "0",
     "word_dropout": "0",
 }
 

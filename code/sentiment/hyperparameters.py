@@ -67,7 +67,7 @@ class Hyperparameters:
     dropout: float = _number(0.5, 0.0, 0.95, "share of pooled LSTM outputs dropped in training")
     embedding_dropout: float = _number(0.3, 0.0, 0.95, "share of word vectors dropped in training")
     word_dropout: float = _number(0.1, 0.0, 0.95, "share of words made infrequent ones in training")
-    averaging: float = _number(0.995, 0.0, 0.99999, "share of the average weights that a step leaves")
+    ema_decay: float = _number(0.995, 0.0, 0.99999, "share of the average weights that a step leaves")
     validation_fraction: float = _number(
         0.1, 0.001, 0.9, "share held out when there is no validation channel"
     )

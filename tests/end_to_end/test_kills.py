@@ -38,7 +38,7 @@ HEAD_START = {
     "soft_label_weight": "0.5",
     "embedding_lr_scale": "0.5",
     "word_dropout": "0.1",
-    "averaging": "0.99",
+    "ema_decay": "0.99",
 }
 
 

@@ -42,7 +42,7 @@ many_widths = np.unique(lengths, return_index=True)[1][::4]
 batches = [longest] * 3 + [np.array([index]) for index in many_widths]
 for number, batch in enumerate(Feed(loop.training, batches, loop.device)):
     loop.optimization.step(batch, number)
-    loop.average.update_parameters(loop.network)
+    loop.ema.update_parameters(loop.network)
 best = {name: weight.clone() for name, weight in loop.network.state_dict().items()}
 evaluate(loop.network, job.data.held_out["validation"].sequences)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

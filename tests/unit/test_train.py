@@ -371,7 +371,7 @@ def test_help_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
 HEAD_START = {
     "embedding_init": "word2vec",
     "soft_label_weight": "0.5",
-    "averaging": "0.9",
+    "ema_decay": "0.9",
     "word_dropout": "0.1",
 }
 DOCUMENTS = HEAD_START | {"embedding_init": "documents"}

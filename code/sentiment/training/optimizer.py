@@ -1,6 +1,6 @@
 """One optimizer step after the other: AdamW, its schedule, and the precision of the arithmetic."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.precision import DTYPES
@@ -146,3 +147,22 @@ class Optimization:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.scaler.load_state_dict(dict(values))
+
+
+def new_ema(network: nn.Module, decay: float) -> AveragedModel:
+    """Exponential moving average (EMA) of the network's weights; with decay 0 it equals the network.
+
+    Averaging: Polyak and Juditsky, SIAM Journal on Control and Optimization 30 (1992).
+    """
+    return AveragedModel(network, multi_avg_fn=_ema_update(decay))
+
+
+def _ema_update(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    @torch.no_grad()
+    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], updates: Tensor | int) -> None:
+        # A lower decay at first, or the random initial weights would dominate for long: the rule of
+        # TensorFlow's ExponentialMovingAverage with num_updates.
+        decay_now = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        torch._foreach_lerp_(list(averages), list(weights), 1 - decay_now)
+
+    return update

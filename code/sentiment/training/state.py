@@ -11,9 +11,8 @@ from byoc.checkpoints import Checkpoint, Position
 from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import SentimentLSTM
-from sentiment.training.averaging import averaged
 from sentiment.training.history import Epoch
-from sentiment.training.optimizer import Optimization
+from sentiment.training.optimizer import Optimization, new_ema
 from sentiment.training.targets import Targets
 from sentiment.training.warm_start import HeadStart
 
@@ -41,8 +40,8 @@ class TrainingState:
     Attributes:
         history: the epochs that are over.
         written: how far the training was when a checkpoint was last written or read; None where it is due.
-        average: the network with the average of the weights, which is what validation measures.
-        best_weights: those averages after the epoch with the lowest validation loss, on the CPU.
+        ema: moving average of the network's weights, which is validated and deployed.
+        best_weights: EMA weights after the epoch with the lowest validation loss, on the CPU.
         best_logits: [validation reviews], what they gave.
     """
 
@@ -69,7 +68,7 @@ class TrainingState:
         self.batches_an_epoch = -(-len(training.sequences) // hyperparameters.batch_size)
         steps = hyperparameters.epochs * self.batches_an_epoch
         network.embedding.requires_grad_(hyperparameters.embedding_lr_scale > 0)
-        self.average = averaged(network, hyperparameters.averaging)
+        self.ema = new_ema(network, hyperparameters.ema_decay)
         self.optimization = Optimization(process_group.data_parallel(network), hyperparameters, steps)
         self.generator = np.random.default_rng(hyperparameters.seed)
         self.history: list[Epoch] = []
@@ -91,16 +90,16 @@ class TrainingState:
         return Position(len(self.history), self._batches_done)
 
     @property
-    def averaged_network(self) -> SentimentLSTM:
-        """The network with the average of the weights."""
-        return cast(SentimentLSTM, self.average.module)
+    def ema_network(self) -> SentimentLSTM:
+        """The network with the EMA weights."""
+        return cast(SentimentLSTM, self.ema.module)
 
     def checkpoint(self) -> Checkpoint:
         """All of the state; every rank has to ask for it, and gets the same."""
         optimization = self.optimization.tensors()
         tensors = {
             **{f"network.{name}": tensor for name, tensor in self.network.state_dict().items()},
-            **{f"average.{name}": tensor for name, tensor in self.average.state_dict().items()},
+            **{f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()},
             **{f"best.{name}": tensor for name, tensor in self.best_weights.items()},
             **{f"optimizer.{name}": tensor for name, tensor in optimization.items()},
             **{f"{_HEAD_START}{name}": torch.tensor(array) for name, array in self.head_start.kept().items()},
@@ -133,7 +132,7 @@ class TrainingState:
         checkpoint.check(self.made_with)
         tensors, values = checkpoint.tensors, checkpoint.values
         self.network.load_state_dict(_below("network.", tensors))
-        self.average.load_state_dict(_below("average.", tensors))
+        self.ema.load_state_dict(_below("ema.", tensors))
         self.best_weights = _below("best.", tensors)
         self.best_logits = tensors["best_logits"].numpy()
         self.optimization.restore(_below("optimizer.", tensors), values["scaler"])

@@ -131,7 +131,7 @@ class TrainingLoop(TrainingState):
                 # The gradients of the ranks are averaged: those of larger shares have to count for more.
                 weight = len(share) * self.process_group.size / len(indices)
                 coming = self.optimization.step(batch, step, weight)
-                self.average.update_parameters(self.network)
+                self.ema.update_parameters(self.network)
                 feed.prepare_next()
                 is_due = self.process_group.rank == 0 and checkpoints.due
                 loss, (told, due) = self.process_group.all_reduce_mean(coming, stop.requested, is_due)
@@ -178,7 +178,7 @@ class TrainingLoop(TrainingState):
             TrainingError: the loss is no finite number.
         """
         try:
-            logits = evaluate_together(self.averaged_network, validation.sequences, self.process_group, stop)
+            logits = evaluate_together(self.ema_network, validation.sequences, self.process_group, stop)
         except Stopped:
             return False
         self._check_finite("validation", float(np.abs(logits).max()))
@@ -193,7 +193,7 @@ class TrainingLoop(TrainingState):
         logger.info("%s", epoch)
         self.history.append(epoch)
         if best_epoch(self.history) is epoch:
-            weights = self.averaged_network.state_dict()
+            weights = self.ema_network.state_dict()
             self.best_weights = {name: weight.to("cpu", copy=True) for name, weight in weights.items()}
             self.best_logits = logits
         self._begin_epoch()

@@ -33,7 +33,7 @@ def main(image: str, folder: Path) -> None:
             "pooling": "max",
             "learning_rate": 0.002,
             "embedding_lr_scale": 1,
-            "averaging": 0,
+            "ema_decay": 0,
             "word_dropout": 0,
             "dropout": 0,
             "embedding_dropout": 0,

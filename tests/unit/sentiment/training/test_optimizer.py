@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from byoc.errors import TrainingError
 from sentiment.hyperparameters import Hyperparameters
@@ -13,7 +14,7 @@ from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
 from sentiment.text.sequences import Sequences
 from sentiment.training.loader import Feed, Prepared
-from sentiment.training.optimizer import PART_WORDS, Optimization, lr_factor, parted
+from sentiment.training.optimizer import PART_WORDS, Optimization, lr_factor, new_ema, parted
 from sentiment.training.targets import Targets
 
 HYPERPARAMETERS = Hyperparameters(learning_rate=0.02, precision="fp32")
@@ -163,3 +164,28 @@ def test_gradient_is_clipped() -> None:
         parameter.grad.norm() for parameter in optimization.network.parameters() if parameter.grad is not None
     ]
     assert torch.stack(norms).norm() <= HYPERPARAMETERS.max_grad_norm * 1.01
+
+
+def ema_after(decay: float, values: list[float]) -> tuple[Tensor, Tensor]:
+    """The average after steps to these weights, and the last weights."""
+    network = nn.Linear(1, 1)
+    ema = new_ema(network, decay)
+    for value in values:
+        nn.init.constant_(network.weight, value)
+        ema.update_parameters(network)
+    return ema.module.get_parameter("weight").detach(), network.weight.detach()
+
+
+def test_ema_without_decay_is_the_network() -> None:
+    average, weights = ema_after(0, [1 / 3, 0.1, 0.7])
+    assert torch.equal(average, weights)
+
+
+def test_ema_is_exponential() -> None:
+    average, _ = ema_after(0.5, [0.0] * 100 + [1.0, 1.0])
+    assert average.item() == pytest.approx(0.75)
+
+
+def test_ema_soon_forgets_initial_weights() -> None:
+    average, _ = ema_after(0.999, [100.0] + [0.0] * 50)
+    assert abs(average.item()) < 0.01
