@@ -29,7 +29,8 @@ def docker(*arguments: str) -> str:
         SystemExit: the command failed; its message is included.
     """
     command = ["docker", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | {"DOCKER_BUILDKIT": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"error: docker {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -37,12 +38,7 @@ def docker(*arguments: str) -> str:
 
 def build(name: str, image: str) -> str:
     """Build the folder ``name`` on top of ``image``, and return the id of the new image."""
-    command = ["docker", "build", "--quiet", "--build-arg", f"IMAGE={image}", str(HERE / name)]
-    environment = os.environ | {"DOCKER_BUILDKIT": "1"}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"error: {HERE / name} cannot be built; Docker's messages are above")
-    return done.stdout.strip()
+    return docker("build", "--quiet", "--build-arg", f"IMAGE={image}", str(HERE / name))
 
 
 def divide_cores(cores: set[int]) -> Cores:

@@ -21,13 +21,12 @@ import torch
 
 from benchmarks.harness import alternate, link_reviews, save
 from benchmarks.training import time_to_accuracy
-from benchmarks.training.plain import PlainLSTM, PlainTrainer
+from benchmarks.training.plain import BASELINE, PlainTrainer
 from byoc.checkpoints import Checkpoints
 from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.errors import TrainingError
 from byoc.signals import StopFlag
 from sentiment.data import datasets
-from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import SentimentLSTM
 from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
@@ -39,26 +38,20 @@ from sentiment.training.trainer import TrainingLoop, set_up_torch
 REVIEW_COUNT = 6_400
 PLAIN_STEPS = 4
 PRECISIONS = ("fp32", "bf16", "fp16")
-BASELINE = Hyperparameters.parse({"recipe": "seed"})
 
 
-def load() -> tuple[NetworkSettings, Examples]:
-    """Settings of the network, and a random sample of the training reviews."""
+def load() -> tuple[Examples, int]:
+    """A random sample of the training reviews, and the size of the vocabulary."""
     with tempfile.TemporaryDirectory() as base:
         data = datasets.load({"training": link_reviews(Path(base))}, BASELINE)
     sample = np.random.default_rng(BASELINE.seed).permutation(len(data.training.labels))[:REVIEW_COUNT]
-    settings = NetworkSettings(
-        len(data.vocabulary), BASELINE.embedding_dim, BASELINE.hidden_dim, BASELINE.pooling
-    )
-    return settings, Examples(data.training.sequences.take(sample), data.training.labels[sample])
+    examples = Examples(data.training.sequences.take(sample), data.training.labels[sample])
+    return examples, len(data.vocabulary)
 
 
 def measure_plain(precision: str) -> float:
     """Reviews per second of plain training, over four steps."""
-    settings, examples = load()
-    network = PlainLSTM(settings.vocab_size, settings.embedding_dim, settings.hidden_dim)
-    sequences = [examples.sequences[i] for i in range(REVIEW_COUNT)]
-    trainer = PlainTrainer(network, sequences, examples.labels, precision, SINGLE_PROCESS.device)
+    trainer = PlainTrainer(*load(), precision)
     trainer.step()
     start = time.perf_counter()
     reviews = sum(trainer.step() for _ in range(PLAIN_STEPS))
@@ -67,7 +60,8 @@ def measure_plain(precision: str) -> float:
 
 def measure_shipped(precision: str) -> float:
     """Reviews per second of the shipped trainer, over one epoch."""
-    settings, examples = load()
+    examples, vocab_size = load()
+    settings = NetworkSettings(vocab_size, BASELINE.embedding_dim, BASELINE.hidden_dim, BASELINE.pooling)
     network = SentimentLSTM(settings, BASELINE.dropout, BASELINE.embedding_dropout).to(SINGLE_PROCESS.device)
     targets = Targets.certain(examples)
     loop = TrainingLoop(network, targets, replace(BASELINE, precision=precision, epochs=2))

@@ -8,6 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from byoc.distributed.process_group import SINGLE_PROCESS
+from sentiment.hyperparameters import Hyperparameters
+from sentiment.text.sequences import Examples
+
+BASELINE = Hyperparameters.parse({"recipe": "seed"})
 MAX_LENGTH = 500
 BATCH_SIZE = 512
 
@@ -29,33 +34,28 @@ class PlainLSTM(nn.Module):
         return logits
 
 
-def pad(sequences: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+def pad(examples: Examples) -> tuple[Tensor, Tensor]:
     """[reviews, 500] ids and [reviews] lengths."""
-    ids = np.zeros((len(sequences), MAX_LENGTH), np.int64)
-    for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = sequence[:MAX_LENGTH]
-    lengths = np.array([max(1, len(sequence[:MAX_LENGTH])) for sequence in sequences])
+    ids = np.zeros((len(examples.labels), MAX_LENGTH), np.int64)
+    lengths = examples.sequences.lengths.clip(1, MAX_LENGTH)
+    for row in range(len(ids)):
+        sequence = examples.sequences[row][:MAX_LENGTH]
+        ids[row, : len(sequence)] = sequence
     return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
 class PlainTrainer:
-    """One optimizer step at a time."""
+    """Trains one optimizer step at a time, with the sizes of the preset ``baseline``."""
 
-    def __init__(
-        self,
-        network: PlainLSTM,
-        sequences: list[np.ndarray],
-        labels: np.ndarray,
-        precision: str,
-        device: torch.device,
-    ) -> None:
-        self.device = device
-        self.network = network.to(device)
-        self.ids, self.lengths = pad(sequences)
-        self.labels = torch.from_numpy(labels.astype(np.float32))
+    def __init__(self, examples: Examples, vocab_size: int, precision: str = "fp32") -> None:
+        network = PlainLSTM(vocab_size, BASELINE.embedding_dim, BASELINE.hidden_dim)
+        self.device = SINGLE_PROCESS.device
+        self.network = network.to(self.device)
+        self.ids, self.lengths = pad(examples)
+        self.labels = torch.from_numpy(examples.labels.astype(np.float32))
         self.optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
         self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
         self.left = torch.empty(0, dtype=torch.int64)
 
     def step(self) -> int:
@@ -74,3 +74,11 @@ class PlainTrainer:
         self.scaler.update()
         loss.item()
         return len(chosen)
+
+    @torch.inference_mode()
+    def accuracy(self, examples: Examples) -> float:
+        """Accuracy on reviews that are padded as in training."""
+        ids, lengths = (part.to(self.device) for part in pad(examples))
+        starts = range(0, len(ids), BATCH_SIZE)
+        logits = [self.network(ids[i : i + BATCH_SIZE], lengths[i : i + BATCH_SIZE]) for i in starts]
+        return float(((torch.cat(logits).cpu().numpy() > 0) == (examples.labels == 1)).mean())

@@ -14,15 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from benchmarks.harness import job_environment, link_reviews, train_command
-from benchmarks.training.plain import BATCH_SIZE, PlainLSTM, PlainTrainer, pad
-from byoc.distributed.process_group import SINGLE_PROCESS
+from benchmarks.training.plain import BASELINE, BATCH_SIZE, PlainTrainer
 from sentiment.data import datasets
-from sentiment.hyperparameters import RECIPES, Hyperparameters
-from sentiment.text.sequences import Examples
+from sentiment.hyperparameters import RECIPES
 from sentiment.training.trainer import set_up_torch
 
 _EPOCH = re.compile(r"epoch=(\d+);.* validation_accuracy=([\d.]+);.* reviews_per_second=(\d+);")
@@ -63,30 +58,16 @@ def watch(command: list[str], base: Path, accuracy: float) -> dict[str, int | No
 
 def train_plain(base: Path) -> None:
     """Train as many epochs as the preset ``baseline``, and print a line after each."""
-    hyperparameters = Hyperparameters.parse({"recipe": "seed", "precision": "fp32"})
-    data = datasets.load({"training": base / "input" / "data" / "training"}, hyperparameters)
-    network = PlainLSTM(len(data.vocabulary), hyperparameters.embedding_dim, hyperparameters.hidden_dim)
-    labels = data.training.labels
-    sequences = [data.training.sequences[i] for i in range(len(labels))]
-    trainer = PlainTrainer(network, sequences, labels, "fp32", SINGLE_PROCESS.device)
-    for epoch in range(1, hyperparameters.epochs + 1):
+    data = datasets.load({"training": base / "input" / "data" / "training"}, BASELINE)
+    trainer = PlainTrainer(data.training, len(data.vocabulary))
+    for epoch in range(1, BASELINE.epochs + 1):
         start = time.perf_counter()
-        reviews = sum(trainer.step() for _ in range(-(-len(labels) // BATCH_SIZE)))
+        reviews = sum(trainer.step() for _ in range(-(-len(data.training.labels) // BATCH_SIZE)))
         rate = reviews / (time.perf_counter() - start)
-        accuracy = measure_accuracy(network, data.held_out["validation"])
+        accuracy = trainer.accuracy(data.held_out["validation"])
         print(f"epoch={epoch}; validation_accuracy={accuracy:.4f}; reviews_per_second={rate:.0f};")
 
 
-@torch.inference_mode()
-def measure_accuracy(network: PlainLSTM, held_out: Examples) -> float:
-    """Accuracy of plain training, padded as in training."""
-    ids, lengths = pad([held_out.sequences[i] for i in range(len(held_out.labels))])
-    ids, lengths = ids.to(SINGLE_PROCESS.device), lengths.to(SINGLE_PROCESS.device)
-    starts = range(0, len(ids), BATCH_SIZE)
-    logits = [network(ids[i : i + BATCH_SIZE], lengths[i : i + BATCH_SIZE]).cpu().numpy() for i in starts]
-    return float(((np.concatenate(logits) > 0) == (held_out.labels == 1)).mean())
-
-
 if __name__ == "__main__":
-    set_up_torch(Hyperparameters().seed)
+    set_up_torch(BASELINE.seed)
     train_plain(Path(os.environ["SAGEMAKER_BASE_DIR"]))
