@@ -1,4 +1,4 @@
-"""When CUDA's forward-compatibility libraries are used, by made-up driver files."""
+"""CUDA's forward-compatibility libraries, with fake driver files."""
 
 import os
 import sys
@@ -35,28 +35,28 @@ def library_path(compat: Path, driver: str | None, tmp_path: Path, **environment
 
 @pytest.mark.parametrize("text", [PROPRIETARY, OPEN])
 @pytest.mark.parametrize("version", ["470.256.02", "535.183.01", "560.35.03", "560.35"])
-def test_an_older_driver_gets_the_libraries(compat: Path, tmp_path: Path, text: str, version: str) -> None:
+def test_older_driver_gets_the_libraries(compat: Path, tmp_path: Path, text: str, version: str) -> None:
     assert library_path(compat, text.format(version), tmp_path) == str(compat)
 
 
 @pytest.mark.parametrize("text", [PROPRIETARY, OPEN])
 @pytest.mark.parametrize("version", ["560.35.05", "560.40.01", "570.86.15", "580.65.06"])
-def test_a_newer_driver_does_not(compat: Path, tmp_path: Path, text: str, version: str) -> None:
+def test_newer_driver_keeps_its_own_libraries(compat: Path, tmp_path: Path, text: str, version: str) -> None:
     assert library_path(compat, text.format(version), tmp_path) is None
 
 
-def test_the_libraries_come_first(compat: Path, tmp_path: Path) -> None:
+def test_libraries_come_first_on_the_path(compat: Path, tmp_path: Path) -> None:
     driver = PROPRIETARY.format("470.256.02")
     found = library_path(compat, driver, tmp_path, LD_LIBRARY_PATH="/usr/local/lib")
     assert found == f"{compat}:/usr/local/lib"
 
 
-def test_using_them_is_logged(compat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_use_of_libraries_is_logged(compat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     library_path(compat, PROPRIETARY.format("470.256.02"), tmp_path)
     assert "driver 470.256.02 is older" in capsys.readouterr().err
 
 
-def test_nvidia_smi_is_asked_where_the_file_is_hidden(
+def test_nvidia_smi_replaces_a_hidden_file(
     compat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "nvidia-smi"
@@ -67,7 +67,7 @@ def test_nvidia_smi_is_asked_where_the_file_is_hidden(
 
 
 @pytest.mark.parametrize("program", ["#!/bin/sh\nexit 9\n", "#!/bin/sh\necho no devices were found\n"])
-def test_a_useless_nvidia_smi_is_as_none(
+def test_broken_nvidia_smi_is_ignored(
     compat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     (tmp_path / "nvidia-smi").write_text(program)
@@ -76,7 +76,7 @@ def test_a_useless_nvidia_smi_is_as_none(
     assert library_path(compat, None, tmp_path) is None
 
 
-def test_a_host_without_a_driver_changes_nothing(
+def test_no_driver_leaves_environment_unchanged(
     compat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -84,5 +84,5 @@ def test_a_host_without_a_driver_changes_nothing(
     assert capsys.readouterr().err == ""
 
 
-def test_an_image_without_the_libraries_changes_nothing(tmp_path: Path) -> None:
+def test_no_libraries_leave_environment_unchanged(tmp_path: Path) -> None:
     assert library_path(tmp_path / "none", PROPRIETARY.format("470.256.02"), tmp_path) is None

@@ -1,4 +1,4 @@
-"""What container/entrypoint makes of its arguments; as process 1 it is tested in tests/image."""
+"""The entry point as a program and a module; tests/image runs it as process 1."""
 
 import importlib.machinery
 import importlib.util
@@ -17,7 +17,7 @@ ENVIRONMENT = {"SAGEMAKER_TRAINING_MODULE": "train:main", "PATH": "/bin"}
 
 
 def load() -> Any:
-    """The program as a module: it has no ending that Python would import it by."""
+    """The program as a module, although its name has no suffix."""
     sys.path.insert(0, str(CONTAINER))
     loader = importlib.machinery.SourceFileLoader("entrypoint", str(ENTRYPOINT))
     spec = importlib.util.spec_from_loader("entrypoint", loader)
@@ -50,15 +50,15 @@ def name_own_script(base: Path) -> None:
     (base / "input" / "config" / "hyperparameters.json").write_text('{"sagemaker_program": "mine.py"}')
 
 
-def test_serve_is_the_program_beside_it() -> None:
+def test_serve_runs_the_serve_program() -> None:
     assert entrypoint.dispatch(["serve"], {}).arguments == [str(CONTAINER / "serve")]
 
 
-def test_any_other_command_is_run_as_it_is() -> None:
+def test_unknown_command_is_run_unchanged() -> None:
     assert entrypoint.dispatch(["bash", "-c", "true"], {}).arguments == ["bash", "-c", "true"]
 
 
-def test_train_is_the_toolkits_with_our_module(base: Path) -> None:
+def test_train_keeps_the_training_module(base: Path) -> None:
     assert dispatch_train(base).environment["SAGEMAKER_TRAINING_MODULE"] == "train:main"
 
 
@@ -68,40 +68,40 @@ def test_train_keeps_its_arguments(base: Path) -> None:
     assert program.arguments == ["train", "--epochs", "2"]
 
 
-def test_a_named_script_takes_our_module_away(base: Path) -> None:
+def test_user_script_removes_the_training_module(base: Path) -> None:
     name_own_script(base)
     assert "SAGEMAKER_TRAINING_MODULE" not in dispatch_train(base).environment
 
 
-def test_a_script_can_be_named_in_the_environment(base: Path) -> None:
+def test_environment_can_name_the_user_script(base: Path) -> None:
     assert "SAGEMAKER_TRAINING_MODULE" not in dispatch_train(base, SAGEMAKER_PROGRAM="mine.py").environment
 
 
-def test_only_a_users_script_is_reached_through_its_group(base: Path) -> None:
+def test_user_script_is_recognized(base: Path) -> None:
     assert not dispatch_train(base).is_user_script
     name_own_script(base)
     assert dispatch_train(base).is_user_script
 
 
-def test_one_host_does_not_wait_for_its_own_name(base: Path) -> None:
+def test_single_host_skips_name_resolution(base: Path) -> None:
     name_own_script(base)
     assert dispatch_train(base).environment["SM_STUDIO_LOCAL_MODE"] == "true"
 
 
-def test_two_hosts_wait_for_each_other(base: Path) -> None:
+def test_two_hosts_keep_name_resolution(base: Path) -> None:
     name_own_script(base)
     hosts = json.dumps({"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
     (base / "input" / "config" / "resourceconfig.json").write_text(hosts)
     assert "SM_STUDIO_LOCAL_MODE" not in dispatch_train(base).environment
 
 
-def test_train_makes_the_folders_for_its_results(base: Path) -> None:
+def test_train_creates_result_folders(base: Path) -> None:
     dispatch_train(base)
     assert (base / "output").is_dir()
     assert (base / "model").is_dir()
 
 
-def test_train_forgets_how_an_earlier_run_ended(base: Path) -> None:
+def test_train_removes_results_of_earlier_run(base: Path) -> None:
     (base / "output").mkdir()
     for name in ("success", "failure"):
         (base / "output" / name).touch()
@@ -109,7 +109,7 @@ def test_train_forgets_how_an_earlier_run_ended(base: Path) -> None:
     assert list((base / "output").iterdir()) == []
 
 
-def test_only_our_training_gets_sigterm_when_it_is_ready(base: Path) -> None:
+def test_built_in_training_alone_unblocks_sigterm(base: Path) -> None:
     assert dispatch_train(base).unblocks_sigterm
     assert not entrypoint.dispatch(["bash"], ENVIRONMENT).unblocks_sigterm
     assert not dispatch_train(base, SAGEMAKER_TRAINING_MODULE="mine:main").unblocks_sigterm
@@ -128,7 +128,7 @@ def test_only_our_training_gets_sigterm_when_it_is_ready(base: Path) -> None:
         (-15, False, -15, None),
     ],
 )
-def test_ending_of_a_training_is_told_truthfully(
+def test_exit_code_is_normalized(
     tmp_path: Path, code: int, success: bool, expected: int, reason: str | None
 ) -> None:
     if success:
@@ -138,13 +138,13 @@ def test_ending_of_a_training_is_told_truthfully(
     assert failure.read_text().splitlines()[0].startswith(reason) if reason else not failure.exists()
 
 
-def test_reason_that_is_there_stays(tmp_path: Path) -> None:
+def test_existing_failure_file_is_kept(tmp_path: Path) -> None:
     (tmp_path / "failure").write_text("the disk is full")
     assert entrypoint.normalize_exit_code(tmp_path, 1) == 1
     assert (tmp_path / "failure").read_text() == "the disk is full"
 
 
-def test_ending_that_cannot_be_told_is_no_success(tmp_path: Path) -> None:
+def test_missing_output_folder_is_no_success(tmp_path: Path) -> None:
     assert entrypoint.normalize_exit_code(tmp_path / "not there", 0) == 1
 
 
@@ -156,31 +156,31 @@ def test_train_names_the_missing_file(base: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '"text"', "\xff"])
-def test_what_is_wrong_with_hyperparameters_is_left_to_the_program(base: Path, content: str) -> None:
+def test_faulty_hyperparameters_are_left_to_training(base: Path, content: str) -> None:
     (base / "input" / "config" / "hyperparameters.json").write_text(content, "latin-1")
     assert not dispatch_train(base).is_user_script
 
 
 def start(*command: str) -> subprocess.Popen[str]:
     program = [sys.executable, str(ENTRYPOINT), *command]
-    # It would make a terminal the command's own.
+    # The entry point would give a terminal to the command.
     return subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
 
-def test_without_a_command_it_tells_how_it_is_used() -> None:
+def test_no_command_prints_the_usage() -> None:
     done = subprocess.run([sys.executable, str(ENTRYPOINT)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: nothing to run")
     assert "docker run IMAGE train" in done.stderr
 
 
-def test_returns_the_exit_code() -> None:
+def test_exit_code_is_returned() -> None:
     with start("sh", "-c", "exit 7") as process:
         assert process.wait() == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_passes_the_signal_on(number: signal.Signals) -> None:
+def test_signal_is_forwarded(number: signal.Signals) -> None:
     program = (
         "import signal, sys, time\n"
         f"signal.signal({int(number)}, lambda *_: sys.exit(3))\n"
@@ -194,7 +194,7 @@ def test_passes_the_signal_on(number: signal.Signals) -> None:
         assert process.wait(10) == 3
 
 
-def test_sigterm_that_comes_too_early_reaches_our_training_all_the_same(base: Path) -> None:
+def test_early_sigterm_reaches_built_in_training(base: Path) -> None:
     program = base / "train"
     program.write_text(
         f"#!{sys.executable}\n"
@@ -217,7 +217,7 @@ def test_sigterm_that_comes_too_early_reaches_our_training_all_the_same(base: Pa
         assert process.wait(10) == 0
 
 
-def test_does_not_hand_on_that_python_ignores_sigpipe() -> None:
+def test_sigpipe_is_not_ignored_by_program() -> None:
     with start("sh", "-c", "grep SigIgn /proc/$$/status") as process:
         assert process.stdout
         ignored = int(process.stdout.read().split()[1], 16)

@@ -1,4 +1,4 @@
-"""One JSON object a line on stdout, whoever speaks."""
+"""The log: one JSON object a line on stdout, from each program."""
 
 import io
 import json
@@ -19,14 +19,14 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def relayed(
     capfd: pytest.CaptureFixture[str], printed: str, level: str = "info", least: str = "debug"
 ) -> list[tuple[str, str]]:
-    """Level and message of what a program's output has become."""
+    """Level and message of each log line that a program's output becomes."""
     Log(least).relay(io.StringIO(printed), "nginx", level).join()
     found = lines(capfd)
     assert all(line["source"] == "nginx" for line in found)
     return [(line["level"], line["message"]) for line in found]
 
 
-def test_line_is_the_servers_own(capfd: pytest.CaptureFixture[str]) -> None:
+def test_line_has_source_level_message_fields(capfd: pytest.CaptureFixture[str]) -> None:
     Log().write("info", "hello", port=1)
     (line,) = lines(capfd)
     assert (line["source"], line["level"], line["message"], line["port"]) == ("serve", "info", "hello", 1)
@@ -41,40 +41,38 @@ def test_line_is_the_servers_own(capfd: pytest.CaptureFixture[str]) -> None:
         ("error", ["error"]),
     ],
 )
-def test_lower_levels_are_left_out(
-    capfd: pytest.CaptureFixture[str], least: str, expected: list[str]
-) -> None:
+def test_lower_levels_are_dropped(capfd: pytest.CaptureFixture[str], least: str, expected: list[str]) -> None:
     log = Log(least)
     for level in ("debug", "info", "warning", "error"):
         log.write(level, "x")
     assert [line["level"] for line in lines(capfd)] == expected
 
 
-def test_json_is_passed_on_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+def test_json_lines_are_copied_unchanged(capfd: pytest.CaptureFixture[str]) -> None:
     Log("error").relay(io.StringIO('{"a":1}\n{"b": "é"}\n'), "nginx", "info").join()
     assert capfd.readouterr().out == '{"a":1}\n{"b": "é"}\n'
 
 
 @pytest.mark.parametrize("space", ["", " "])
-def test_json_of_a_lower_level_is_left_out(capfd: pytest.CaptureFixture[str], space: str) -> None:
+def test_json_of_lower_level_is_dropped(capfd: pytest.CaptureFixture[str], space: str) -> None:
     printed = [f'{{"time":{space}"now",{space}"level":{space}"{level}"}}\n' for level in ("warning", "error")]
     Log("error").relay(io.StringIO("".join(printed)), "the model server", "info").join()
     assert [line["level"] for line in lines(capfd)] == ["error"]
 
 
-def test_everything_else_is_wrapped(capfd: pytest.CaptureFixture[str]) -> None:
+def test_plain_lines_are_wrapped(capfd: pytest.CaptureFixture[str]) -> None:
     assert relayed(capfd, "one\ntwo\n", "warning") == [("warning", "one"), ("warning", "two")]
 
 
-def test_last_line_needs_no_end(capfd: pytest.CaptureFixture[str]) -> None:
+def test_last_line_needs_no_newline(capfd: pytest.CaptureFixture[str]) -> None:
     assert relayed(capfd, "one") == [("info", "one")]
 
 
-def test_empty_lines_are_left_out(capfd: pytest.CaptureFixture[str]) -> None:
+def test_empty_lines_are_dropped(capfd: pytest.CaptureFixture[str]) -> None:
     assert relayed(capfd, "\n  \none  \n") == [("info", "one")]
 
 
-def test_what_is_passed_on_is_of_a_level_too(capfd: pytest.CaptureFixture[str]) -> None:
+def test_wrapped_lines_have_a_level(capfd: pytest.CaptureFixture[str]) -> None:
     assert relayed(capfd, "one\n", "info", least="warning") == []
 
 
@@ -91,17 +89,17 @@ def test_what_is_passed_on_is_of_a_level_too(capfd: pytest.CaptureFixture[str]) 
         ("debug", "debug"),
     ],
 )
-def test_levels_of_nginx(capfd: pytest.CaptureFixture[str], written: str, level: str) -> None:
+def test_nginx_levels_are_mapped(capfd: pytest.CaptureFixture[str], written: str, level: str) -> None:
     line = f"2026/11/24 10:00:00 [{written}] 7#8: *1 connect() failed, client: x"
     assert relayed(capfd, line) == [(level, "*1 connect() failed, client: x")]
 
 
-def test_what_log4j_says_at_every_start_is_left_out(capfd: pytest.CaptureFixture[str]) -> None:
+def test_harmless_log4j_line_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
     line = "WARNING: sun.reflect.Reflection.getCallerClass is not supported. This will impact performance."
     assert relayed(capfd, line) == []
 
 
-def test_lines_of_several_threads_do_not_mix(capfd: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_threads_do_not_mix(capfd: pytest.CaptureFixture[str]) -> None:
     log = Log()
 
     def write(letter: str) -> None:

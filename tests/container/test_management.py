@@ -23,19 +23,19 @@ FORMAT_1 = Path(__file__).parents[1] / "support" / "artifact_format_1"
 
 
 class FakeModels:
-    """Models whose only one has these workers."""
+    """A registry with one model, whose workers have been busy for these times."""
 
     def __init__(self, busy_seconds: Sequence[float]) -> None:
         self._busy_seconds = busy_seconds
 
     def workers(self, name: str) -> list[Worker]:
-        """Those of the model."""
+        """Workers of the model."""
         assert name == "model"
         return [Worker(pid, seconds) for pid, seconds in enumerate(self._busy_seconds, start=2)]
 
 
 def reason(*busy_seconds: float, multi_model: bool = False) -> str | None:
-    """Of a server that answers."""
+    """The reason of a server that answers."""
     subject = Health(FakeModels(busy_seconds), 60, multi_model=multi_model)  # type: ignore[arg-type]
     subject.server_answered()
     return subject.unhealthy_reason()
@@ -45,25 +45,25 @@ def reason(*busy_seconds: float, multi_model: bool = False) -> str | None:
     "busy_seconds",
     [(0,), (0, 0), (59,), (59, 59), (0, 59), (61, 0), (1000, 59)],
 )
-def test_worker_that_is_idle_or_within_its_time_is_enough(busy_seconds: Sequence[float]) -> None:
+def test_one_available_worker_is_healthy(busy_seconds: Sequence[float]) -> None:
     assert reason(*busy_seconds) is None
 
 
-def test_no_worker() -> None:
+def test_no_worker_is_unhealthy() -> None:
     assert reason() == "no worker has loaded the model"
 
 
 @pytest.mark.parametrize("busy_seconds", [(61,), (61, 1000)])
-def test_every_worker_over_its_time(busy_seconds: Sequence[float]) -> None:
+def test_all_workers_overdue_is_unhealthy(busy_seconds: Sequence[float]) -> None:
     assert reason(*busy_seconds) == "every worker has been busy with one request for more than 60 s"
 
 
-def test_server_that_has_not_answered_yet() -> None:
+def test_server_without_first_answer_is_unhealthy() -> None:
     subject = Health(FakeModels([0]), 60, multi_model=False)  # type: ignore[arg-type]
     assert subject.unhealthy_reason() == "the model server does not answer"
 
 
-def test_server_that_no_longer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_server_is_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = Health(FakeModels([0]), 60, multi_model=False)  # type: ignore[arg-type]
     subject.server_answered()
     now = time.monotonic()
@@ -71,7 +71,7 @@ def test_server_that_no_longer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert subject.unhealthy_reason() == "the model server does not answer"
 
 
-def test_server_that_answers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answering_again_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = Health(FakeModels([0]), 60, multi_model=False)  # type: ignore[arg-type]
     subject.server_answered()
     now = time.monotonic()
@@ -80,39 +80,39 @@ def test_server_that_answers_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert subject.unhealthy_reason() is None
 
 
-def test_multi_model_endpoint_is_healthy_without_a_model() -> None:
+def test_multi_model_is_healthy_without_model() -> None:
     assert reason(multi_model=True) is None
 
 
-def test_multi_model_endpoint_needs_its_server() -> None:
+def test_multi_model_needs_its_server() -> None:
     subject = Health(FakeModels([]), 60, multi_model=True)  # type: ignore[arg-type]
     assert subject.unhealthy_reason() == "the model server does not answer"
 
 
-class Control(NamedTuple):
-    """A control server: its socket, and what stands behind it."""
+class Management(NamedTuple):
+    """A management server: its socket, health and registry."""
 
     path: Path
     health: Health
     models: ModelRegistry
 
     def ask(self, method: str, path: str, body: bytes | str = b"") -> tuple[int, Any]:
-        """Status of the answer, and what its JSON holds."""
+        """Status and JSON of the answer."""
         response = ask(self.path, method, path, body.encode() if isinstance(body, str) else body)
         assert response.headers["Content-Type"] == "application/json"
         return response.status, json.loads(response.body)
 
     def load(self, name: str) -> tuple[int, Any]:
-        """Ask to load the model of this name."""
+        """Load the model of this name."""
         url = str(model_registry.MULTI_MODEL_FOLDER / name)
         return self.ask("POST", "/models", json.dumps({"model_name": name, "url": url}))
 
 
 @pytest.fixture
-def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Management]:
     monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", FORMAT_1.parent)
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
-    # How often it looks whether it shall end.
+    # Poll interval of the shutdown.
     monkeypatch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.01,))
     settings = Settings.from_environment({"SAGEMAKER_MULTI_MODEL": "true"})
     subject = ModelRegistry(tmp_path, settings, ModelServer(tmp_path))
@@ -122,79 +122,79 @@ def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control
         answering(tmp_path / "management.sock", lambda _request: Response()),
         management_server(path, health, subject, Log()),
     ):
-        yield Control(path, health, subject)
+        yield Management(path, health, subject)
 
 
-def test_unhealthy_server_says_why(control: Control) -> None:
-    assert control.ask("GET", "/ping") == (503, {"error": "the model server does not answer"})
+def test_unhealthy_ping_has_a_reason(server: Management) -> None:
+    assert server.ask("GET", "/ping") == (503, {"error": "the model server does not answer"})
 
 
-def test_healthy_server(control: Control) -> None:
-    control.health.server_answered()
-    assert control.ask("GET", "/ping") == (200, {})
+def test_healthy_ping_is_200(server: Management) -> None:
+    server.health.server_answered()
+    assert server.ask("GET", "/ping") == (200, {})
 
 
-def test_query_of_a_ping_is_ignored(control: Control) -> None:
-    control.health.server_answered()
-    assert control.ask("GET", "/ping?x=/models")[0] == 200
+def test_ping_ignores_its_query(server: Management) -> None:
+    server.health.server_answered()
+    assert server.ask("GET", "/ping?x=/models")[0] == 200
 
 
-def test_everybody_may_connect(control: Control) -> None:
-    assert control.path.stat().st_mode & 0o777 == 0o666
+def test_socket_is_open_to_all_users(server: Management) -> None:
+    assert server.path.stat().st_mode & 0o777 == 0o666
 
 
-def test_no_model(control: Control) -> None:
-    assert control.ask("GET", "/models") == (200, {"models": []})
+def test_empty_list_of_models(server: Management) -> None:
+    assert server.ask("GET", "/models") == (200, {"models": []})
 
 
-def test_model_is_loaded(control: Control) -> None:
-    assert control.load("artifact_format_1") == (200, {"status": "model artifact_format_1 is loaded"})
+def test_post_loads_a_model(server: Management) -> None:
+    assert server.load("artifact_format_1") == (200, {"status": "model artifact_format_1 is loaded"})
 
 
-def test_models_are_listed(control: Control) -> None:
-    control.models.load("b", FORMAT_1)
-    control.models.load("a", FORMAT_1)
+def test_loaded_models_are_listed_by_name(server: Management) -> None:
+    server.models.load("b", FORMAT_1)
+    server.models.load("a", FORMAT_1)
     described = [{"modelName": name, "modelUrl": str(FORMAT_1)} for name in "ab"]
-    assert control.ask("GET", "/models?next_page_token=1") == (200, {"models": described})
+    assert server.ask("GET", "/models?next_page_token=1") == (200, {"models": described})
 
 
-def test_model_is_described(control: Control) -> None:
-    control.models.load("a.b-c", FORMAT_1)
-    assert control.ask("GET", "/models/a.b-c") == (200, {"modelName": "a.b-c", "modelUrl": str(FORMAT_1)})
+def test_get_describes_a_model(server: Management) -> None:
+    server.models.load("a.b-c", FORMAT_1)
+    assert server.ask("GET", "/models/a.b-c") == (200, {"modelName": "a.b-c", "modelUrl": str(FORMAT_1)})
 
 
-def test_model_is_unloaded(control: Control) -> None:
-    control.models.load("a", FORMAT_1)
-    assert control.ask("DELETE", "/models/a") == (200, {"status": "model a is unloaded"})
-    assert control.models.all() == []
+def test_delete_unloads_a_model(server: Management) -> None:
+    server.models.load("a", FORMAT_1)
+    assert server.ask("DELETE", "/models/a") == (200, {"status": "model a is unloaded"})
+    assert server.models.all() == []
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("name", ["a", "..", "%2e%2e", "%00", "a/b", "%ff"])
-def test_model_that_is_not_loaded(control: Control, method: str, name: str) -> None:
-    status, answer = control.ask(method, f"/models/{name}")
+def test_unknown_model_is_404(server: Management, method: str, name: str) -> None:
+    status, answer = server.ask(method, f"/models/{name}")
     assert status == 404
     assert answer["error"].endswith("is not loaded")
 
 
-def test_model_that_is_loaded_already(control: Control) -> None:
-    control.load("artifact_format_1")
-    assert control.load("artifact_format_1") == (409, {"error": "model artifact_format_1 is loaded already"})
+def test_loaded_model_is_409(server: Management) -> None:
+    server.load("artifact_format_1")
+    assert server.load("artifact_format_1") == (409, {"error": "model artifact_format_1 is loaded already"})
 
 
-def test_model_that_does_not_fit(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_without_memory_is_507(server: Management, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroup, "free_memory", lambda: 0)
-    assert control.load("artifact_format_1")[0] == 507
+    assert server.load("artifact_format_1")[0] == 507
 
 
-def test_model_that_is_none(control: Control) -> None:
-    status, answer = control.load("none")
+def test_missing_artifact_is_400(server: Management) -> None:
+    status, answer = server.load("none")
     assert status == 400
     assert "no trained model" in answer["error"]
 
 
-def test_model_of_another_folder(control: Control) -> None:
-    status, answer = control.ask("POST", "/models", '{"model_name": "a", "url": "/etc"}')
+def test_folder_outside_the_platform_is_400(server: Management) -> None:
+    status, answer = server.ask("POST", "/models", '{"model_name": "a", "url": "/etc"}')
     assert status == 400
     assert "expected a folder below" in answer["error"]
 
@@ -219,34 +219,34 @@ def test_model_of_another_folder(control: Control) -> None:
     ],
     ids=range(14),
 )
-def test_what_is_no_request_to_load(control: Control, body: bytes | str) -> None:
-    assert control.ask("POST", "/models", body) == (
+def test_malformed_load_request_is_400(server: Management, body: bytes | str) -> None:
+    assert server.ask("POST", "/models", body) == (
         400,
         {"error": 'expected JSON: {"model_name": NAME, "url": FOLDER}'},
     )
 
 
-def test_server_that_does_not_answer(control: Control, tmp_path: Path) -> None:
+def test_unreachable_model_server_is_503(server: Management, tmp_path: Path) -> None:
     (tmp_path / "management.sock").unlink()
-    status, answer = control.load("artifact_format_1")
+    status, answer = server.load("artifact_format_1")
     assert status == 503
     assert answer["error"].startswith("the model server: ")
 
 
-def test_ping_does_not_wait_for_a_load(control: Control) -> None:
-    control.health.server_answered()
-    with control.models._lock:
-        assert control.ask("GET", "/ping")[0] == 200
+def test_ping_does_not_wait_for_load(server: Management) -> None:
+    server.health.server_answered()
+    with server.models._lock:
+        assert server.ask("GET", "/ping")[0] == 200
 
 
-def test_peer_that_says_nothing_keeps_nobody_waiting(control: Control) -> None:
+def test_silent_client_blocks_no_other_client(server: Management) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
-        silent.connect(str(control.path))
-        assert control.ask("GET", "/models")[0] == 200
+        silent.connect(str(server.path))
+        assert server.ask("GET", "/models")[0] == 200
 
 
 def written(capfd: pytest.CaptureFixture[str], expected: int) -> list[str]:
-    """Lines on stdout, once there are as many as expected; there is nothing on stderr."""
+    """Lines on stdout, once there are as many as expected; stderr is empty."""
     out = ""
     deadline = time.monotonic() + 10
     while out.count("\n") < expected and time.monotonic() < deadline:
@@ -258,23 +258,23 @@ def written(capfd: pytest.CaptureFixture[str], expected: int) -> list[str]:
     return (out + rest.out).splitlines()
 
 
-def test_peer_that_does_not_wait_is_no_error(control: Control, capfd: pytest.CaptureFixture[str]) -> None:
+def test_client_that_hangs_up_logs_nothing(server: Management, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.socket(socket.AF_UNIX) as hasty:
-        hasty.connect(str(control.path))
-        with control.models._lock:
+        hasty.connect(str(server.path))
+        with server.models._lock:
             hasty.sendall(b"DELETE /models/a HTTP/1.1\r\n\r\n")
             time.sleep(0.05)
             hasty.close()
-    control.ask("GET", "/models")
+    server.ask("GET", "/models")
     assert written(capfd, 0) == []
 
 
-def test_fault_of_ours_is_one_line_of_json(
-    control: Control, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_internal_fault_is_one_json_line(
+    server: Management, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ModelRegistry, "all", lambda _self: 1 / 0)
     with pytest.raises(ConnectionError):
-        control.ask("GET", "/models")
+        server.ask("GET", "/models")
     (line,) = written(capfd, 1)
     fault = json.loads(line)
     assert (fault["level"], fault["source"]) == ("error", "control")

@@ -1,4 +1,4 @@
-"""The models of a server, whose management API is a fake one."""
+"""The registry of models, with a fake management API."""
 
 import json
 import os
@@ -23,7 +23,7 @@ MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
 
 
 class Fake(NamedTuple):
-    """Models over a fake server: what it was asked, and what it answers to a method."""
+    """A registry with a fake server, the requests to it, and its answer to each method."""
 
     models: ModelRegistry
     folder: Path
@@ -59,47 +59,47 @@ def names(fake: Fake) -> list[str]:
     return [model.name for model in fake.models.all()]
 
 
-def test_no_model_at_first(fake: Fake) -> None:
+def test_registry_starts_empty(fake: Fake) -> None:
     assert fake.models.all() == []
 
 
-def test_loaded_model_is_listed(fake: Fake) -> None:
+def test_loaded_models_are_sorted_by_name(fake: Fake) -> None:
     fake.models.load("b", FORMAT_1)
     fake.models.load("a", FORMAT_1)
     assert names(fake) == ["a", "b"]
 
 
-def test_loaded_model_is_found(fake: Fake) -> None:
+def test_get_returns_the_loaded_model(fake: Fake) -> None:
     fake.models.load("a", FORMAT_1)
     assert fake.models.get("a").artifact == FORMAT_1
 
 
-def test_server_is_given_an_empty_folder(fake: Fake) -> None:
+def test_server_gets_an_empty_folder(fake: Fake) -> None:
     fake.models.load("a", FORMAT_1)
     assert f"url={fake.folder}/models/a"[5:].replace("/", "%2F") in fake.asked[0].path
     assert list((fake.folder / "models" / "a").iterdir()) == []
 
 
-def test_handler_finds_the_artifact_by_a_link(fake: Fake) -> None:
+def test_artifact_is_linked(fake: Fake) -> None:
     fake.models.load("a", FORMAT_1)
     assert (fake.folder / "artifacts" / "a").readlink() == FORMAT_1
 
 
-def test_workers_have_a_folder_to_report_to(fake: Fake) -> None:
+def test_workers_folder_lists_live_workers(fake: Fake) -> None:
     fake.models.load("a", FORMAT_1)
     file = WorkerFile(fake.folder / "workers" / "a")
     assert [worker.pid for worker in fake.models.workers("a")] == [os.getpid()]
     os.close(file._file)
 
 
-def test_model_that_is_not_loaded_has_no_workers(fake: Fake) -> None:
+def test_unknown_model_has_no_workers(fake: Fake) -> None:
     assert fake.models.workers("a") == []
 
 
 @pytest.mark.parametrize(
     ("environment", "wait"), [(MULTI_MODEL, "synchronous=true"), ({}, "synchronous=false")]
 )
-def test_only_a_multi_model_endpoint_waits(fake: Fake, environment: dict[str, str], wait: str) -> None:
+def test_multi_model_alone_waits_for_workers(fake: Fake, environment: dict[str, str], wait: str) -> None:
     folder = fake.folder / "more"
     folder.mkdir()
     with answering(folder / "management.sock", lambda _request: Response(202)) as asked:
@@ -113,7 +113,7 @@ def test_only_a_multi_model_endpoint_waits(fake: Fake, environment: dict[str, st
     "name",
     ["a", "A-b_c.1", "0" * 128, "_", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
 )
-def test_name(fake: Fake, name: str) -> None:
+def test_valid_name_is_accepted(fake: Fake, name: str) -> None:
     fake.models.load(name, FORMAT_1)
     assert names(fake) == [name]
 
@@ -121,7 +121,7 @@ def test_name(fake: Fake, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", ".", "..", ".a", "-a", "a/b", "../a", "a b", "a\n", "a\0", "é", "0" * 129, "a?b", "a%2fb"]
 )
-def test_name_that_is_refused(fake: Fake, name: str) -> None:
+def test_invalid_name_is_400(fake: Fake, name: str) -> None:
     status, reason = refused(lambda: fake.models.load(name, FORMAT_1))
     assert (status, reason) == (
         400,
@@ -130,20 +130,20 @@ def test_name_that_is_refused(fake: Fake, name: str) -> None:
     assert fake.asked == []
 
 
-def test_name_that_is_taken(fake: Fake) -> None:
+def test_taken_name_is_409(fake: Fake) -> None:
     fake.models.load("a", FORMAT_1)
     assert refused(lambda: fake.models.load("a", FORMAT_1)) == (409, "model a is loaded already")
     assert len(fake.asked) == 1
 
 
-def test_name_is_free_again_after_unloading(fake: Fake) -> None:
+def test_unloading_frees_the_name(fake: Fake) -> None:
     for _ in range(3):
         fake.models.load("a", FORMAT_1)
         fake.models.unload("a")
     assert [request.method for request in fake.asked] == ["POST", "DELETE"] * 3
 
 
-def test_unloaded_model_leaves_nothing(fake: Fake) -> None:
+def test_unloading_removes_all_folders(fake: Fake) -> None:
     fake.models.load("a", FORMAT_1)
     fake.models.unload("a")
     assert names(fake) == []
@@ -152,7 +152,7 @@ def test_unloaded_model_leaves_nothing(fake: Fake) -> None:
     ] == []
 
 
-def test_socket_of_its_processes_is_removed(fake: Fake) -> None:
+def test_unloading_removes_dead_sockets(fake: Fake) -> None:
     left, used = fake.folder / ".mms.sock.9000", fake.folder / ".mms.sock.9001"
     with socket.socket(socket.AF_UNIX) as gone, socket.socket(socket.AF_UNIX) as other:
         gone.bind(str(left))
@@ -164,7 +164,7 @@ def test_socket_of_its_processes_is_removed(fake: Fake) -> None:
         assert used.exists()
 
 
-def test_artifact_itself_stays(fake: Fake, tmp_path: Path) -> None:
+def test_unloading_keeps_the_artifact(fake: Fake, tmp_path: Path) -> None:
     artifact = tmp_path / "ml" / "a" / "model"
     fake.models.load("a", artifact)
     fake.models.unload("a")
@@ -172,12 +172,12 @@ def test_artifact_itself_stays(fake: Fake, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("action", ["get", "unload"])
-def test_model_that_is_not_loaded(fake: Fake, action: str) -> None:
+def test_unknown_model_is_404(fake: Fake, action: str) -> None:
     assert refused(lambda: getattr(fake.models, action)("a")) == (404, "model a is not loaded")
 
 
-def test_model_is_no_longer_listed_when_its_processes_end(fake: Fake) -> None:
-    """So that the supervisor does not take that for a fault."""
+def test_unloading_removes_model_before_its_processes(fake: Fake) -> None:
+    """Otherwise the supervisor would report a fault."""
     fake.models.load("a", FORMAT_1)
     listed: list[list[str]] = []
 
@@ -190,20 +190,20 @@ def test_model_is_no_longer_listed_when_its_processes_end(fake: Fake) -> None:
     assert listed == [[]]
 
 
-def test_model_that_the_server_does_not_know_is_unloaded_all_the_same(fake: Fake) -> None:
+def test_model_unknown_to_server_is_unloaded(fake: Fake) -> None:
     fake.models.load("a", FORMAT_1)
     fake.answers["DELETE"] = lambda: Response(404)
     fake.models.unload("a")
     assert names(fake) == []
 
 
-def test_server_that_cannot_unload_gives_the_reason(fake: Fake) -> None:
+def test_failed_unload_has_the_servers_reason(fake: Fake) -> None:
     fake.models.load("a", FORMAT_1)
     fake.answers["DELETE"] = lambda: Response(408, b'{"message": "Timed out"}')
     assert refused(lambda: fake.models.unload("a")) == (408, "Timed out")
 
 
-def test_server_that_cannot_load_gives_the_reason(fake: Fake) -> None:
+def test_failed_load_has_the_servers_reason(fake: Fake) -> None:
     fake.answers["POST"] = lambda: Response(500, b'{"message": "Failed to start workers"}')
     assert refused(lambda: fake.models.load("a", FORMAT_1)) == (
         500,
@@ -211,21 +211,21 @@ def test_server_that_cannot_load_gives_the_reason(fake: Fake) -> None:
     )
 
 
-def test_model_that_cannot_be_loaded_is_forgotten(fake: Fake) -> None:
+def test_failed_load_removes_the_model(fake: Fake) -> None:
     fake.answers["POST"] = lambda: Response(500)
     refused(lambda: fake.models.load("a", FORMAT_1))
     assert names(fake) == []
     assert [request.method for request in fake.asked] == ["POST", "DELETE"]
 
 
-def test_server_that_dies_while_it_loads(fake: Fake) -> None:
+def test_server_death_during_load_removes_model(fake: Fake) -> None:
     fake.answers["POST"] = lambda: None
     with pytest.raises(OSError):  # noqa: PT011
         fake.models.load("a", FORMAT_1)
     assert names(fake) == []
 
 
-def test_model_can_be_loaded_after_a_failure(fake: Fake) -> None:
+def test_failed_load_can_be_repeated(fake: Fake) -> None:
     fake.answers["POST"] = lambda: Response(500)
     refused(lambda: fake.models.load("a", FORMAT_1))
     fake.answers["POST"] = Response
@@ -233,7 +233,7 @@ def test_model_can_be_loaded_after_a_failure(fake: Fake) -> None:
     assert names(fake) == ["a"]
 
 
-def test_loads_are_one_at_a_time(fake: Fake) -> None:
+def test_loads_run_one_at_a_time(fake: Fake) -> None:
     running: list[int] = []
     most: list[int] = []
 
@@ -253,7 +253,7 @@ def test_loads_are_one_at_a_time(fake: Fake) -> None:
     assert most == [1, 1, 1]
 
 
-def test_model_of_the_same_name_is_another(fake: Fake) -> None:
+def test_reloaded_model_is_a_new_object(fake: Fake) -> None:
     fake.models.load("a", FORMAT_1)
     first = fake.models.get("a")
     fake.models.unload("a")
@@ -262,12 +262,12 @@ def test_model_of_the_same_name_is_another(fake: Fake) -> None:
     assert fake.models.get("a") in fake.models
 
 
-def test_model_of_another_server_is_not_in_it(fake: Fake) -> None:
+def test_foreign_model_is_not_contained(fake: Fake) -> None:
     assert Model("a", FORMAT_1) not in fake.models
 
 
 @pytest.mark.parametrize("name", ["model.json", "model.safetensors", "vocabulary.json"])
-def test_damaged_artifact(fake: Fake, tmp_path: Path, name: str) -> None:
+def test_damaged_artifact_is_400(fake: Fake, tmp_path: Path, name: str) -> None:
     file = tmp_path / "ml" / "a" / "model" / name
     file.write_bytes(file.read_bytes()[:-9])
     status, reason = refused(lambda: fake.models.load("a", file.parent))
@@ -276,13 +276,13 @@ def test_damaged_artifact(fake: Fake, tmp_path: Path, name: str) -> None:
     assert fake.asked == []
 
 
-def test_artifact_that_is_missing(fake: Fake, tmp_path: Path) -> None:
+def test_missing_artifact_is_400(fake: Fake, tmp_path: Path) -> None:
     status, reason = refused(lambda: fake.models.load("a", tmp_path / "none"))
     assert status == 400
     assert "no trained model" in reason
 
 
-def test_model_that_does_not_fit(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_without_memory_is_507(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroup, "free_memory", lambda: 100 * 2**20)
     assert refused(lambda: fake.models.load("a", FORMAT_1)) == (
         507,
@@ -291,13 +291,15 @@ def test_model_that_does_not_fit(fake: Fake, monkeypatch: pytest.MonkeyPatch) ->
     assert (names(fake), fake.asked) == ([], [])
 
 
-def test_model_that_just_fits(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_with_just_enough_memory_loads(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroup, "free_memory", lambda: 383 * 2**20)
     fake.models.load("a", FORMAT_1)
     assert names(fake) == ["a"]
 
 
-def test_size_of_the_artifact_counts(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_of_artifact_counts_as_memory(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cgroup, "free_memory", lambda: 400 * 2**20)
     large = tmp_path / "ml" / "a" / "model" / "large"
     with large.open("wb") as stream:
@@ -305,25 +307,23 @@ def test_size_of_the_artifact_counts(fake: Fake, tmp_path: Path, monkeypatch: py
     assert refused(lambda: fake.models.load("a", large.parent))[0] == 507
 
 
-def test_folder_of_the_platform(fake: Fake, tmp_path: Path) -> None:
+def test_platform_folder_is_loaded(fake: Fake, tmp_path: Path) -> None:
     fake.models.load_url("x", str(tmp_path / "ml" / "a" / "model"))
     assert names(fake) == ["x"]
 
 
-def test_folder_of_the_platform_with_a_slash_behind(fake: Fake, tmp_path: Path) -> None:
+def test_trailing_slash_is_removed(fake: Fake, tmp_path: Path) -> None:
     fake.models.load_url("x", f"{tmp_path}/ml/a/model/")
     assert fake.models.get("x").artifact == tmp_path / "ml" / "a" / "model"
 
 
-def test_folder_of_the_platform_that_is_a_link_to_another_of_its_own(fake: Fake, tmp_path: Path) -> None:
+def test_link_within_platform_folder_is_loaded(fake: Fake, tmp_path: Path) -> None:
     (tmp_path / "ml" / "b").symlink_to("a")
     fake.models.load_url("x", f"{tmp_path}/ml/b/model")
     assert names(fake) == ["x"]
 
 
-def test_folder_of_the_platform_may_be_a_link_itself(
-    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_platform_folder_may_be_a_link(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "link").symlink_to("ml")
     monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", tmp_path / "link")
     fake.models.load_url("x", f"{tmp_path}/link/a/model")
@@ -352,7 +352,7 @@ def test_folder_of_the_platform_may_be_a_link_itself(
         "file://{ml}/a/model",
     ],
 )
-def test_folder_of_another_is_refused(fake: Fake, tmp_path: Path, url: str) -> None:
+def test_folder_outside_the_platform_is_400(fake: Fake, tmp_path: Path, url: str) -> None:
     ml = tmp_path / "ml"
     shutil.copytree(FORMAT_1, tmp_path / "secret")
     shutil.copytree(FORMAT_1, tmp_path / "ml-other" / "model")
@@ -368,15 +368,15 @@ def test_folder_of_another_is_refused(fake: Fake, tmp_path: Path, url: str) -> N
 
 
 @pytest.mark.parametrize("name", ["long/" * 2_000, "long" * 100])
-def test_path_that_is_too_long(fake: Fake, tmp_path: Path, name: str) -> None:
+def test_too_long_path_is_400(fake: Fake, tmp_path: Path, name: str) -> None:
     status, reason = refused(lambda: fake.models.load_url("x", f"{tmp_path}/ml/{name}"))
     assert (status, "File name too long" in reason) == (400, True)
 
 
-def test_folder_of_the_platform_is_sagemakers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_platform_folder_is_opt_ml_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert Path("/opt/ml/models") == model_registry.MULTI_MODEL_FOLDER
 
 
-def test_reason_can_be_sent(fake: Fake) -> None:
+def test_reason_is_ascii_in_json(fake: Fake) -> None:
     assert json.dumps(refused(lambda: fake.models.load_url("x", "/\ud800"))[1]).isascii()

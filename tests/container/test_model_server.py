@@ -37,22 +37,22 @@ def command(**environment: str) -> list[str]:
     return model_server.command(Settings.from_environment(environment), Path("/run/x"))
 
 
-def test_server_listens_on_unix_sockets_alone() -> None:
+def test_server_listens_on_unix_sockets_only() -> None:
     found = properties()
     assert found["inference_address"] == "unix:/run/x/mms.sock"
     assert found["management_address"] == "unix:/run/x/management.sock"
 
 
-def test_model_is_registered_later() -> None:
+def test_configuration_loads_no_model() -> None:
     assert "load_models" not in properties()
 
 
-def test_configuration_takes_nothing_from_the_environment() -> None:
+def test_configuration_ignores_the_environment() -> None:
     assert "enable_envvars_config" not in properties()
 
 
-def test_configuration_names_no_variable() -> None:
-    # The server would put $$NAME$$'s value there.
+def test_configuration_expands_no_variable() -> None:
+    # The server replaces $$NAME$$ by the value of a variable.
     assert not any("$" in value for value in properties().values())
 
 
@@ -65,19 +65,19 @@ def test_configuration_names_no_variable() -> None:
         ("SERVE_MAX_REQUESTS", "7", "job_queue_size", "7"),
     ],
 )
-def test_configuration_is_made_from_the_settings(variable: str, text: str, name: str, value: str) -> None:
+def test_settings_appear_in_the_configuration(variable: str, text: str, name: str, value: str) -> None:
     assert properties({variable: text})[name] == value
 
 
-def test_answer_may_be_larger_than_a_request() -> None:
+def test_answers_have_no_size_limit() -> None:
     assert properties()["max_response_size"] == str(2**31 - 1)
 
 
-def test_bodies_come_to_the_handler_as_they_are() -> None:
+def test_bodies_reach_the_handler_undecoded() -> None:
     assert properties()["decode_input_request"] == "false"
 
 
-def test_server_never_gives_up_before_the_supervisor_does() -> None:
+def test_server_timeout_exceeds_the_supervisors() -> None:
     found = properties({"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "100", "SERVE_BATCH_SIZE": "8"})
     assert int(found["default_response_timeout_seconds"]) >= 100 * 8 + model_server.LOAD_SECONDS
 
@@ -93,21 +93,21 @@ def test_java_on_the_path_is_used(java: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("java")
-def test_no_java_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_java_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME")
     with pytest.raises(FileNotFoundError, match="no Java found; put it on the PATH or set JAVA_HOME"):
         command()
 
 
 @pytest.mark.usefixtures("java")
-def test_no_server_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_server, "find_spec", lambda _name: None)
     with pytest.raises(FileNotFoundError, match="the package multi-model-server is not installed"):
         command()
 
 
 @pytest.mark.usefixtures("java")
-def test_class_path_is_our_class_and_the_server() -> None:
+def test_class_path_has_classes_and_server() -> None:
     arguments = command()
     ours, theirs = arguments[arguments.index("-cp") + 1].split(":")
     assert ours == str(model_server.CLASSES)
@@ -115,7 +115,7 @@ def test_class_path_is_our_class_and_the_server() -> None:
 
 
 @pytest.mark.usefixtures("java")
-def test_working_directory_is_not_on_the_class_path() -> None:
+def test_class_path_is_absolute() -> None:
     arguments = command()
     parts = arguments[arguments.index("-cp") + 1].split(":")
     assert all(Path(part).is_absolute() for part in parts)
@@ -131,7 +131,7 @@ def test_heap_and_buffers_are_bounded() -> None:
 
 
 @pytest.mark.usefixtures("java")
-def test_further_arguments_of_java_come_last_so_that_they_count() -> None:
+def test_additional_java_arguments_take_precedence() -> None:
     arguments = command(SAGEMAKER_MODEL_SERVER_VMARGS="-Xmx9m -Dx=y")
     given = arguments.index("-Xmx9m")
     assert arguments[given + 1] == "-Dx=y"
@@ -146,7 +146,7 @@ def test_workers_run_in_this_python() -> None:
 
 
 @pytest.mark.usefixtures("java")
-def test_log_is_ours() -> None:
+def test_log_configuration_is_log4j2_xml() -> None:
     assert f"-Dlog4j.configurationFile={model_server.CONTAINER / 'mms' / 'log4j2.xml'}" in command()
     assert (model_server.CONTAINER / "mms" / "log4j2.xml").is_file()
 
@@ -155,18 +155,18 @@ def environment(**variables: str) -> dict[str, str]:
     return model_server.environment(Settings.from_environment(variables), Path("/run/x"))
 
 
-def test_configuration_cannot_be_replaced_by_a_variable() -> None:
+def test_environment_pins_the_configuration_file() -> None:
     assert environment()["MMS_CONFIG_FILE"] == "/run/x/config.properties"
 
 
 @pytest.mark.parametrize("name", ["model_service_worker.py", "metrics/metric_collector.py"])
-def test_programs_that_the_server_starts_are_ours(name: str) -> None:
+def test_server_starts_the_replaced_programs(name: str) -> None:
     program = Path(environment()["MODEL_SERVER_HOME"]) / "mms" / name
     assert program.is_relative_to(model_server.CONTAINER)
     assert program.is_file()
 
 
-def test_program_for_metrics_waits_for_the_ids_of_the_workers_and_says_nothing() -> None:
+def test_metric_collector_reads_input_prints_nothing() -> None:
     program = Path(environment()["MODEL_SERVER_HOME"]) / "mms" / "metrics" / "metric_collector.py"
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, program], stdin=pipe, stdout=pipe, stderr=pipe) as collector:
@@ -176,11 +176,11 @@ def test_program_for_metrics_waits_for_the_ids_of_the_workers_and_says_nothing()
     assert collector.returncode == 0
 
 
-def test_workers_are_told_their_threads() -> None:
+def test_environment_sets_the_threads() -> None:
     assert environment(OMP_NUM_THREADS="3")["OMP_NUM_THREADS"] == "3"
 
 
-def test_batches_need_the_corrected_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_need_the_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_server, "CLASSES", tmp_path)
     assert not model_server.can_batch()
     name = tmp_path / "com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.class"
@@ -189,7 +189,7 @@ def test_batches_need_the_corrected_class(tmp_path: Path, monkeypatch: pytest.Mo
     assert model_server.can_batch()
 
 
-def test_corrected_class_has_its_source() -> None:
+def test_source_of_the_decoder_exists() -> None:
     assert (
         model_server.CONTAINER / "mms/java/com/amazonaws/ml/mms/util/codec/ModelResponseDecoder.java"
     ).is_file()
@@ -200,7 +200,7 @@ OK = Response(200, b'{"status": "Healthy!"}')
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Iterator[list[Request]]:
-    """What the management API was asked."""
+    """Requests to the management API."""
     with answering(tmp_path / "management.sock", lambda _request: OK) as requests:
         yield requests
 
@@ -209,7 +209,7 @@ def query(request: Request) -> dict[str, str]:
     return {name: value for name, (value,) in parse_qs(urlsplit(request.path).query).items()}
 
 
-def test_model_is_registered_with_its_batches_and_workers(tmp_path: Path, asked: list[Request]) -> None:
+def test_register_sends_batches_and_workers(tmp_path: Path, asked: list[Request]) -> None:
     settings = Settings.from_environment({"SERVE_BATCH_SIZE": "8", "SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
     assert ModelServer(tmp_path).register("a", settings, wait=True) == Answer(200, OK.body)
     assert (asked[0].method, urlsplit(asked[0].path).path) == ("POST", "/models")
@@ -224,32 +224,32 @@ def test_model_is_registered_with_its_batches_and_workers(tmp_path: Path, asked:
     }
 
 
-def test_name_is_quoted(tmp_path: Path, asked: list[Request]) -> None:
+def test_register_quotes_the_name(tmp_path: Path, asked: list[Request]) -> None:
     ModelServer(tmp_path).register("a&b=c", Settings.from_environment({}), wait=True)
     assert query(asked[0])["model_name"] == "a&b=c"
 
 
-def test_model_is_registered_without_waiting(tmp_path: Path, asked: list[Request]) -> None:
+def test_register_without_waiting_is_asynchronous(tmp_path: Path, asked: list[Request]) -> None:
     ModelServer(tmp_path).register("a", Settings.from_environment({}), wait=False)
     assert query(asked[0])["synchronous"] == "false"
 
 
-def test_model_is_unregistered(tmp_path: Path, asked: list[Request]) -> None:
+def test_unregister_quotes_the_name(tmp_path: Path, asked: list[Request]) -> None:
     assert ModelServer(tmp_path).unregister("a b").status == 200
     assert (asked[0].method, asked[0].path) == ("DELETE", "/models/a%20b")
 
 
-def test_server_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+def test_missing_server_raises_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         ModelServer(tmp_path).unregister("a")
 
 
-def test_server_that_dies_while_it_is_asked_is_an_os_error(tmp_path: Path) -> None:
+def test_hang_up_raises_os_error(tmp_path: Path) -> None:
     with answering(tmp_path / "management.sock", lambda _request: None), pytest.raises(OSError):  # noqa: PT011
         ModelServer(tmp_path).unregister("a")
 
 
-def test_server_that_dies_while_it_answers_is_an_os_error(tmp_path: Path) -> None:
+def test_incomplete_answer_raises_os_error(tmp_path: Path) -> None:
     cut_off = Response(200, b"{", {"Content-Length": "9", "Connection": "close"})
     with answering(tmp_path / "management.sock", lambda _request: cut_off), pytest.raises(OSError):  # noqa: PT011
         ModelServer(tmp_path).unregister("a")
@@ -263,7 +263,7 @@ SIDES = pytest.mark.parametrize(
 
 @SIDES
 @pytest.mark.parametrize(("status", "answers"), [(200, True), (500, False), (503, False)])
-def test_side_of_the_server_answers(
+def test_api_is_up_on_200(
     tmp_path: Path, socket_name: str, question: Callable[[ModelServer], bool], status: int, answers: bool
 ) -> None:
     with answering(tmp_path / socket_name, lambda _request: Response(status)):
@@ -271,7 +271,7 @@ def test_side_of_the_server_answers(
 
 
 @SIDES
-def test_side_of_the_server_is_not_there(
+def test_api_without_socket_is_down(
     tmp_path: Path, socket_name: str, question: Callable[[ModelServer], bool]
 ) -> None:
     assert not (tmp_path / socket_name).exists()
@@ -279,7 +279,7 @@ def test_side_of_the_server_is_not_there(
 
 
 @SIDES
-def test_side_of_the_server_hangs_up(
+def test_api_that_hangs_up_is_down(
     tmp_path: Path, socket_name: str, question: Callable[[ModelServer], bool]
 ) -> None:
     with answering(tmp_path / socket_name, lambda _request: None):
@@ -296,5 +296,5 @@ def test_side_of_the_server_hangs_up(
         (b"", ""),
     ],
 )
-def test_message_is_the_reason_of_an_error(body: bytes, message: str) -> None:
+def test_message_is_the_bodys_reason(body: bytes, message: str) -> None:
     assert Answer(500, body).message == message

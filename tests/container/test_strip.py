@@ -1,4 +1,4 @@
-"""container/strip.py removes what its list names, and refuses a list that is out of date."""
+"""Removal of files from site-packages by patterns."""
 
 import sys
 from pathlib import Path
@@ -23,16 +23,16 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def test_removes_folders_wherever_they_are(packages: Path) -> None:
+def test_folders_are_removed_recursively(packages: Path) -> None:
     strip(["**/tests"], packages)
     assert names(packages) == ["a", "a/b", "a/b/it.py"]
 
 
-def test_removes_files(packages: Path) -> None:
+def test_files_are_removed(packages: Path) -> None:
     strip(["a/b/it*"], packages)
     assert "a/b/it.py" not in names(packages)
 
 
-def test_a_pattern_that_finds_nothing_is_an_error(packages: Path) -> None:
+def test_pattern_without_match_is_an_error(packages: Path) -> None:
     with pytest.raises(ValueError, match="nope/\\* matches nothing"):
         strip(["nope/*"], packages)

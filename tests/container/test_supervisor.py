@@ -1,4 +1,4 @@
-"""Programs that are started, watched and ended: small ones in place of nginx and Multi Model Server."""
+"""The supervisor, with small programs in place of nginx and Multi Model Server."""
 
 import json
 import os
@@ -26,16 +26,16 @@ FORMAT_1 = TESTS / "artifact_format_1"
 NGINX_THAT_WAITS = ["sh", "-c", "trap '' QUIT; sleep 60"]
 
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
-def wait_until(condition: Callable[[], Found | None]) -> Found:
-    """What the condition gives, once that is something."""
+def wait_until(condition: Callable[[], Value | None]) -> Value:
+    """The first true value of the condition."""
     deadline = time.monotonic() + 30
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    return found
+    return value
 
 
 def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -47,20 +47,20 @@ def start(script: str, **environment: str) -> Program:
 
 
 def finish(script: str, **environment: str) -> Program:
-    """Wait until the program has ended by itself and everything it said is in the log."""
+    """Wait until the program has ended and its output is in the log."""
     program = start(script, **environment)
     program.process.wait()
     program.stop(signal.SIGTERM, 0)
     return program
 
 
-def test_output_goes_into_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+def test_output_goes_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
     finish("echo one; echo two >&2")
     found = {line["message"]: (line["source"], line["level"]) for line in lines(capfd)}
     assert found == {"one": ("it", "info"), "two": ("it", "warning")}
 
 
-def test_json_with_bytes_that_are_no_text_stays_json(capfd: pytest.CaptureFixture[str]) -> None:
+def test_json_with_invalid_bytes_stays_json(capfd: pytest.CaptureFixture[str]) -> None:
     finish(r"""printf '{"path":"/\377"}\n'""")
     assert lines(capfd) == [{"path": "/\ufffd"}]
 
@@ -69,11 +69,11 @@ def test_program_gets_variables() -> None:
     assert finish('exit "$CODE"', CODE="7").process.returncode == 7
 
 
-def test_program_gets_nothing_to_read() -> None:
+def test_program_has_empty_input() -> None:
     assert finish("cat").process.returncode == 0
 
 
-def test_program_that_runs_is_all_right() -> None:
+def test_running_program_passes_the_check() -> None:
     program = start("sleep 60")
     program.check()
     program.stop(signal.SIGKILL, 10)
@@ -83,19 +83,19 @@ def test_program_that_runs_is_all_right() -> None:
     ("script", "cause"),
     [("exit 0", "with exit code 0"), ("exit 3", "with exit code 3"), ("kill -9 $$", "by signal SIGKILL")],
 )
-def test_program_that_has_ended_by_itself_is_not(script: str, cause: str) -> None:
+def test_ended_program_fails_the_check(script: str, cause: str) -> None:
     with pytest.raises(ServingError) as caught:
         finish(script).check()
     assert str(caught.value) == f"it ended by itself, {cause}"
 
 
-def test_program_is_ended_by_the_signal() -> None:
+def test_stop_sends_the_signal() -> None:
     program = start("sleep 60")
     program.stop(signal.SIGQUIT, 10)
     assert program.process.returncode == -signal.SIGQUIT
 
 
-def test_program_has_time_to_end(capfd: pytest.CaptureFixture[str]) -> None:
+def test_stop_waits_for_the_end(capfd: pytest.CaptureFixture[str]) -> None:
     program = start("trap 'sleep 0.1; echo done; exit 5' QUIT; echo ready; while :; do sleep 0.01; done")
     wait_until(lambda: "ready" in capfd.readouterr().out)
     program.stop(signal.SIGQUIT, 10)
@@ -103,28 +103,28 @@ def test_program_has_time_to_end(capfd: pytest.CaptureFixture[str]) -> None:
     assert lines(capfd)[-1]["message"] == "done"
 
 
-def test_program_that_takes_too_long_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_stop_kills_after_the_timeout(capfd: pytest.CaptureFixture[str]) -> None:
     program = start("trap '' TERM; echo ready; while :; do sleep 0.01; done")
     wait_until(lambda: "ready" in capfd.readouterr().out)
     program.stop(signal.SIGTERM, 0.1)
     assert program.process.returncode == -signal.SIGKILL
 
 
-def test_children_end_with_the_program(capfd: pytest.CaptureFixture[str]) -> None:
+def test_stop_kills_the_children(capfd: pytest.CaptureFixture[str]) -> None:
     program = start("sleep 60 & echo $!; exec sleep 60")
     child = psutil.Process(int(wait_until(lambda: lines(capfd))[0]["message"]))
     program.stop(signal.SIGTERM, 10)
     child.wait(10)
 
 
-def test_keyboard_does_not_reach_the_program() -> None:
+def test_program_has_its_own_session() -> None:
     program = start("sleep 60")
     assert os.getsid(program.process.pid) != os.getsid(0)
     program.stop(signal.SIGKILL, 10)
 
 
 class Running:
-    """A supervisor at work, over a model server that is a fake one."""
+    """A running supervisor with a fake model server."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.subject = Supervisor(Settings.from_environment(environment), Log(), folder, FORMAT_1)
@@ -140,22 +140,22 @@ class Running:
             self.error = error
 
     def wait(self) -> str | None:
-        """Until it ends; gives the reason, if it is a fault."""
+        """Wait for the end; returns the reason of a fault."""
         self._thread.join(30)
         assert not self._thread.is_alive()
         return str(self.error) if self.error else None
 
     def worker(self, name: str = "model") -> Worker:
-        """The one worker of a model, once it is there."""
-        (found,) = wait_until(lambda: self.subject._models.workers(name))
-        return found
+        """The single worker of a model, once it is running."""
+        (worker,) = wait_until(lambda: self.subject._models.workers(name))
+        return worker
 
     def kill_parent(self, name: str = "model") -> None:
-        """Kill the parent of a model's workers, once it is known."""
+        """Kill the parent of a model's workers, once the supervisor has seen it."""
         os.kill(wait_until(lambda: self.subject._models.get(name).parent), signal.SIGKILL)
 
     def child(self, part: str) -> psutil.Process:
-        """A process below this one, once it is there, by a part of its command line."""
+        """A descendant of this process by a part of its command line, once it is running."""
         return wait_until(
             lambda: next((p for p in psutil.Process().children(True) if part in " ".join(p.cmdline())), None)
         )
@@ -166,7 +166,7 @@ Start = Callable[..., Running]
 
 @pytest.fixture
 def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Start a supervisor; what goes wrong with the model server, and the environment."""
+    """Start a supervisor with a fault of the model server and variables of the environment."""
     monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(supervisor, "TRACEBACK_SECONDS", 0.2)
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
@@ -189,7 +189,7 @@ def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
         running.wait()
 
 
-def test_server_serves_until_it_is_stopped(supervise: Start) -> None:
+def test_server_runs_until_stop(supervise: Start) -> None:
     running = supervise()
     running.worker()
     assert running.subject._health.unhealthy_reason() is None
@@ -197,7 +197,7 @@ def test_server_serves_until_it_is_stopped(supervise: Start) -> None:
     assert running.wait() is None
 
 
-def test_nothing_is_left_when_it_is_stopped(supervise: Start) -> None:
+def test_stop_ends_all_processes(supervise: Start) -> None:
     running = supervise()
     running.worker()
     before = psutil.Process().children(recursive=True)
@@ -207,30 +207,30 @@ def test_nothing_is_left_when_it_is_stopped(supervise: Start) -> None:
     wait_until(lambda: not any(map(is_alive, before)))
 
 
-def test_stop_at_the_start_is_a_stop_at_once(supervise: Start) -> None:
+def test_stop_during_start_returns(supervise: Start) -> None:
     running = supervise()
     running.stop.set()
     assert running.wait() is None
 
 
-def test_nginx_may_reach_the_model_server(supervise: Start, tmp_path: Path) -> None:
+def test_socket_is_open_to_nginx(supervise: Start, tmp_path: Path) -> None:
     supervise().worker()
     assert (tmp_path / "mms.sock").stat().st_mode & 0o777 == 0o666
 
 
-def test_management_may_come_later_than_the_rest_of_the_server(supervise: Start) -> None:
+def test_late_management_api_is_awaited(supervise: Start) -> None:
     supervise("late management").worker()
 
 
 @pytest.mark.parametrize(("part", "name"), [("fake_model_server", "the model server"), ("sleep 60", "nginx")])
-def test_program_that_dies_is_named(supervise: Start, part: str, name: str) -> None:
+def test_dead_program_is_named(supervise: Start, part: str, name: str) -> None:
     running = supervise()
     running.worker()
     running.child(part).kill()
     assert running.wait() == f"{name} ended by itself, by signal SIGKILL"
 
 
-def test_parent_of_the_workers_that_dies_is_named(supervise: Start) -> None:
+def test_dead_parent_of_workers_is_named(supervise: Start) -> None:
     running = supervise()
     running.worker()
     running.kill_parent()
@@ -239,7 +239,7 @@ def test_parent_of_the_workers_that_dies_is_named(supervise: Start) -> None:
     )
 
 
-def test_worker_that_dies_is_no_reason_to_end(supervise: Start) -> None:
+def test_dead_worker_is_no_fault(supervise: Start) -> None:
     running = supervise()
     os.kill(running.worker().pid, signal.SIGKILL)
     wait_until(lambda: running.subject._health.unhealthy_reason() == "no worker has loaded the model")
@@ -247,22 +247,18 @@ def test_worker_that_dies_is_no_reason_to_end(supervise: Start) -> None:
     assert running.error is None
 
 
-def test_model_that_no_worker_can_load_is_a_fault_in_the_end(
-    supervise: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_model_that_never_loads_is_fault(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_server, "LOAD_SECONDS", 1)
     assert supervise("no worker").wait() == "no worker could load the model for 1 s; see above why"
 
 
-def test_model_that_the_server_refuses_is_a_fault(supervise: Start) -> None:
+def test_refused_model_is_a_fault(supervise: Start) -> None:
     assert supervise("refusal").wait() == (
         "model model cannot be loaded: Failed to start workers; see the log"
     )
 
 
-def test_overdue_worker_is_killed_with_its_last_words(
-    supervise: Start, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_overdue_worker_is_aborted(supervise: Start, capfd: pytest.CaptureFixture[str]) -> None:
     running = supervise("overdue worker", SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS="1")
     worker = psutil.Process(running.worker().pid)
     wait_until(lambda: not running.subject._models.workers("model"))
@@ -275,20 +271,20 @@ def test_overdue_worker_is_killed_with_its_last_words(
     ]
 
 
-def test_overdue_worker_that_does_not_listen_is_killed(supervise: Start) -> None:
+def test_overdue_worker_ignoring_abort_is_killed(supervise: Start) -> None:
     running = supervise("deaf worker", SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS="1")
     running.worker()
     wait_until(lambda: not running.subject._models.workers("model"))
 
 
-def test_worker_within_its_time_is_let_alone(supervise: Start) -> None:
+def test_worker_within_its_time_lives(supervise: Start) -> None:
     running = supervise("overdue worker")
     worker = running.worker()
     time.sleep(0.2)
     assert running.worker().pid == worker.pid
 
 
-def test_nginx_has_time_for_what_is_in_flight(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_waits_for_nginx(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     script = "trap 'sleep 0.3; echo answered; exit 0' QUIT; while :; do sleep 0.01; done"
     monkeypatch.setattr(nginx, "command", lambda *_: ["sh", "-c", script])
     running = supervise()
@@ -297,7 +293,7 @@ def test_nginx_has_time_for_what_is_in_flight(supervise: Start, monkeypatch: pyt
     assert running.wait() is None
 
 
-def test_nginx_does_not_have_all_the_time(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_kills_a_hanging_nginx(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nginx, "command", lambda *_: NGINX_THAT_WAITS)
     monkeypatch.setattr(nginx, "DRAIN_SECONDS", -0.9)
     running = supervise()
@@ -306,7 +302,7 @@ def test_nginx_does_not_have_all_the_time(supervise: Start, monkeypatch: pytest.
     assert running.wait() is None
 
 
-def test_fault_does_not_wait_for_what_is_in_flight(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_does_not_wait_for_nginx(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nginx, "command", lambda *_: NGINX_THAT_WAITS)
     monkeypatch.setattr(nginx, "DRAIN_SECONDS", 1_000)
     monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.1)
@@ -319,15 +315,13 @@ def test_fault_does_not_wait_for_what_is_in_flight(supervise: Start, monkeypatch
 MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
 
 
-def test_multi_model_endpoint_begins_without_a_model(supervise: Start) -> None:
+def test_multi_model_starts_without_model(supervise: Start) -> None:
     running = supervise(**MULTI_MODEL)
     wait_until(lambda: running.subject._health.unhealthy_reason() is None)
     assert running.subject._models.all() == []
 
 
-def test_model_that_is_unloaded_and_loaded_again_is_no_fault(
-    supervise: Start, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_reloading_a_model_is_no_fault(supervise: Start, capfd: pytest.CaptureFixture[str]) -> None:
     running = supervise(**MULTI_MODEL)
     wait_until(lambda: running.subject._health.unhealthy_reason() is None)
     for _ in range(20):
@@ -340,7 +334,7 @@ def test_model_that_is_unloaded_and_loaded_again_is_no_fault(
     assert lines(capfd) == []
 
 
-def test_model_whose_parent_dies_is_unloaded(supervise: Start, capfd: pytest.CaptureFixture[str]) -> None:
+def test_model_without_parent_is_unloaded(supervise: Start, capfd: pytest.CaptureFixture[str]) -> None:
     running = supervise(**MULTI_MODEL)
     wait_until(lambda: running.subject._health.unhealthy_reason() is None)
     for name in ("a", "b"):

@@ -1,4 +1,4 @@
-"""The real nginx with our configuration, in front of a made-up model server and control server."""
+"""The real nginx with the rendered configuration, before a fake model server and management server."""
 
 import contextlib
 import http.client
@@ -19,16 +19,16 @@ from tests.support.programs import free_port
 from tests.support.unix_http import Request, Response, answering
 
 
-class Front:
+class RunningNginx:
     """nginx, started in ``folder``.
 
     Attributes:
         port: where it listens.
-        folder: with its configuration, and the sockets of what is behind it.
-        model: answers in the model server's place; None hangs up.
-        control: the same for the control server.
-        asked: what the model server was asked.
-        log: what nginx has printed so far.
+        folder: the configuration and the sockets of the upstreams.
+        model: the fake model server: answers a request; None hangs up.
+        management: the fake management server.
+        asked: requests to the model server.
+        log: lines that nginx has printed.
     """
 
     def __init__(self, program: str, folder: Path, environment: Mapping[str, str]) -> None:
@@ -36,7 +36,7 @@ class Front:
         self.port = settings.port
         self.folder = folder
         self.model: Callable[[Request], Response | None] = lambda _request: Response()
-        self.control: Callable[[Request], Response | None] = lambda _request: Response()
+        self.management: Callable[[Request], Response | None] = lambda _request: Response()
         self.asked: list[Request] = []
         self.log: list[str] = []
         (folder / "nginx.conf").write_text(nginx.configuration(settings, folder))
@@ -108,23 +108,23 @@ class Front:
 
 
 @contextlib.contextmanager
-def front(program: str, **environment: str) -> Iterator[Front]:
+def running_nginx(program: str, **environment: str) -> Iterator[RunningNginx]:
     """Nginx with the settings that these variables make, and what is behind it, while the block runs."""
     # Its own user has to get in, and a socket's path has to be short.
-    with tempfile.TemporaryDirectory(prefix="front-", dir="/tmp", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="nginx-", dir="/tmp", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o711)
-        running = Front(program, folder, environment)
+        running = RunningNginx(program, folder, environment)
 
         def answer(request: Request) -> Response | None:
             running.asked.append(request)
             return running.model(request)
 
-        def control(request: Request) -> Response | None:
-            return running.control(request)
+        def manage(request: Request) -> Response | None:
+            return running.management(request)
 
         try:
-            with answering(folder / "mms.sock", answer), answering(folder / "control.sock", control):
+            with answering(folder / "mms.sock", answer), answering(folder / "control.sock", manage):
                 yield running
         finally:
             running.end()
