@@ -111,7 +111,7 @@ job_options = options.several(
     options.s3_uri("--training", "Training data. Default: the data uploaded for this channel."),
     options.s3_uri("--validation", "Data to select the best epoch. Default: a tenth is held out."),
     options.s3_uri("--test", "Data to evaluate the model."),
-    options.s3_uri("--unlabeled", "Reviews without labels, for word vectors and for recipe=best."),
+    options.s3_uri("--unlabeled", "Reviews without labels, for word vectors and for preset=best."),
     options.s3_uri("--pretrained", "Word vectors to start from: the S3 folder of a job's model.tar.gz."),
     click.option(
         "--input-mode",

@@ -8,7 +8,7 @@ usage="usage: local_test/train_local.sh [IMAGE] [--data DIR] [--unlabeled DIR] [
 Trains on 25,000 IMDb reviews, or on those in DIR: without Docker, or in a container of IMAGE.
   local_test/train_local.sh --epochs 2 --hidden_dim 64
   local_test/train_local.sh --data ~/aclImdb
-  local_test/train_local.sh --data ~/aclImdb --unlabeled ~/aclImdb --recipe best
+  local_test/train_local.sh --data ~/aclImdb --unlabeled ~/aclImdb --preset best
   local_test/train_local.sh sentiment --epochs 2"
 
 # shellcheck source=local_test/environment.sh

@@ -2,10 +2,10 @@
 
     benchmarks/run.sh accuracy FOLDER [--folds 0 1 2 3 4] [--seeds 1 2 3] [RUN_SPEC ...]
 
-FOLDER is the official layout of the reviews. A RUN_SPEC is a preset with changes: ``recipe=best,epochs=2``.
+FOLDER is the official layout of the reviews. A RUN_SPEC is a preset with changes: ``preset=best,epochs=2``.
 The default is every preset; ``@benchmarks/accuracy/changes.txt`` reads specifications from a file, one per
 line. Each runs as a whole job in its own process, trains on all folds but one and is measured on that one;
-no movie is on both sides. Only specifications that begin with ``recipe=best`` get the unlabeled reviews.
+no movie is on both sides. Only specifications that begin with ``preset=best`` get the unlabeled reviews.
 Earlier runs stay in ``results/accuracy.json``; ``docs/experiments.md`` has the tables.
 """
 
@@ -29,7 +29,7 @@ from benchmarks.harness import job_environment, processor, today, train_command
 from byoc.version import version
 from sentiment.data.reviews import Review
 from sentiment.evaluation.metrics import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
-from sentiment.hyperparameters import RECIPES, Hyperparameters
+from sentiment.hyperparameters import PRESETS, Hyperparameters
 from sentiment.model.calibration import temperature
 
 
@@ -94,7 +94,7 @@ def measure(folder: Path, fold: int, seeds: list[int], specs: list[str]) -> Iter
         for name in BASELINES:
             yield {"run_spec": name, "fold": fold, "seed": 0, **run_baseline(name, *sides)}
         for spec in specs:
-            link_unlabeled(folder, base, spec.startswith("recipe=best"))
+            link_unlabeled(folder, base, spec.startswith("preset=best"))
             for seed in seeds:
                 yield {"run_spec": spec, "fold": fold, "seed": seed, **run_job(base, spec, seed)}
 
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="+", default=[0], choices=range(FOLDS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     arguments = parser.parse_intermixed_args()
-    specs = arguments.specs or [f"recipe={name}" for name in RECIPES]
+    specs = arguments.specs or [f"preset={name}" for name in PRESETS]
     for fold in arguments.folds:
         for run in measure(arguments.folder, fold, arguments.seeds, specs):
             save_run(run)

@@ -1,4 +1,4 @@
-"""A run specification: hyperparameters that begin with a preset, as in ``recipe=best,epochs=2``."""
+"""A run specification: hyperparameters that begin with a preset, as in ``preset=best,epochs=2``."""
 
 import argparse
 
@@ -27,8 +27,8 @@ def run_spec(text: str) -> str:
     Raises:
         argparse.ArgumentTypeError: the text is not a run specification.
     """
-    if not text.startswith("recipe="):
-        raise argparse.ArgumentTypeError(f"{text!r} does not begin with recipe=; write recipe=default,...")
+    if not text.startswith("preset="):
+        raise argparse.ArgumentTypeError(f"{text!r} does not begin with preset=; write preset=default,...")
     try:
         parse(text)
     except (ValueError, HyperparameterError) as error:

@@ -101,7 +101,7 @@ def _row(spec: str, summary: dict[str, Any]) -> list[str]:
 
 
 def _change_row(run: Run) -> list[str]:
-    preset, _, values = run["run_spec"].removeprefix("recipe=").partition(",")
+    preset, _, values = run["run_spec"].removeprefix("preset=").partition(",")
     accuracy, _, _, time = format_figures(summarize([run]))
     change = values.replace(",", ", ") or "nothing"
     return [preset, change, accuracy, f"{run['log_loss']:.3f}", time, run["date"], run["processor"]]

@@ -12,7 +12,7 @@ from byoc.distributed.process_group import SINGLE_PROCESS
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.sequences import Examples
 
-BASELINE = Hyperparameters.parse({"recipe": "seed"})
+BASELINE = Hyperparameters.parse({"preset": "baseline"})
 MAX_LENGTH = 500
 BATCH_SIZE = 512
 

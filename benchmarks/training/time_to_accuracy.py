@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.harness import job_environment, link_reviews, train_command
 from benchmarks.training.plain import BASELINE, BATCH_SIZE, PlainTrainer
 from sentiment.data import datasets
-from sentiment.hyperparameters import RECIPES
+from sentiment.hyperparameters import PRESETS
 from sentiment.training.trainer import set_up_torch
 
 _EPOCH = re.compile(r"epoch=(\d+);.* validation_accuracy=([\d.]+);.* reviews_per_second=(\d+);")
@@ -28,7 +28,7 @@ def measure(accuracy: float) -> dict[str, dict[str, int | None]]:
     with tempfile.TemporaryDirectory() as base:
         link_reviews(Path(base))
         commands = {"plain": [sys.executable, "-m", "benchmarks.training.time_to_accuracy"]}
-        commands |= {preset: train_command(recipe=preset, precision="fp32") for preset in RECIPES}
+        commands |= {preset: train_command(preset=preset, precision="fp32") for preset in PRESETS}
         return {name: watch(command, Path(base), accuracy) for name, command in commands.items()}
 
 

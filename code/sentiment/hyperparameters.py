@@ -16,10 +16,10 @@ LR_SCHEDULE = ("linear", "constant")
 EMBEDDING_INIT = ("random", "word2vec", "documents")
 NGRAM_INIT = ("none", "regression")
 
-# What each recipe is for. Of "default" the values are the defaults; recipes/ has what differs in the others.
-RECIPES = {
+# Purpose of each preset. "default" holds the defaults; presets/*.toml hold the differences from them.
+PRESETS = {
     "default": "the most accurate that ten minutes on two cores give, from labelled reviews alone",
-    "seed": "the plain system, to the letter: stop words removed, 5,000 words, the state after the last",
+    "baseline": "the plain system, to the letter: stop words removed, 5,000 words, the state after the last",
     "best": "the most accurate there is, in half an hour on two cores; give it a channel unlabeled",
 }
 
@@ -37,7 +37,7 @@ def _choice(default: str, choices: tuple[str, ...], text: str) -> Any:
 class Hyperparameters:
     """What a training job can be told. The defaults were chosen by validation accuracy."""
 
-    recipe: str = _choice("default", tuple(RECIPES), "what every hyperparameter is that is not given")
+    preset: str = _choice("default", tuple(PRESETS), "what every hyperparameter is that is not given")
     epochs: int = _number(2, 1, 1_000, "passes over the training reviews, at most")
     hidden_dim: int = _number(128, 1, 4_096, "width of the LSTM's state")
     embedding_dim: int = _number(128, 1, 4_096, "width of a word's vector")
@@ -85,7 +85,7 @@ class Hyperparameters:
 
         Strings may be JSON-encoded, once or twice; ``-`` in a name counts as ``_``. Names that belong
         to SageMaker (``sagemaker_*``, ``_tuning_objective_metric``) are passed over. Later sources
-        override earlier ones, and all of them the recipe.
+        override earlier ones, and all of them the preset.
 
         Raises:
             HyperparameterError: naming every unknown name, wrong type and value out of range.
@@ -96,7 +96,7 @@ class Hyperparameters:
             parsed |= _parse_source(source, faults)
         if faults:
             raise HyperparameterError("\n".join(f"hyperparameter {fault}" for fault in faults))
-        return cls(**differences(parsed.get("recipe", "default")) | parsed)
+        return cls(**differences(parsed.get("preset", "default")) | parsed)
 
     @property
     def has_head_start(self) -> bool:
@@ -110,15 +110,15 @@ class Hyperparameters:
 
     def that_decide(self) -> dict[str, Any]:
         """The values that decide which weights come out, by name."""
-        others = ("recipe", "checkpoint_interval_minutes", "processes_per_host")
+        others = ("preset", "checkpoint_interval_minutes", "processes_per_host")
         return {name: value for name, value in asdict(self).items() if name not in others}
 
 
-def differences(recipe: str) -> dict[str, Any]:
-    """What a recipe sets to something else than the default, by name."""
-    if recipe == "default":
+def differences(preset: str) -> dict[str, Any]:
+    """What a preset sets to something else than the default, by name."""
+    if preset == "default":
         return {}
-    values = tomllib.loads((files(__package__) / "presets" / f"{recipe}.toml").read_text("utf-8"))
+    values = tomllib.loads((files(__package__) / "presets" / f"{preset}.toml").read_text("utf-8"))
     known = {spec.name: spec for spec in fields(Hyperparameters)}
     return {name: _parse_value(known[name], value) for name, value in values.items()}
 
@@ -160,14 +160,14 @@ def parse_command_line(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def help_text() -> str:
-    """One line for each hyperparameter: name, default, meaning and what is allowed; then the recipes."""
+    """One line for each hyperparameter: name, default, meaning and what is allowed; then the presets."""
     lines = [
         f"  --{spec.name:<20} {spec.default!s:<15} {spec.metadata['help']}; {allowed(spec)}"
         for spec in fields(Hyperparameters)
     ]
-    for recipe, purpose in RECIPES.items():
-        lines += ["", f"recipe {recipe}: {purpose}"]
-        lines += [f"  --{name:<20} {value}" for name, value in differences(recipe).items()]
+    for preset, purpose in PRESETS.items():
+        lines += ["", f"preset {preset}: {purpose}"]
+        lines += [f"  --{name:<20} {value}" for name, value in differences(preset).items()]
     return "\n".join(lines)
 
 

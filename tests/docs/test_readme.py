@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.accuracy.tables import by_run_spec, format_figures, load_runs, on_all_folds, on_first_fold
-from sentiment.hyperparameters import RECIPES, Hyperparameters, allowed
+from sentiment.hyperparameters import PRESETS, Hyperparameters, allowed
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -47,18 +47,18 @@ def test_numbers_are_those_of_the_benchmarks() -> None:
         assert f"{figure} |" in README, figure
 
 
-@pytest.mark.parametrize("run_spec", ["recipe=best", "recipe=default", "recipe=seed", "TF-IDF", "NBSVM"])
+@pytest.mark.parametrize("run_spec", ["preset=best", "preset=default", "preset=baseline", "TF-IDF", "NBSVM"])
 def test_accuracies_are_those_of_the_benchmark(run_spec: str) -> None:
     assert f"| {' | '.join(format_figures(by_run_spec(on_first_fold(load_runs()))[run_spec]))} |" in README
 
 
-@pytest.mark.parametrize("run_spec", ["recipe=default", "TF-IDF", "NBSVM"])
+@pytest.mark.parametrize("run_spec", ["preset=default", "TF-IDF", "NBSVM"])
 def test_accuracies_on_all_folds_are_those_of_the_benchmark(run_spec: str) -> None:
     accuracy, error, calibration, _ = format_figures(by_run_spec(on_all_folds(load_runs()))[run_spec])
     assert f"| {accuracy} | {error} | {calibration} |\n" in README
 
 
-@pytest.mark.parametrize("what", ["plain", *RECIPES])
+@pytest.mark.parametrize("what", ["plain", *PRESETS])
 def test_times_to_an_accuracy_are_those_of_the_benchmark(what: str) -> None:
     found = result("training")["time_to_accuracy"]
     assert f"right of {found['accuracy']:.0%} of 2,542 reviews" in README

@@ -64,14 +64,14 @@ def command(clone: Path, script: str, *arguments: str, port: int = 0) -> Iterato
 def log(clone: Path, image: str) -> str:
     """What a training in the image printed."""
     reviews = str(clone / "reviews")
-    data = ["--data", reviews, "--unlabeled", reviews, "--recipe", "best"]
+    data = ["--data", reviews, "--unlabeled", reviews, "--preset", "best"]
     with command(clone, "train_local.sh", image, *data, *QUICK) as process:
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     return output
 
 
-def test_best_recipe_finds_what_it_needs(log: str) -> None:
+def test_best_preset_finds_what_it_needs(log: str) -> None:
     for word in (
         "unlabeled: ",
         "teachers: ",

@@ -131,7 +131,7 @@ def test_commands_from_the_role_to_the_end(account: dict[str, str], tmp_path: Pa
     """As a user would, one block after the other."""
     code = "".join(
         block("bash", holding)
-        for holding in ("aws iam create-role", "--name sentiment-1", "recipe=best", "jobs transform")
+        for holding in ("aws iam create-role", "--name sentiment-1", "preset=best", "jobs transform")
     )
     answered = code.replace("jobs deploy", "jobs deploy --yes").replace("jobs delete", "jobs delete --yes")
     program = f"cd {ROOT}\n" + answered.replace("review.txt", f"{tmp_path}/review.txt").replace(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from byoc.opt_ml import OptMl
-from sentiment.hyperparameters import RECIPES, Hyperparameters
+from sentiment.hyperparameters import PRESETS, Hyperparameters
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL_TEST = ROOT / "local_test"
@@ -42,10 +42,10 @@ def bare_path(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_recipe_on_the_command_line_is_all_of_it(recipe: str) -> None:
+@pytest.mark.parametrize("preset", PRESETS)
+def test_preset_on_the_command_line_is_all_of_it(preset: str) -> None:
     ours = OptMl(LOCAL_TEST / "test_dir").hyperparameters()
-    assert Hyperparameters.parse(ours, {"recipe": recipe}) == Hyperparameters.parse({"recipe": recipe})
+    assert Hyperparameters.parse(ours, {"preset": preset}) == Hyperparameters.parse({"preset": preset})
 
 
 def test_torch_comes_from_the_index_of_cpu_builds_unless_told_otherwise() -> None:

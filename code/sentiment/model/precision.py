@@ -12,9 +12,9 @@ from byoc.errors import TrainingError
 # fp16 125, fp32 16; T4 (7.5) fp16 65, fp32 8; A100 (8.0) bf16 and fp16 312, TF32 156, fp32 20. V100 and T4
 # have no bf16; where there is a choice, bf16 needs no scaling of the loss.
 _ON_GPU = (((8, 0), "bf16"), ((7, 0), "fp16"), ((0, 0), "fp32"))
-# On a CPU: AMX multiplies bf16 in tiles, and some with AVX-512 have instructions for it, by which recipe=seed
-# trains half as fast again as in fp32, and the default model predicts a quarter (benchmarks/results). AVX-512
-# without them can run bf16, too, but gains little.
+# On a CPU: AMX multiplies bf16 matrices in tiles, and some AVX-512 CPUs have bf16 instructions. In bf16,
+# preset=baseline trains 1.5 times as fast as in fp32, and the default model predicts 1.25 times as fast
+# (benchmarks/results). Emulated bf16 on other AVX-512 CPUs gains little.
 _ON_CPU = (("amx_bf16", "bf16"), ("avx512_bf16", "bf16"), (None, "fp32"))
 
 

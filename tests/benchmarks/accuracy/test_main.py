@@ -60,16 +60,16 @@ def test_run_specs_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     changes = ROOT / "benchmarks" / "accuracy" / "changes.txt"
     monkeypatch.setattr(accuracy, "measure", measure)
-    monkeypatch.setattr(sys, "argv", ["accuracy", str(tmp_path), f"@{changes}", "recipe=best"])
+    monkeypatch.setattr(sys, "argv", ["accuracy", str(tmp_path), f"@{changes}", "preset=best"])
     accuracy.main()
-    assert measured == [*changes.read_text("utf-8").splitlines(), "recipe=best"]
+    assert measured == [*changes.read_text("utf-8").splitlines(), "preset=best"]
 
 
 def test_invalid_run_spec_stops_before_measuring(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(accuracy, "measure", None)
-    monkeypatch.setattr(sys, "argv", ["accuracy", str(tmp_path), "recipe=best", "recipe=best,epoch=2"])
+    monkeypatch.setattr(sys, "argv", ["accuracy", str(tmp_path), "preset=best", "preset=best,epoch=2"])
     with pytest.raises(SystemExit):
         accuracy.main()
-    assert "'recipe=best,epoch=2': hyperparameter epoch" in capsys.readouterr().err
+    assert "'preset=best,epoch=2': hyperparameter epoch" in capsys.readouterr().err

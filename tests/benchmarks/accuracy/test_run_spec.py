@@ -12,18 +12,18 @@ CHANGES = (ROOT / "benchmarks" / "accuracy" / "changes.txt").read_text("utf-8").
 
 
 def test_run_spec_is_hyperparameters() -> None:
-    assert run_spec("recipe=best,epochs=2") == "recipe=best,epochs=2"
-    assert parse("recipe=best,epochs=2") == {"recipe": "best", "epochs": "2"}
+    assert run_spec("preset=best,epochs=2") == "preset=best,epochs=2"
+    assert parse("preset=best,epochs=2") == {"preset": "best", "epochs": "2"}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epochs=2", "does not begin with recipe="),
-        ("", "does not begin with recipe="),
-        ("recipe=best,epochs", "expected name=value"),
-        ("recipe=best,epoch=2", "there is no such hyperparameter"),
-        ("recipe=worst", "one of default, seed, best"),
+        ("epochs=2", "does not begin with preset="),
+        ("", "does not begin with preset="),
+        ("preset=best,epochs", "expected name=value"),
+        ("preset=best,epoch=2", "there is no such hyperparameter"),
+        ("preset=worst", "one of default, baseline, best"),
     ],
 )
 def test_invalid_run_spec_is_rejected(text: str, message: str) -> None:

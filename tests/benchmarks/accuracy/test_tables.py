@@ -72,7 +72,7 @@ def test_write_tables_replaces_only_the_tables(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "experiments.md"
     path.write_text(f"before\n{BEGIN}old\n{END}after\n")
     monkeypatch.setattr(tables, "EXPERIMENTS", path)
-    write_tables([run("a", 0, 2, 0.8), run("recipe=b,epochs=2,seed=3", 0, 1, 0.75)])
+    write_tables([run("a", 0, 2, 0.8), run("preset=b,epochs=2,seed=3", 0, 1, 0.75)])
     text = path.read_text()
     assert text.startswith(f"before\n{BEGIN}| run |")
     assert text.endswith(f"{END}after\n")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from byoc.errors import HyperparameterError
-from sentiment.hyperparameters import RECIPES, Hyperparameters, differences, help_text, parse_command_line
+from sentiment.hyperparameters import PRESETS, Hyperparameters, differences, help_text, parse_command_line
 
 
 def test_defaults_are_those_of_the_reference() -> None:
@@ -108,35 +108,35 @@ def test_help_names_every_hyperparameter_with_default_and_range() -> None:
     assert any("--hidden_dim" in line and "128" in line and "from 1 to 4096" in line for line in lines)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_recipe_is_what_was_not_given(recipe: str) -> None:
-    values = differences(recipe)
-    assert ("vocab_size" in values) == (recipe == "seed")
-    parsed = Hyperparameters.parse({"recipe": recipe, "epochs": "3"})
-    assert asdict(parsed) == asdict(Hyperparameters(**values | {"recipe": recipe, "epochs": 3}))
+@pytest.mark.parametrize("preset", PRESETS)
+def test_preset_is_what_was_not_given(preset: str) -> None:
+    values = differences(preset)
+    assert ("vocab_size" in values) == (preset == "baseline")
+    parsed = Hyperparameters.parse({"preset": preset, "epochs": "3"})
+    assert asdict(parsed) == asdict(Hyperparameters(**values | {"preset": preset, "epochs": 3}))
 
 
-def test_later_source_may_name_another_recipe() -> None:
-    assert Hyperparameters.parse({"recipe": "seed"}, {"recipe": "default"}) == Hyperparameters()
+def test_later_source_may_name_another_preset() -> None:
+    assert Hyperparameters.parse({"preset": "baseline"}, {"preset": "default"}) == Hyperparameters()
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES.keys() - {"default"}))
-def test_recipe_holds_differences_only(recipe: str) -> None:
+@pytest.mark.parametrize("preset", sorted(PRESETS.keys() - {"default"}))
+def test_preset_holds_differences_only(preset: str) -> None:
     defaults = asdict(Hyperparameters())
-    assert all(value != defaults[name] for name, value in differences(recipe).items())
+    assert all(value != defaults[name] for name, value in differences(preset).items())
 
 
-def test_recipe_holds_what_could_be_given_as_well() -> None:
-    for recipe in RECIPES:
-        Hyperparameters.parse(differences(recipe))
+def test_preset_holds_what_could_be_given_as_well() -> None:
+    for preset in PRESETS:
+        Hyperparameters.parse(differences(preset))
 
 
-def test_name_of_the_recipe_decides_nothing() -> None:
-    given = Hyperparameters.parse(differences("seed"))
-    assert given.that_decide() == Hyperparameters.parse({"recipe": "seed"}).that_decide()
+def test_name_of_the_preset_decides_nothing() -> None:
+    given = Hyperparameters.parse(differences("baseline"))
+    assert given.that_decide() == Hyperparameters.parse({"preset": "baseline"}).that_decide()
 
 
-def test_help_tells_what_is_in_a_recipe() -> None:
-    seed = help_text().partition("recipe seed: ")[2].partition("\n\n")[0]
-    assert "--vocab_size           5000" in seed
-    assert "--stop_words           all" in seed
+def test_help_tells_what_is_in_a_preset() -> None:
+    baseline = help_text().partition("preset baseline: ")[2].partition("\n\n")[0]
+    assert "--vocab_size           5000" in baseline
+    assert "--stop_words           all" in baseline
