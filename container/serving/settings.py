@@ -1,6 +1,7 @@
 """Settings of the server, from the environment (with the toolkit's variable names) and the machine."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 from sagemaker_inference import parameters
 
+from byoc.errors import UserError
 from byoc.serving.json_log import LEVELS
 from byoc.serving.limits import Limits
 from serving import cgroup
@@ -35,7 +37,7 @@ SMALL_BODY_BYTES = 10**6
 MAX_IN_FLIGHT = 512
 
 
-class SettingsError(Exception):
+class SettingsError(UserError):
     """A variable has an invalid value; the message names it and the allowed values."""
 
 
@@ -60,7 +62,7 @@ class Settings:
         multi_model: the endpoint loads and unloads models.
         log_level: lowest level of a line, one of LEVELS.
         metric_namespace: CloudWatch namespace of the request log's metrics.
-        metric_names: the model's own metrics in the request log.
+        metric_names: metrics of the model package in the request log.
         precision: arithmetic of the model: fp32, or auto for the fastest on this hardware.
         max_texts: maximum texts in a request.
         max_characters: maximum characters in a text.
@@ -112,6 +114,7 @@ class Settings:
         # SageMaker's default of 6 MB, or less if many workers share the 100 MB.
         transform_mb = max(1, min(6, TRANSFORM_MB // (2 * workers)))
         batch = variables.flag("SAGEMAKER_BATCH")
+        package = variables.text("MODEL_PACKAGE") or "sentiment"
         return cls(
             port=variables.number(parameters.BIND_TO_PORT_ENV, 8080, 1, 65535),
             workers=workers,
@@ -134,7 +137,7 @@ class Settings:
             heap_bytes=heap_bytes,
             multi_model=multi_model,
             log_level=variables.choice("SERVE_LOG_LEVEL", LEVELS, "info"),
-            metric_namespace="SentimentLSTM",
+            metric_namespace=variables.namespace("SERVE_METRIC_NAMESPACE", package.title().replace("_", "")),
             metric_names=("unknown_share",),
             # The handler reads these variables itself and relies on this check.
             precision=variables.choice("SERVE_PRECISION", ("fp32", "auto"), "fp32"),
@@ -190,6 +193,15 @@ class _Variables:
         if not text.isascii() or not text.isdigit() or not minimum <= int(text) <= maximum:
             raise SettingsError(f"{name}={text}: expected a whole number from {minimum} to {maximum}")
         return int(text)
+
+    def namespace(self, name: str, default: str) -> str:
+        text = self.text(name) or default
+        # The characters that CloudWatch allows; nginx.conf.j2 relies on it that no other occurs.
+        if not re.fullmatch(r"[\w.#/:-]{1,255}", text, re.ASCII):
+            raise SettingsError(
+                f"{name}={text}: expected 1 to 255 letters, digits, '.', '-', '_', '/', '#' or ':'"
+            )
+        return text
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
         text = self.text(name).lower() or default

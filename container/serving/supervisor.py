@@ -12,6 +12,7 @@ from typing import Self
 
 import psutil
 
+from byoc.errors import UserError
 from serving import model_server, nginx
 from serving.logs import Log
 from serving.management import Health, management_server
@@ -24,7 +25,7 @@ TRACEBACK_SECONDS = 2
 STOP_SECONDS = 3
 
 
-class ServingError(Exception):
+class ServingError(UserError):
     """A program that cannot be restarted is gone; the message names it and the cause."""
 
 

@@ -60,7 +60,7 @@ def metrics(line: dict[str, Any]) -> dict[str, str]:
     assert isinstance(metadata["Timestamp"], int)
     (directive,) = metadata["CloudWatchMetrics"]
     assert set(directive) == {"Namespace", "Dimensions", "Metrics"}
-    assert directive["Namespace"] == "SentimentLSTM"
+    assert directive["Namespace"] == "Sentiment"
     # One set without dimensions.
     assert directive["Dimensions"] == [[]]
     found = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}

@@ -130,6 +130,24 @@ def test_unknown_log_level_is_refused(text: str) -> None:
     assert str(caught.value) == f"SERVE_LOG_LEVEL={text}: expected one of debug, info, warning, error"
 
 
+@pytest.mark.parametrize(
+    ("package", "namespace"), [("", "Sentiment"), ("tfidf", "Tfidf"), ("my_model2", "MyModel2")]
+)
+def test_namespace_is_package_in_camel_case(package: str, namespace: str) -> None:
+    assert read(MODEL_PACKAGE=package).metric_namespace == namespace
+
+
+@pytest.mark.parametrize("text", ["My/Name_space.1-a#b:c", "x" * 255])
+def test_namespace_can_be_set(text: str) -> None:
+    assert read(SERVE_METRIC_NAMESPACE=text).metric_namespace == text
+
+
+@pytest.mark.parametrize("text", ["a b", 'a"', "a'", "a;", "$a", "a\n", "é", "x" * 256])
+def test_malformed_namespace_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="expected 1 to 255 letters, digits"):
+        read(SERVE_METRIC_NAMESPACE=text)
+
+
 @pytest.mark.parametrize("text", ["", "false", "1", "yes", "true "])
 def test_flag_is_true_for_true_only(text: str) -> None:
     assert not read(SAGEMAKER_MULTI_MODEL=text).multi_model
