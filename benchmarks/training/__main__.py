@@ -31,8 +31,7 @@ from sentiment.model.network import SentimentLSTM
 from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
 from sentiment.text.sequences import Examples
-from sentiment.training.loader import Feed
-from sentiment.training.targets import Targets
+from sentiment.training.loader import Prefetcher, Targets
 from sentiment.training.trainer import TrainingLoop, set_up_torch
 
 REVIEW_COUNT = 6_400
@@ -63,9 +62,9 @@ def measure_shipped(precision: str) -> float:
     examples, vocab_size = load()
     settings = NetworkSettings(vocab_size, BASELINE.embedding_dim, BASELINE.hidden_dim, BASELINE.pooling)
     network = SentimentLSTM(settings, BASELINE.dropout, BASELINE.embedding_dropout).to(SINGLE_PROCESS.device)
-    targets = Targets.certain(examples)
+    targets = Targets.from_labels(examples)
     loop = TrainingLoop(network, targets, replace(BASELINE, precision=precision, epochs=2))
-    for batch in Feed(targets, loop.batches()[:1], loop.device):
+    for batch in Prefetcher(targets, loop.batches()[:1], loop.device):
         loop.optimization.step(batch, 0)
     start = time.perf_counter()
     loop.run_epoch(StopFlag(), Checkpoints(Path("none"), 1))

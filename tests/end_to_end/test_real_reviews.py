@@ -23,7 +23,7 @@ import numpy as np
 
 from sentiment.training.memory import keep_freed_memory
 from byoc.checkpoints import Checkpoints
-from sentiment.training.loader import Feed
+from sentiment.training.loader import Prefetcher
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.training.run import prepare
 from sentiment.model.network import evaluate
@@ -40,7 +40,7 @@ lengths = loop.training.sequences.lengths
 longest = np.argsort(lengths)[-loop.hyperparameters.batch_size:]
 many_widths = np.unique(lengths, return_index=True)[1][::4]
 batches = [longest] * 3 + [np.array([index]) for index in many_widths]
-for number, batch in enumerate(Feed(loop.training, batches, loop.device)):
+for number, batch in enumerate(Prefetcher(loop.training, batches, loop.device)):
     loop.optimization.step(batch, number)
     loop.ema.update_parameters(loop.network)
 best = {name: weight.clone() for name, weight in loop.network.state_dict().items()}

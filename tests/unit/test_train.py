@@ -23,7 +23,7 @@ from sentiment.model.artifact import load_artifact
 from sentiment.model.predictor import Predictor
 from sentiment.ngram_model import soft_labels
 from sentiment.training import trainer as training
-from sentiment.training.loader import Prepared
+from sentiment.training.loader import DeviceBatch
 from sentiment.training.optimizer import Optimization
 from tests.conftest import PLAIN, make_base
 
@@ -259,7 +259,7 @@ def test_loss_that_is_no_number_costs_neither_model_nor_checkpoint(
     step = Optimization.step
 
     def diverge(
-        optimization: Optimization, batch: Prepared, number: int, weight: float = 1.0
+        optimization: Optimization, batch: DeviceBatch, number: int, weight: float = 1.0
     ) -> torch.Tensor:
         return step(optimization, batch, number, torch.nan if number == 11 else weight)
 

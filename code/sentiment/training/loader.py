@@ -1,4 +1,4 @@
-"""Batches on their way to the device, one ahead of the step that takes them."""
+"""Training batches, copied to the device one step ahead."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,18 +8,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sentiment.text.sequences import Batch, pad
-from sentiment.training.targets import Targets
+from sentiment.ngram_model.scores import NgramScores
+from sentiment.text.sequences import Batch, Examples, Sequences, pad
 
 
-class Prepared(NamedTuple):
+class Targets(NamedTuple):
+    """Training reviews, the [reviews] target probability of "positive" for each, and their n-gram scores."""
+
+    sequences: Sequences
+    probabilities: NDArray[np.float32]
+    ngram_scores: NgramScores | None = None
+
+    @classmethod
+    def from_labels(cls, examples: Examples) -> "Targets":
+        """Probabilities of 0 and 1."""
+        return cls(examples.sequences, examples.labels.astype(np.float32))
+
+
+class DeviceBatch(NamedTuple):
     """A batch on the device.
 
     Attributes:
         ids: [batch, time] int64, padded at the end.
         lengths: [batch] int64.
         targets: [batch] float32, probabilities of "positive".
-        ngram_scores: [batch, time] float32, what each word tells by itself; [batch, 0] if there is none.
+        ngram_scores: [batch, time] float32, the score of each token; [batch, 0] without n-gram scores.
     """
 
     ids: Tensor
@@ -28,50 +41,47 @@ class Prepared(NamedTuple):
     ngram_scores: Tensor
 
 
-class Feed:
-    """Iterates over batches; ``prepare_next`` lets a GPU's next one be made and copied while it computes.
+class Prefetcher:
+    """Iterates over batches; ``prefetch`` pads and copies the next one while a GPU computes.
 
-    Args:
-        targets: where they come from.
-        batches: their indices, one array a batch. An empty one becomes a batch of one review, whatever it
-            is: a network takes no less, and it is for the caller to give it no weight.
-        device: where they go.
+    ``batches`` holds the indices of each batch. An empty one yields one arbitrary review, since the network
+    takes no empty batch; its caller must give it no weight.
     """
 
     def __init__(self, targets: Targets, batches: list[NDArray[np.int64]], device: torch.device) -> None:
         self._targets = targets
         self._device = device
-        self._coming = iter(batches)
-        self._next: Prepared | None = None
-        # A stream of its own, for in the one that computes a copy would wait for its turn.
-        self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._indices = iter(batches)
+        self._next: DeviceBatch | None = None
+        # In the stream that computes, a copy would wait for its turn.
+        self._copy_stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
-    def __iter__(self) -> Iterator[Prepared]:
+    def __iter__(self) -> Iterator[DeviceBatch]:
         """The batches, in order."""
-        self.prepare_next()
+        self.prefetch()
         while self._next is not None:
             batch, self._next = self._next, None
-            if self._copies is not None:
-                computing = torch.cuda.current_stream(self._device)
-                computing.wait_stream(self._copies)
+            if self._copy_stream is not None:
+                compute_stream = torch.cuda.current_stream(self._device)
+                compute_stream.wait_stream(self._copy_stream)
                 for tensor in batch:
-                    tensor.record_stream(computing)
+                    tensor.record_stream(compute_stream)
             yield batch
-            self.prepare_next()
+            self.prefetch()
 
-    def prepare_next(self) -> None:
-        """Make the next batch, if that is not done yet, and start its way to the device."""
-        if self._next is not None or (indices := next(self._coming, None)) is None:
+    def prefetch(self) -> None:
+        """Pad the next batch and start its copy to the device, unless this is done already."""
+        if self._next is not None or (indices := next(self._indices, None)) is None:
             return
         if len(indices) == 0:
             indices = np.zeros(1, np.int64)
         batch = pad(self._targets.sequences, indices)
         targets, ngram_scores = self._targets.probabilities[indices], self._ngram_scores(batch)
-        tensors = Prepared(*map(torch.from_numpy, (batch.ids, batch.lengths, targets, ngram_scores)))
-        if self._copies is not None:
-            with torch.cuda.stream(self._copies):
-                # Only from pinned memory a copy goes on by itself.
-                tensors = Prepared(*(t.pin_memory().to(self._device, non_blocking=True) for t in tensors))
+        tensors = DeviceBatch(*map(torch.from_numpy, (batch.ids, batch.lengths, targets, ngram_scores)))
+        if self._copy_stream is not None:
+            with torch.cuda.stream(self._copy_stream):
+                # Only copies from pinned memory are asynchronous.
+                tensors = DeviceBatch(*(t.pin_memory().to(self._device, non_blocking=True) for t in tensors))
         self._next = tensors
 
     def _ngram_scores(self, batch: Batch) -> NDArray[np.float32]:

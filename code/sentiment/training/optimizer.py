@@ -1,4 +1,4 @@
-"""One optimizer step after the other: AdamW, its schedule, and the precision of the arithmetic."""
+"""AdamW with a learning-rate schedule, gradient clipping and mixed precision; the EMA of the weights."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,13 +12,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.precision import DTYPES
-from sentiment.training.loader import Prepared
+from sentiment.training.loader import DeviceBatch
 
 # Fraction of all steps in which the learning rate rises.
 _WARM_UP = 0.03
-# Words, padding included, that gradients are computed of at a time in numbers of two bytes; of four, half
-# as many. Longer batches are taken in parts, or the longest of all would decide what memory a job needs.
-PART_WORDS = {"cpu": 24_000, "cuda": 500_000}
+# Padded tokens of a micro-batch in 16-bit arithmetic; half as many in 32-bit. Without this bound the batch of
+# the longest reviews would set the memory that a job needs.
+MICRO_BATCH_TOKENS = {"cpu": 24_000, "cuda": 500_000}
 
 
 def lr_factor(step: int, total_steps: int, schedule: str) -> float:
@@ -33,113 +33,104 @@ def lr_factor(step: int, total_steps: int, schedule: str) -> float:
     return min(1.0, (step + 1) / warm_up) * max(0.0, 1 - step / total_steps)
 
 
-def parted(batch: Prepared, most: int) -> list[Prepared]:
-    """A batch, or parts of it with at most so many words each, padding included, if a review has not more."""
-    rows = max(1, most // batch.ids.shape[1])
+def split_into_micro_batches(batch: DeviceBatch, max_tokens: int) -> list[DeviceBatch]:
+    """Micro-batches of at most ``max_tokens`` padded tokens, or of one review."""
+    rows = max(1, max_tokens // batch.ids.shape[1])
     starts = range(0, len(batch.ids), rows)
-    return [Prepared(*(tensor[start : start + rows] for tensor in batch)) for start in starts]
+    return [DeviceBatch(*(tensor[start : start + rows] for tensor in batch)) for start in starts]
 
 
 class Optimization:
-    """The optimizer of a network.
+    """The optimizer of a network; the precision in ``hyperparameters`` must not be ``auto``."""
 
-    Args:
-        network: takes ids and lengths, gives logits.
-        hyperparameters: learning rate, weight decay, gradient clip, and a precision that is not ``auto``.
-        steps: how many there will be in all.
-    """
-
-    def __init__(self, network: nn.Module, hyperparameters: Hyperparameters, steps: int) -> None:
+    def __init__(self, network: nn.Module, hyperparameters: Hyperparameters, total_steps: int) -> None:
         self.network = network
         self.hyperparameters = hyperparameters
-        self.steps = steps
+        self.total_steps = total_steps
         self.device = next(network.parameters()).device
         self.dtype = DTYPES.get(hyperparameters.precision)
         self.optimizer = torch.optim.AdamW(
             self._groups(),
             lr=hyperparameters.learning_rate,
             weight_decay=hyperparameters.weight_decay,
-            fused=True,  # the others spend longer on the embedding than the LSTM takes
+            fused=True,  # the other implementations take longer for the embedding than the LSTM does
         )
-        # The small gradients of fp16 would be zero: Micikevicius et al., ICLR 2018, section 3.2.
+        # Without scaling, small gradients underflow in fp16: Micikevicius et al., ICLR 2018, section 3.2.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def _groups(self) -> list[dict[str, Any]]:
-        """The parameters that learn, word vectors apart; each group with its share of the learning rate.
+        """Parameter groups: embeddings have a learning rate of their own and no weight decay.
 
-        Vectors do not decay: a step would change those of all words, also of those that it has not read, and
-        the n-gram scores in them.
+        Decay would shrink the vectors of every word in every step, also of words that are not in the batch,
+        and the n-gram scores in them.
         """
-        vectors: list[nn.Parameter] = []
-        others: list[nn.Parameter] = []
+        embeddings: list[nn.Parameter] = []
+        weights: list[nn.Parameter] = []
         for name, parameter in self.network.named_parameters():
             if parameter.requires_grad:
-                (vectors if name.endswith("embedding.weight") else others).append(parameter)
+                (embeddings if name.endswith("embedding.weight") else weights).append(parameter)
         groups: list[dict[str, Any]] = [
-            {"params": others, "share": 1.0},
-            {"params": vectors, "share": self.hyperparameters.embedding_lr_scale, "weight_decay": 0.0},
+            {"params": weights, "lr_scale": 1.0},
+            {
+                "params": embeddings,
+                "lr_scale": self.hyperparameters.embedding_lr_scale,
+                "weight_decay": 0.0,
+            },
         ]
-        return groups if vectors else groups[:1]
+        return groups if embeddings else groups[:1]
 
     @property
-    def part_words(self) -> int:
-        """Words, padding included, that gradients are computed of at a time."""
-        return PART_WORDS[self.device.type] // (2 if self.dtype is None else 1)
+    def micro_batch_tokens(self) -> int:
+        """Most padded tokens of a micro-batch."""
+        return MICRO_BATCH_TOKENS[self.device.type] // (2 if self.dtype is None else 1)
 
-    def step(self, batch: Prepared, number: int, weight: float = 1.0) -> Tensor:
-        """One step.
-
-        Args:
-            batch: what to learn from.
-            number: of the step, counted from 0.
-            weight: factor of the loss.
+    def step(self, batch: DeviceBatch, number: int, weight: float = 1.0) -> Tensor:
+        """Take one step, ``number`` counted from 0, with the loss multiplied by ``weight``.
 
         Returns:
-            [] the batch's mean loss before the step, in nats, times the weight. On a GPU it is not there yet.
+            [] the batch's mean loss before the step, in nats, times the weight; on a GPU not computed yet.
         """
         self.optimizer.zero_grad()
-        parts = parted(batch, self.part_words)
+        micro_batches = split_into_micro_batches(batch, self.micro_batch_tokens)
         loss = torch.zeros((), device=self.device)
-        for part in parts:
-            with self._gathering(is_last=part is parts[-1]):
-                loss += self._add_gradients(part, weight * len(part.targets) / len(batch.targets))
+        for i, micro_batch in enumerate(micro_batches, 1):
+            with self._maybe_no_sync(is_last=i == len(micro_batches)):
+                fraction = len(micro_batch.targets) / len(batch.targets)
+                loss += self._add_gradients(micro_batch, weight * fraction)
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.hyperparameters.max_grad_norm)
-        share = lr_factor(number, self.steps, self.hyperparameters.lr_schedule)
+        factor = lr_factor(number, self.total_steps, self.hyperparameters.lr_schedule)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.hyperparameters.learning_rate * share * group["share"]
-        self.scaler.step(self.optimizer)  # not where a gradient overflowed
+            group["lr"] = self.hyperparameters.learning_rate * factor * group["lr_scale"]
+        self.scaler.step(self.optimizer)  # skips the step if a gradient overflowed
         self.scaler.update()
         return loss
 
-    def _gathering(self, *, is_last: bool) -> AbstractContextManager[None]:
-        """Where a part's gradients come from: those of all processes come together with the last part's.
-
-        So it is once a step, however many parts each process has.
-        """
+    def _maybe_no_sync(self, *, is_last: bool) -> AbstractContextManager[None]:
+        """All-reduce gradients with the last micro-batch only: once a step, for any number of them."""
         if is_last or not isinstance(self.network, DistributedDataParallel):
             return nullcontext()
         return self.network.no_sync()
 
-    def _add_gradients(self, part: Prepared, weight: float) -> Tensor:
-        """[] the mean loss of a part, times the weight, whose gradients are added to what there is."""
+    def _add_gradients(self, batch: DeviceBatch, weight: float) -> Tensor:
+        """[] weighted mean loss; its gradients are accumulated."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            logits = self.network(part.ids, part.lengths, part.ngram_scores)
-        loss = functional.binary_cross_entropy_with_logits(logits.float(), part.targets) * weight
+            logits = self.network(batch.ids, batch.lengths, batch.ngram_scores)
+        loss = functional.binary_cross_entropy_with_logits(logits.float(), batch.targets) * weight
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state that tensors hold, by name."""
+        """The optimizer's tensors by name."""
         state: dict[int, dict[str, Tensor]] = self.optimizer.state_dict()["state"]
         return {f"{i}.{name}": tensor for i, of in state.items() for name, tensor in of.items()}
 
     def values(self) -> dict[str, Any]:
-        """The rest of the state, as JSON can hold it."""
+        """The state of the loss scaler, JSON-serializable."""
         return self.scaler.state_dict()
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Take over a state."""
+        """Restore a state from ``tensors`` and ``values``."""
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             index, _, key = name.partition(".")

@@ -24,9 +24,9 @@ from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
 from sentiment.training import results
 from sentiment.training import warm_start as head_start
+from sentiment.training.loader import Targets
 from sentiment.training.stage_cache import Stages
 from sentiment.training.state import head_start_of
-from sentiment.training.targets import Targets
 from sentiment.training.trainer import TrainingLoop, evaluate_together, set_up_torch
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import SentimentLSTM
 from sentiment.training.history import Epoch
+from sentiment.training.loader import Targets
 from sentiment.training.optimizer import Optimization, new_ema
-from sentiment.training.targets import Targets
 from sentiment.training.warm_start import HeadStart
 
 # What the names of its tensors begin with.

@@ -19,7 +19,7 @@ from sentiment.evaluation.metrics import log_loss
 from sentiment.model.network import SentimentLSTM, evaluate
 from sentiment.text.sequences import Examples, Sequences, training_batches
 from sentiment.training.history import Epoch, best_epoch
-from sentiment.training.loader import Feed
+from sentiment.training.loader import Prefetcher
 from sentiment.training.memory import keep_freed_memory
 from sentiment.training.state import TrainingState
 
@@ -123,16 +123,16 @@ class TrainingLoop(TrainingState):
         self.generator.bit_generator.state = self._generator_before
         batches = self.batches()[self._batches_done :]
         shares = [self.process_group.shard(indices) for indices in batches]
-        feed = Feed(self.training, shares, self.device)
+        prefetcher = Prefetcher(self.training, shares, self.device)
         start = time.perf_counter()
         with self._progress() as progress:
-            for indices, share, batch in zip(batches, shares, feed, strict=True):
+            for indices, share, batch in zip(batches, shares, prefetcher, strict=True):
                 step = len(self.history) * self.batches_an_epoch + self._batches_done
                 # The gradients of the ranks are averaged: those of larger shares have to count for more.
                 weight = len(share) * self.process_group.size / len(indices)
                 coming = self.optimization.step(batch, step, weight)
                 self.ema.update_parameters(self.network)
-                feed.prepare_next()
+                prefetcher.prefetch()
                 is_due = self.process_group.rank == 0 and checkpoints.due
                 loss, (told, due) = self.process_group.all_reduce_mean(coming, stop.requested, is_due)
                 self._check_finite("training", loss)

@@ -1,4 +1,4 @@
-"""One optimizer step after the other."""
+"""Optimizer steps and the EMA of the weights."""
 
 from dataclasses import replace
 
@@ -13,16 +13,21 @@ from sentiment.model.network import SentimentLSTM
 from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
 from sentiment.text.sequences import Sequences
-from sentiment.training.loader import Feed, Prepared
-from sentiment.training.optimizer import PART_WORDS, Optimization, lr_factor, new_ema, parted
-from sentiment.training.targets import Targets
+from sentiment.training.loader import DeviceBatch, Prefetcher, Targets
+from sentiment.training.optimizer import (
+    MICRO_BATCH_TOKENS,
+    Optimization,
+    lr_factor,
+    new_ema,
+    split_into_micro_batches,
+)
 
 HYPERPARAMETERS = Hyperparameters(learning_rate=0.02, precision="fp32")
 TARGETS = Targets(Sequences.of([[2, 4], [3], [2], [3, 5, 6]]), np.array([1, 0, 1, 0], np.float32))
 
 
-def batch() -> Prepared:
-    return next(iter(Feed(TARGETS, [np.arange(4)], torch.device("cpu"))))
+def batch() -> DeviceBatch:
+    return next(iter(Prefetcher(TARGETS, [np.arange(4)], torch.device("cpu"))))
 
 
 def new(precision: str = "fp32") -> Optimization:
@@ -35,7 +40,7 @@ def losses(optimization: Optimization, begin: int, end: int) -> list[float]:
     return [optimization.step(batch(), number).item() for number in range(begin, end)]
 
 
-def test_learning_rate_rises_and_falls() -> None:
+def test_linear_schedule_rises_and_falls() -> None:
     shares = [lr_factor(step, 1_000, "linear") for step in range(1_000)]
     assert shares.index(max(shares)) == 29
     assert max(shares) == pytest.approx(1, abs=0.05)
@@ -43,33 +48,33 @@ def test_learning_rate_rises_and_falls() -> None:
     assert shares[-1] < 0.01
 
 
-def test_constant_learning_rate_is_constant() -> None:
+def test_constant_schedule_is_constant() -> None:
     assert {lr_factor(step, 100, "constant") for step in range(100)} == {1.0}
 
 
 @pytest.mark.parametrize(("most", "rows"), [(12, [4]), (11, [3, 1]), (6, [2, 2]), (1, [1, 1, 1, 1])])
-def test_long_batch_has_parts_of_so_many_words(most: int, rows: list[int]) -> None:
-    parts = parted(batch(), most)
-    assert [len(part.targets) for part in parts] == rows
-    assert torch.equal(torch.cat([part.ids for part in parts]), batch().ids)
+def test_micro_batches_respect_token_limit(most: int, rows: list[int]) -> None:
+    micro_batches = split_into_micro_batches(batch(), most)
+    assert [len(micro_batch.targets) for micro_batch in micro_batches] == rows
+    assert torch.equal(torch.cat([micro_batch.ids for micro_batch in micro_batches]), batch().ids)
 
 
-def test_step_in_parts_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    at_once, in_parts = new(), new()
-    expected = losses(at_once, 0, 3)
-    monkeypatch.setitem(PART_WORDS, "cpu", 18)
-    assert losses(in_parts, 0, 3) == pytest.approx(expected, rel=1e-6)
-    for name, weight in at_once.network.state_dict().items():
-        torch.testing.assert_close(in_parts.network.state_dict()[name], weight)
+def test_micro_batches_do_not_change_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, split = new(), new()
+    expected = losses(whole, 0, 3)
+    monkeypatch.setitem(MICRO_BATCH_TOKENS, "cpu", 18)
+    assert losses(split, 0, 3) == pytest.approx(expected, rel=1e-6)
+    for name, weight in whole.network.state_dict().items():
+        torch.testing.assert_close(split.network.state_dict()[name], weight)
 
 
-def test_parts_are_half_as_long_in_numbers_of_twice_the_bytes() -> None:
+def test_fp32_halves_micro_batches() -> None:
     network, values = new().network, replace(HYPERPARAMETERS, precision="bf16")
-    assert 2 * new().part_words == Optimization(network, values, 1).part_words
+    assert 2 * new().micro_batch_tokens == Optimization(network, values, 1).micro_batch_tokens
 
 
 def vectors_moved(embedding_lr_scale: float) -> float:
-    """How far one step moves the word vectors, against the LSTM's bias."""
+    """Largest movement of an embedding element in one step, relative to the LSTM's bias."""
     torch.manual_seed(1)
     network = SentimentLSTM(NetworkSettings(7, 4, 4, "max"))
     network.embedding.requires_grad_(embedding_lr_scale > 0)
@@ -81,8 +86,8 @@ def vectors_moved(embedding_lr_scale: float) -> float:
     return float(moved["embedding.weight"] / moved["lstm.bias_ih_l0"])
 
 
-def test_weights_decay_and_word_vectors_do_not() -> None:
-    """No more than the n-gram scores in them, which a review is not read with while it is learned from."""
+def test_weight_decay_spares_embeddings() -> None:
+    """Including the n-gram scores in them, which training does not read from the embedding."""
     torch.manual_seed(1)
     network = SentimentLSTM(NetworkSettings(7, 4, 4, "mean", ngram_scores=True))
     hidden, unread = network.lstm.get_parameter("weight_hh_l0").clone(), network.embedding.weight[-1].clone()
@@ -98,16 +103,16 @@ def test_weights_decay_and_word_vectors_do_not() -> None:
 
 
 @pytest.mark.parametrize("embedding_lr_scale", [0.0, 0.25, 2.0])
-def test_word_vectors_have_a_learning_rate_of_their_own(embedding_lr_scale: float) -> None:
-    # Adam's first step is as long as the learning rate.
+def test_embedding_lr_scale_scales_their_step(embedding_lr_scale: float) -> None:
+    # Adam's first step equals the learning rate.
     assert vectors_moved(embedding_lr_scale) == pytest.approx(embedding_lr_scale, rel=0.01)
 
 
-def test_single_step_has_a_learning_rate() -> None:
+def test_single_step_has_peak_rate() -> None:
     assert lr_factor(0, 1, "linear") == 1
 
 
-def test_learning_rate_is_that_of_the_step() -> None:
+def test_step_uses_its_scheduled_rate() -> None:
     optimization = new()
     losses(optimization, 40, 41)
     assert optimization.optimizer.param_groups[0]["lr"] == 0.02 * lr_factor(40, 100, "linear")
@@ -115,18 +120,18 @@ def test_learning_rate_is_that_of_the_step() -> None:
 
 @pytest.fixture(autouse=True)
 def fp16_on_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """fp16 is for GPUs; its scaling of the loss can be run anywhere, by torch's own LSTM."""
+    """fp16 is for GPUs, but torch's own LSTM runs its loss scaling on CPUs, too."""
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_it_learns(precision: str) -> None:
+def test_loss_falls(precision: str) -> None:
     found = losses(new(precision), 0, 100)
     assert found[0] > 0.6
     assert found[-1] < 0.2
 
 
-def test_it_learns_in_bf16_too_or_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_learns_or_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
         assert losses(new("bf16"), 0, 100)[-1] < 0.2
@@ -136,7 +141,7 @@ def test_it_learns_in_bf16_too_or_is_refused_where_the_cpu_has_none(monkeypatch:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_restored_state_goes_on_bit_for_bit(precision: str) -> None:
+def test_restored_state_resumes_bit_for_bit(precision: str) -> None:
     first = new(precision)
     losses(first, 0, 10)
     second = new(precision)
@@ -145,7 +150,7 @@ def test_restored_state_goes_on_bit_for_bit(precision: str) -> None:
     assert losses(first, 10, 20) == losses(second, 10, 20)
 
 
-def test_overflow_of_fp16_changes_nothing_but_the_scale() -> None:
+def test_fp16_overflow_only_halves_scale() -> None:
     optimization = new("fp16")
     losses(optimization, 0, 1)
     before = {name: tensor.clone() for name, tensor in optimization.network.state_dict().items()}
@@ -157,7 +162,7 @@ def test_overflow_of_fp16_changes_nothing_but_the_scale() -> None:
     assert all(torch.equal(before[name], now) for name, now in optimization.network.state_dict().items())
 
 
-def test_gradient_is_clipped() -> None:
+def test_gradient_norm_is_clipped() -> None:
     optimization = new("fp16")
     losses(optimization, 0, 1)
     norms = [
@@ -167,7 +172,7 @@ def test_gradient_is_clipped() -> None:
 
 
 def ema_after(decay: float, values: list[float]) -> tuple[Tensor, Tensor]:
-    """The average after steps to these weights, and the last weights."""
+    """EMA after steps to these weights, and the last weights."""
     network = nn.Linear(1, 1)
     ema = new_ema(network, decay)
     for value in values:

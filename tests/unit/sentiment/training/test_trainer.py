@@ -20,8 +20,7 @@ from sentiment.settings import NetworkSettings
 from sentiment.text.sequences import Examples, Sequences
 from sentiment.training import trainer as training
 from sentiment.training.history import Epoch, best_epoch
-from sentiment.training.loader import Prepared
-from sentiment.training.targets import Targets
+from sentiment.training.loader import DeviceBatch, Targets
 from sentiment.training.trainer import TrainingLoop, fit, set_up_torch
 
 HYPERPARAMETERS = Hyperparameters(epochs=4, batch_size=16, learning_rate=0.02, patience=4, precision="fp32")
@@ -48,7 +47,7 @@ def new_loop(
     set_up_torch(hyperparameters.seed)
     network = SentimentLSTM(NetworkSettings(30, 8, 8, "max"), 0.1, 0.1)
     return TrainingLoop(
-        network, Targets.certain(TRAINING), hyperparameters, {"seed": hyperparameters.seed}, process_group
+        network, Targets.from_labels(TRAINING), hyperparameters, {"seed": hyperparameters.seed}, process_group
     )
 
 
@@ -138,7 +137,7 @@ def run(loop: TrainingLoop, steps: int) -> StopFlag:
     stop = StopFlag()
     step, done = loop.optimization.step, iter(range(1, steps))
 
-    def counting(batch: Prepared, number: int, weight: float = 1.0) -> torch.Tensor:
+    def counting(batch: DeviceBatch, number: int, weight: float = 1.0) -> torch.Tensor:
         stop.requested = next(done, None) is None
         return step(batch, number, weight)
 
