@@ -8,12 +8,12 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from sentiment.text.tokenizer import words
+from sentiment.text.tokenizer import tokenize
 
 Labels = NDArray[np.int8]
 Logits = NDArray[np.float32]
 
-_WORDS = {"tokenizer": words, "token_pattern": None, "lowercase": False}
+_WORDS = {"tokenizer": tokenize, "token_pattern": None, "lowercase": False}
 
 
 def tfidf(training: Sequence[str], labels: Labels, validation: Sequence[str]) -> Logits:

@@ -98,7 +98,7 @@ def test_two_processes_begin_with_the_same_ngram_scores(few_reviews: list[Review
         result = run_train(bases[-1])
         assert result.returncode == 0, result.stderr
     assert_same_but_for_rounding(bases[1], bases[0])
-    assert json.loads((bases[0] / "model" / "vocabulary.json").read_text())["phrases"]
+    assert json.loads((bases[0] / "model" / "vocabulary.json").read_text())["ngrams"]
 
 
 def test_two_processes_stopped_while_they_read_leave_nothing(

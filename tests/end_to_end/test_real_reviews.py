@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.text.tokenizer import words
+from sentiment.text.tokenizer import tokenize
 from tests.conftest import make_base
 from tests.support.programs import environment
 from tests.support.reference_text import reference_words
@@ -52,7 +52,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_words_are_those_of_the_definition(real_reviews: list[tuple[str, str]]) -> None:
     texts = [text for text, _ in real_reviews]
     assert len(texts) == 25_000
-    assert [words(text) for text in texts] == [reference_words(text) for text in texts]
+    assert [tokenize(text) for text in texts] == [reference_words(text) for text in texts]
 
 
 def test_peak_is_below_1_5_gb(real_reviews: list[tuple[str, str]], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def examples(count: int) -> Examples:
         words = GENERATOR.integers(4, VOCAB_SIZE, 12).tolist()
         words[5:7] = [2, 3] if label else [3, 2]
         texts.append(words)
-    return Examples(Sequences.of(texts), labels)
+    return Examples(Sequences.from_lists(texts), labels)
 
 
 TRAINING = examples(400)

@@ -441,7 +441,7 @@ def test_job_stopped_behind_its_head_start_says_that_it_is_kept(
 @pytest.mark.parametrize("hyperparameters", [{}, WITH_NGRAM_SCORES], ids=["plain", "phrases"])
 def test_probabilities_served_are_the_calibrated_ones(run: Run, hyperparameters: dict[str, str]) -> None:
     folder = run(hyperparameters=hyperparameters, training=PAIRS, validation=PAIRS[:20])
-    assert bool(load_artifact(folder / "model").vocabulary.phrases) == bool(hyperparameters)
+    assert bool(load_artifact(folder / "model").vocabulary.ngrams) == bool(hyperparameters)
     metrics = json.loads((folder / "output" / "data" / "metrics.json").read_text())
     assert metrics["temperature"] != 1
     with (folder / "output" / "data" / "predictions.csv").open() as stream:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sentiment.data.reviews import Review
 from sentiment.data.sources import Sources
-from sentiment.text.sequences import Sequences, truncated
+from sentiment.text.sequences import Sequences, truncate
 from sentiment.text.vocabulary import Vocabulary
 
 Tokenizer = Callable[[str], list[str]]
@@ -213,9 +213,7 @@ def _shared(reviews: Iterable[Review], share: Share) -> Iterator[tuple[int, Revi
             yield share.first + position, review
 
 
-def encode(
-    corpus: Corpus, table: WordTable, vocabulary: Vocabulary, max_length: int, truncate: str
-) -> Sequences:
+def encode(corpus: Corpus, table: WordTable, vocabulary: Vocabulary, max_length: int, keep: str) -> Sequences:
     """The sequences of a corpus with the vocabulary's ids, cut to ``max_length``.
 
     Overwrites the provisional ids: the corpus keeps everything but its sequences.
@@ -226,7 +224,7 @@ def encode(
     offsets = np.zeros(len(corpus) + 1, np.int64)
     end = 0
     for i in range(len(corpus)):
-        ids = truncated(final[provisional[i]], max_length, truncate)
+        ids = truncate(final[provisional[i]], max_length, keep)
         # Never overtakes what is still to be read: a cut sequence is no longer than before.
         out[end : end + len(ids)] = ids
         end += len(ids)

@@ -24,9 +24,9 @@ from sentiment.embeddings import store as pretrained
 from sentiment.embeddings.store import PRETRAINED, WordVectors
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.settings import TextSettings
-from sentiment.text.phrases import Phrases
+from sentiment.text.ngrams import NgramInserter
 from sentiment.text.sequences import Examples, Sequences
-from sentiment.text.tokenizer import stop_words, words
+from sentiment.text.tokenizer import select_stop_words, tokenize
 from sentiment.text.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -60,18 +60,17 @@ class Datasets:
     sources: dict[str, Sources]
     pretrained: WordVectors | None = None
 
-    def with_phrases(self, phrases: Sequence[str]) -> "Datasets":
-        """The same, with these phrases among the words; there may be none yet."""
-        vocabulary = Vocabulary(self.vocabulary.words, phrases)
-        inserted = Phrases(vocabulary).inserted
+    def insert_ngrams(self, ngrams: Sequence[str]) -> "Datasets":
+        """Add n-gram tokens to the vocabulary and to all reviews, which must not have any yet."""
+        vocabulary = Vocabulary(self.vocabulary.words, ngrams)
+        insert = NgramInserter(vocabulary).insert
         return replace(
             self,
             vocabulary=vocabulary,
-            training=self.training._replace(sequences=inserted(self.training.sequences)),
-            unlabeled=inserted(self.unlabeled),
+            training=self.training._replace(sequences=insert(self.training.sequences)),
+            unlabeled=insert(self.unlabeled),
             held_out={
-                name: part._replace(sequences=inserted(part.sequences))
-                for name, part in self.held_out.items()
+                name: part._replace(sequences=insert(part.sequences)) for name, part in self.held_out.items()
             },
         )
 
@@ -181,15 +180,15 @@ def _apart(unlabeled: Corpus, held_out: Iterable[Corpus], process_group: Process
 
 
 def _text(hyperparameters: Hyperparameters) -> TextSettings:
-    leave_out = sorted(stop_words(hyperparameters.stop_words))
+    leave_out = sorted(select_stop_words(hyperparameters.stop_words))
     return TextSettings(leave_out, hyperparameters.max_length, hyperparameters.truncate)
 
 
 def _reader(
     channels: Mapping[str, Path], text: TextSettings, sharded: Set[str], process_group: ProcessGroup
 ) -> Reader:
-    tokenize = partial(words, leave_out=frozenset(text.stop_words))
-    return Reader(channels, tokenize, WordTable(), sharded, process_group)
+    tokenizer = partial(tokenize, stop_words=frozenset(text.stop_words))
+    return Reader(channels, tokenizer, WordTable(), sharded, process_group)
 
 
 def _vocabulary(
@@ -198,13 +197,13 @@ def _vocabulary(
     """The most frequent words of everybody's reviews, of these parts."""
     distinct, counts = table.words, np.sum([table.count(part) for part in parts], axis=0)
     if process_group.size == 1:
-        vocabulary = Vocabulary.most_frequent(distinct, counts, vocab_size)
+        vocabulary = Vocabulary.from_counts(distinct, counts, vocab_size)
     else:
         total: Counter[str] = Counter()
         for found in process_group.gather_bytes(json.dumps([distinct, counts.tolist()]).encode()):
             total.update(dict(zip(*json.loads(found), strict=True)))
         distinct, counts = list(total), np.fromiter(total.values(), np.int64)
-        vocabulary = Vocabulary.most_frequent(distinct, counts, vocab_size)
+        vocabulary = Vocabulary.from_counts(distinct, counts, vocab_size)
         content = process_group.broadcast(json.dumps(vocabulary.words).encode())
         vocabulary = Vocabulary(json.loads(content or b"[]"))
     logger.info("vocabulary: %d ids, for %d distinct words in all", len(vocabulary), len(distinct))

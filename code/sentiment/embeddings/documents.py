@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from sentiment.embeddings.word2vec import SCALE
 from sentiment.ngram_model.features import NGrams
-from sentiment.text.ngrams import Keys, find
+from sentiment.text.ngrams import Keys, find_keys
 from sentiment.text.sequences import Sequences
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def document_vectors(
 
     Args:
         sequences: the reviews as word ids.
-        wanted: n-grams whose vectors are asked for, by their keys, see ``windows``.
+        wanted: n-grams whose vectors are asked for, by their keys, see ``iterate_ngrams``.
         base: of these keys, larger than any word id.
         dimensions: of a vector.
         epochs: passes over the reviews.
@@ -84,7 +84,7 @@ def document_vectors(
     with threadpool_limits(1, "blas"):
         space = _learned(matrix[has_words], dimensions, epochs, np.random.default_rng(seed))
     reviews[has_words] = space.reviews * np.float32(np.sqrt(dimensions * len(reviews) / has_words.sum()))
-    place, is_known = find(ngrams.keys, wanted)
+    place, is_known = find_keys(ngrams.keys, wanted)
     words[is_known] = space.ngrams[place[is_known]] * np.float32(SCALE * np.sqrt(dimensions))
     return Documents(reviews, words)
 

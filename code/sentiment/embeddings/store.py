@@ -66,11 +66,11 @@ class WordVectors(NamedTuple):
         A phrase that is not known has the mean of its words' vectors, a word that is not known has zero.
         """
         rows = dict(zip(self.vocabulary.words, self.vectors[FIRST_WORD:], strict=False))
-        rows |= dict(zip(self.vocabulary.phrases, self.vectors[self.vocabulary.first_phrase :], strict=True))
+        rows |= dict(zip(self.vocabulary.ngrams, self.vectors[self.vocabulary.first_ngram :], strict=True))
         nothing = np.zeros(self.vectors.shape[1], np.float32)
         found = [nothing, self.vectors[FIRST_WORD - 1]]
         found += [rows.get(word, nothing) for word in vocabulary.words]
-        for phrase in vocabulary.phrases:
+        for phrase in vocabulary.ngrams:
             of_words = np.mean([rows.get(word, nothing) for word in phrase.split()], axis=0)
             found.append(rows.get(phrase, of_words))
         return np.stack(found).astype(np.float32)
@@ -78,7 +78,7 @@ class WordVectors(NamedTuple):
 
 def _digest(vocabulary: Vocabulary) -> NDArray[np.uint8]:
     """[32] the SHA-256 of a lookup table."""
-    content = "\n".join([*vocabulary.words, *vocabulary.phrases]).encode()
+    content = "\n".join([*vocabulary.words, *vocabulary.ngrams]).encode()
     return np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
 
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from sentiment.ngram_model.scores import NgramScores
 from sentiment.settings import DAMPING, NetworkSettings
-from sentiment.text.sequences import PAD_ID, Batch, Sequences, evaluation_batches
-from sentiment.text.vocabulary import UNK_ID
+from sentiment.text.batching import Batch, evaluation_batches
+from sentiment.text.sequences import Sequences
+from sentiment.text.vocabulary import PAD_ID, UNK_ID
 
 # oneDNN, which runs the LSTM on CPUs, keeps what it compiled for each of the last 1,024 shapes: with batches
 # of every width half a gigabyte, for no time that could be measured. It reads this at its first use.

@@ -11,9 +11,9 @@ from sentiment.evaluation.metrics import sigmoid
 from sentiment.model.artifact import Artifact, load_artifact
 from sentiment.model.network import SentimentLSTM, evaluate
 from sentiment.model.precision import DTYPES, Hardware
-from sentiment.text.phrases import Phrases
-from sentiment.text.sequences import Sequences, truncated
-from sentiment.text.tokenizer import words
+from sentiment.text.ngrams import NgramInserter
+from sentiment.text.sequences import Sequences, truncate
+from sentiment.text.tokenizer import tokenize
 from sentiment.text.vocabulary import UNK_ID
 
 
@@ -45,7 +45,7 @@ class Predictor:
         self._text = artifact.text
         self._stop_words = frozenset(artifact.text.stop_words)
         self._vocabulary = artifact.vocabulary
-        self._phrases = Phrases(artifact.vocabulary)
+        self._inserter = NgramInserter(artifact.vocabulary)
         self._network = SentimentLSTM(artifact.network)
         weights = {name: torch.from_numpy(tensor) for name, tensor in artifact.weights.items()}
         self._network.load_state_dict(weights)
@@ -63,7 +63,7 @@ class Predictor:
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in order; a text without a known word gets one too."""
         ids = [self._ids(text) for text in texts]
-        sequences = self._phrases.inserted(Sequences.of(ids))
+        sequences = self._inserter.insert(Sequences.from_lists(ids))
         probabilities = sigmoid(evaluate(self._network, sequences, dtype=self._dtype))
         shares = [own.count(UNK_ID) / max(1, len(own)) for own in ids]
         return [
@@ -72,6 +72,6 @@ class Predictor:
         ]
 
     def _ids(self, text: str) -> list[int]:
-        ids = np.array(self._vocabulary.ids(words(text, self._stop_words)), np.int32)
-        cut: list[int] = truncated(ids, self._text.max_length, self._text.truncate).tolist()
+        ids = np.array(self._vocabulary.ids(tokenize(text, self._stop_words)), np.int32)
+        cut: list[int] = truncate(ids, self._text.max_length, self._text.truncate).tolist()
         return cut

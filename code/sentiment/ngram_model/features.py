@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from byoc.errors import DataError
-from sentiment.text.ngrams import LARGEST_BASE, Keys, find, windows
+from sentiment.text.ngrams import MAX_BASE, Keys, find_keys, iterate_ngrams
 from sentiment.text.sequences import Sequences
-from sentiment.text.vocabulary import LONGEST
+from sentiment.text.vocabulary import MAX_ORDER
 
 
 class NGrams(NamedTuple):
     """The n-grams that count.
 
     Attributes:
-        keys: [n-grams], a number for each, rising; see ``windows``.
+        keys: [n-grams], a number for each, rising; see ``iterate_ngrams``.
         base: how many ids words have, those that these reviews lack included.
     """
 
@@ -51,8 +51,8 @@ class NGrams(NamedTuple):
         Raises:
             DataError: there are too many different words.
         """
-        if base > LARGEST_BASE:
-            raise DataError(f"of more than {LARGEST_BASE} words no n-grams are made\ngive a lower vocab_size")
+        if base > MAX_BASE:
+            raise DataError(f"of more than {MAX_BASE} words no n-grams are made\ngive a lower vocab_size")
         found = [keys for _, keys in _occurrences(sequences, base)]
         keys, counts = np.unique(np.concatenate([np.empty(0, np.int64), *found]), return_counts=True)
         return cls(keys[counts >= fewest], base)
@@ -61,7 +61,7 @@ class NGrams(NamedTuple):
         """[reviews, n-grams] float32, 1 where a review has the n-gram."""
         rows, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         for row, keys in _occurrences(sequences, self.base):
-            column, is_known = find(self.keys, keys)
+            column, is_known = find_keys(self.keys, keys)
             rows.append(row[is_known])
             columns.append(column[is_known].astype(np.int32))
         row, column = np.concatenate(rows), np.concatenate(columns)
@@ -69,8 +69,8 @@ class NGrams(NamedTuple):
         return sparse.csr_array((ones, (row, column)), shape=(len(sequences), len(self.keys)))
 
     def words(self) -> NDArray[np.int64]:
-        """[n-grams, LONGEST] word ids; 0 behind the last word of a shorter one."""
-        return self.keys[:, None] // self.base ** np.arange(LONGEST) % self.base
+        """[n-grams, MAX_ORDER] word ids; 0 behind the last word of a shorter one."""
+        return self.keys[:, None] // self.base ** np.arange(MAX_ORDER) % self.base
 
 
 def _occurrences(sequences: Sequences, base: int) -> Iterator[tuple[NDArray[np.int32], Keys]]:
@@ -78,7 +78,7 @@ def _occurrences(sequences: Sequences, base: int) -> Iterator[tuple[NDArray[np.i
     first = 0
     for chunk in sequences.chunks():
         rows = chunk.rows
-        found = [np.stack([rows[ends], keys]) for _, keys, ends in windows(chunk, base)]
+        found = [np.stack([rows[ends], keys]) for _, keys, ends in iterate_ngrams(chunk, base)]
         row, key = np.concatenate(found, axis=1)
         order = np.lexsort((key, row))
         row, key = row[order], key[order]

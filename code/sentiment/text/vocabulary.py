@@ -1,7 +1,7 @@
-"""The lookup table: words to integers.
+"""The vocabulary: token ids of words and n-grams.
 
-Id 0 is "no word" (padding) and id 1 is "infrequent word" (any word that the table does not hold); the
-words themselves follow, the most frequent first; then phrases, which are words with a space between them.
+Id 0 is padding, id 1 the unknown token; the words follow by descending frequency, then the n-grams, which are
+words separated by spaces.
 """
 
 import json
@@ -14,83 +14,82 @@ from numpy.typing import NDArray
 
 from byoc.errors import ArtifactError
 
+PAD_ID = 0
 UNK_ID = 1
 FIRST_WORD = 2
-LONGEST = 3  # words of a phrase
+MAX_ORDER = 3  # words of an n-gram
 
 
 class Vocabulary:
-    """An immutable lookup table.
+    """Immutable mapping of tokens to ids.
 
     Args:
-        words: distinct words; the first one gets id 2.
-        phrases: pairs and triples of these words; the first one's id follows the last word's.
+        words: distinct words, in the order of their ids.
+        ngrams: distinct bigrams and trigrams of these words, in the order of their ids.
     """
 
-    def __init__(self, words: Sequence[str], phrases: Sequence[str] = ()) -> None:
+    def __init__(self, words: Sequence[str], ngrams: Sequence[str] = ()) -> None:
         self.words = tuple(words)
-        self.phrases = tuple(phrases)
+        self.ngrams = tuple(ngrams)
         self._ids = {word: FIRST_WORD + i for i, word in enumerate(self.words)}
 
     @classmethod
-    def most_frequent(cls, words: Sequence[str], counts: NDArray[np.int64], vocab_size: int) -> Self:
-        """The table of the most frequent words; equally frequent ones in alphabetical order.
+    def from_counts(cls, words: Sequence[str], counts: NDArray[np.int64], vocab_size: int) -> Self:
+        """Keep the most frequent of distinct words; ties in alphabetical order.
 
-        Args:
-            words: distinct words.
-            counts: [words], how often each occurs; a word that never does is left out.
-            vocab_size: ids at most, the two that are no words included.
+        ``counts`` holds the [words] occurrences; words without any are dropped. ``vocab_size`` limits the
+        number of ids, padding and unknown included.
         """
         present = [i for i in range(len(words)) if counts[i] > 0]
         present.sort(key=lambda i: (-counts[i], words[i]))
         return cls([words[i] for i in present[: vocab_size - FIRST_WORD]])
 
     def __len__(self) -> int:
-        """The number of ids."""
-        return self.first_phrase + len(self.phrases)
+        """Number of ids."""
+        return self.first_ngram + len(self.ngrams)
 
     @property
-    def first_phrase(self) -> int:
-        """The id of the first phrase, larger than that of any word."""
+    def first_ngram(self) -> int:
+        """Id of the first n-gram, which exceeds every id of a word."""
         return FIRST_WORD + len(self.words)
 
     def word(self, word_id: int) -> str:
-        """The word of an id."""
+        """Look up a word by its id."""
         return self.words[word_id - FIRST_WORD]
 
     def ids(self, words: Iterable[str]) -> list[int]:
-        """One id a word."""
+        """Look up the id of each word, ``UNK_ID`` for an unknown one."""
         get = self._ids.get
         return [get(word, UNK_ID) for word in words]
 
     def save(self, path: Path) -> None:
-        """Write the table as JSON: ``{"words": [...], "phrases": [...]}``, in the order of the ids."""
-        path.write_text(json.dumps({"words": self.words, "phrases": self.phrases}), "utf-8")
+        """Write ``{"words": [...], "ngrams": [...]}``, in the order of the ids."""
+        path.write_text(json.dumps({"words": self.words, "ngrams": self.ngrams}), "utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the table back.
+        """Read a saved vocabulary.
 
         Raises:
-            ArtifactError: the file cannot be read or is not such a table.
+            ArtifactError: the file cannot be read or is no vocabulary.
         """
         try:
             content = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ArtifactError(f"{path}: cannot be read as JSON ({error})") from error
-        parts = content if isinstance(content, Mapping) else {}
-        words, phrases = parts.get("words"), parts.get("phrases", [])
-        if not _are_strings(words) or not _are_strings(phrases):
-            raise ArtifactError(f'{path}: expected {{"words": [...], "phrases": [...]}} with strings')
-        if len({*words, *phrases}) != len(words) + len(phrases):
-            raise ArtifactError(f"{path}: a word or phrase occurs twice")
-        known = set(words)
+        members = content if isinstance(content, Mapping) else {}
+        words, ngrams = members.get("words"), members.get("ngrams", [])
+        if not _is_list_of_strings(words) or not _is_list_of_strings(ngrams):
+            raise ArtifactError(f'{path}: expected {{"words": [...], "ngrams": [...]}} with strings')
+        if len({*words, *ngrams}) != len(words) + len(ngrams):
+            raise ArtifactError(f"{path}: duplicate token")
+        distinct = set(words)
         if not all(
-            1 < len(phrase.split()) <= LONGEST and known.issuperset(phrase.split()) for phrase in phrases
+            1 < len(ngram.split()) <= MAX_ORDER and distinct.issuperset(ngram.split()) for ngram in ngrams
         ):
-            raise ArtifactError(f"{path}: expected phrases of two or {LONGEST} of the words")
-        return cls(words, phrases)
+            raise ArtifactError(f"{path}: expected n-grams of 2 to {MAX_ORDER} words of the vocabulary")
+        return cls(words, ngrams)
 
 
-def _are_strings(found: object) -> TypeGuard[list[str]]:
-    return isinstance(found, list) and all(isinstance(entry, str) for entry in found)
+def _is_list_of_strings(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)

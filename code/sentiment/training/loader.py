@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sentiment.ngram_model.scores import NgramScores
-from sentiment.text.sequences import Batch, Examples, Sequences, pad
+from sentiment.text.batching import Batch, pad
+from sentiment.text.sequences import Examples, Sequences
 
 
 class Targets(NamedTuple):

@@ -80,7 +80,7 @@ def prepare(
     else:
         found.check(made_with)
         begin = head_start_of(found)
-    data = data.with_phrases(begin.phrases)
+    data = data.insert_ngrams(begin.ngrams)
     settings = NetworkSettings(
         vocab_size=len(data.vocabulary),
         embedding_dim=hyperparameters.embedding_dim,

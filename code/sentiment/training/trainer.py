@@ -17,7 +17,8 @@ from byoc.errors import TrainingError
 from byoc.signals import StopFlag, Stopped
 from sentiment.evaluation.metrics import log_loss
 from sentiment.model.network import SentimentLSTM, evaluate
-from sentiment.text.sequences import Examples, Sequences, training_batches
+from sentiment.text.batching import training_batches
+from sentiment.text.sequences import Examples, Sequences
 from sentiment.training.history import Epoch, best_epoch
 from sentiment.training.loader import Prefetcher
 from sentiment.training.memory import keep_freed_memory

@@ -31,14 +31,14 @@ class HeadStart(NamedTuple):
     """What a training has before its first step.
 
     Attributes:
-        phrases: of the lookup table.
+        ngrams: n-gram tokens of the vocabulary.
         probabilities: [reviews to learn from], what the network is to say of each.
         vectors: [vocab_size, embedding_dim] to begin with; None where they are to be random, and where a
             training goes on: it has its own.
         ngram_scores: what each word and phrase tells by itself; None unless it is asked for.
     """
 
-    phrases: list[str]
+    ngrams: list[str]
     probabilities: NDArray[np.float32]
     vectors: NDArray[np.float32] | None = None
     ngram_scores: NgramScores | None = None
@@ -53,7 +53,7 @@ class HeadStart(NamedTuple):
     def kept(self) -> dict[str, NDArray[Any]]:
         """What of it a checkpoint keeps, by name: not the vectors, which are the network's since."""
         tensors: dict[str, NDArray[Any]] = {
-            "phrases": np.frombuffer("\n".join(self.phrases).encode(), np.uint8),
+            "ngrams": np.frombuffer("\n".join(self.ngrams).encode(), np.uint8),
             "probabilities": self.probabilities,
         }
         for name, array in self.ngram_scores._asdict().items() if self.ngram_scores else ():
@@ -65,7 +65,7 @@ class HeadStart(NamedTuple):
         """What ``to_tensors`` gave, among others maybe."""
         names = [f"ngram_scores.{name}" for name in NgramScores._fields]
         return cls(
-            bytes(tensors["phrases"]).decode().split("\n") if len(tensors["phrases"]) else [],
+            bytes(tensors["ngrams"]).decode().split("\n") if len(tensors["ngrams"]) else [],
             tensors["probabilities"],
             tensors.get("vectors"),
             NgramScores(*(tensors[name] for name in names)) if names[0] in tensors else None,
@@ -75,7 +75,7 @@ class HeadStart(NamedTuple):
 def to_learn_from(data: Datasets, hyperparameters: Hyperparameters) -> Sequences:
     """The labelled reviews, and behind them, if teachers say what those without a label are, the others."""
     labelled = data.training.sequences
-    return labelled.joined(data.unlabeled) if hyperparameters.soft_label_weight > 0 else labelled
+    return labelled.concatenate(data.unlabeled) if hyperparameters.soft_label_weight > 0 else labelled
 
 
 def make(
@@ -116,14 +116,14 @@ def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> H
         documents = _documents(data, np.empty(0, np.int64), hyperparameters, stages)
         begin = begin._replace(vectors=documents and documents.words)
     if data.pretrained is not None:
-        vocabulary = Vocabulary(data.vocabulary.words, begin.phrases)
+        vocabulary = Vocabulary(data.vocabulary.words, begin.ngrams)
         begin = begin._replace(vectors=data.pretrained.of(vocabulary))
     elif hyperparameters.embedding_init == "word2vec":
-        data = data.with_phrases(begin.phrases)
+        data = data.insert_ngrams(begin.ngrams)
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
         parts = [data.training.sequences, data.unlabeled]
         epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
-        made_of = "\n".join(begin.phrases).encode()
+        made_of = "\n".join(begin.ngrams).encode()
         found = stages.done("vectors", lambda: {"vectors": word2vec(parts, shape, epochs, seed)}, made_of)
         begin = begin._replace(vectors=found["vectors"])
     return begin
@@ -138,7 +138,7 @@ def _documents(
         return None
     base = len(data.vocabulary)
     wanted = np.concatenate([np.arange(base), phrases])
-    reviews = data.training.sequences.joined(data.unlabeled)
+    reviews = data.training.sequences.concatenate(data.unlabeled)
     width, epochs = hyperparameters.embedding_dim, hyperparameters.document_epochs
 
     def learn() -> Tensors:
@@ -163,7 +163,7 @@ def _taught(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) ->
         return begin
     allowed = np.ones((len(choices), len(data.vocabulary) + len(phrases)), np.bool_)
     allowed[:, len(data.vocabulary) :] = [np.isin(phrases, choice) for choice in choices]
-    sequences = to_learn_from(data.with_phrases(texts), hyperparameters)
+    sequences = to_learn_from(data.insert_ngrams(texts), hyperparameters)
     damping = DAMPING.get(hyperparameters.pooling, 0)
     movies = data.unlabeled_movies[: told.others.shape[1]]  # of none where teachers are not asked
     found = fit_ngram_scores(teachers, sequences, told.others, movies, allowed, damping)
@@ -177,7 +177,7 @@ def _told(
     is_asked = hyperparameters.soft_label_weight > 0
     if is_asked and len(data.unlabeled) == 0:
         logger.info("teachers: there is no channel unlabeled, which would let the network learn more of them")
-    told = Told.by(teachers, data.unlabeled if is_asked else Sequences.of([]))
+    told = Told.by(teachers, data.unlabeled if is_asked else Sequences.from_lists([]))
     if not is_asked or documents is None:
         return told
     told = told.with_vectors(documents.reviews, teachers)

@@ -12,20 +12,20 @@ from torch.nn.functional import logsigmoid, normalize
 
 from sentiment.embeddings.documents import Documents, Noise, Space, document_vectors
 from sentiment.embeddings.word2vec import SCALE
-from sentiment.text.ngrams import key
+from sentiment.text.ngrams import encode_ngram
 from sentiment.text.sequences import Sequences
 
 # Reviews of two kinds, by turns, each with words of its own.
 GENERATOR = np.random.default_rng(0)
 TEXTS = [(GENERATOR.integers(2, 402, 80) + 400 * (i % 2)).tolist() for i in range(300)]
 BASE = 802
-WANTED = np.array([0, 2, 500, key([2, 500], BASE)])
+WANTED = np.array([0, 2, 500, encode_ngram([2, 500], BASE)])
 # Which of three reviews has which of five n-grams.
 MATRIX = sparse.csr_array(np.array([[1, 1, 0, 0, 1], [0, 1, 1, 0, 0], [1, 0, 0, 1, 1]], np.float32))
 
 
 def learned(texts: list[list[int]] = TEXTS, epochs: int = 1, seed: int = 1) -> Documents:
-    return document_vectors(Sequences.of(texts), WANTED, BASE, 8, epochs, seed)
+    return document_vectors(Sequences.from_lists(texts), WANTED, BASE, 8, epochs, seed)
 
 
 def test_reviews_of_the_same_words_are_alike() -> None:
@@ -79,8 +79,8 @@ def test_words_are_near_the_reviews_that_have_them() -> None:
 
 
 def test_pairs_and_triples_are_words_too() -> None:
-    wanted = np.array([key(ngram, BASE) for ngram in ([2, 3], [2, 3, 4], [3, 2], [2, 3, 4, 5])])
-    texts = Sequences.of([[2, 3, 4, 5]] * 20)
+    wanted = np.array([encode_ngram(ngram, BASE) for ngram in ([2, 3], [2, 3, 4], [3, 2], [2, 3, 4, 5])])
+    texts = Sequences.from_lists([[2, 3, 4, 5]] * 20)
     assert document_vectors(texts, wanted, BASE, 8, 1, 1).words.any(1).tolist() == [True, True, False, False]
 
 

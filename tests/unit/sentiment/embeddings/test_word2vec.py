@@ -11,8 +11,8 @@ from sentiment.text.sequences import Sequences
 
 # Ids 2 to 5 come in one kind of text, 6 to 9 in another; 10 never.
 GENERATOR = np.random.default_rng(0)
-TEXTS = Sequences.of([(GENERATOR.integers(2, 6, 30) + 4 * (i % 2)).tolist() for i in range(400)])
-NONE = Sequences.of([])
+TEXTS = Sequences.from_lists([(GENERATOR.integers(2, 6, 30) + 4 * (i % 2)).tolist() for i in range(400)])
+NONE = Sequences.from_lists([])
 SHAPE = (11, 12)
 
 
@@ -39,7 +39,7 @@ def test_ids_that_do_not_occur_have_no_vector_and_the_others_one_of_the_scale() 
 
 
 def test_all_parts_count() -> None:
-    more = Sequences.of([[10, 2, 10, 3]] * 50)
+    more = Sequences.from_lists([[10, 2, 10, 3]] * 50)
     assert word2vec([TEXTS, more], SHAPE, 1, 1)[10].any()
 
 
@@ -51,9 +51,9 @@ def test_each_pass_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_reviews_without_words_are_refused() -> None:
     with pytest.raises(DataError, match="no words to make vectors of"):
-        word2vec([NONE, Sequences.of([[], []])], SHAPE, 1, 1)
+        word2vec([NONE, Sequences.from_lists([[], []])], SHAPE, 1, 1)
 
 
 def test_few_texts_are_no_matter(caplog: pytest.LogCaptureFixture) -> None:
-    word2vec([Sequences.of([[2, 3]])], SHAPE, 1, 1)
+    word2vec([Sequences.from_lists([[2, 3]])], SHAPE, 1, 1)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

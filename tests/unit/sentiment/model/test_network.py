@@ -9,11 +9,12 @@ from sentiment.evaluation.metrics import sigmoid
 from sentiment.model.network import SentimentLSTM, evaluate, is_first, to_tensors
 from sentiment.ngram_model.scores import NgramScores
 from sentiment.settings import DAMPING, POOLING, NetworkSettings
-from sentiment.text.sequences import PAD_ID, Sequences, pad
-from sentiment.text.vocabulary import UNK_ID
+from sentiment.text.batching import pad
+from sentiment.text.sequences import Sequences
+from sentiment.text.vocabulary import PAD_ID, UNK_ID
 
 GENERATOR = np.random.default_rng(0)
-SEQUENCES = Sequences.of(
+SEQUENCES = Sequences.from_lists(
     [GENERATOR.integers(2, 50, length).tolist() for length in [7, 1, 60, 0, 33, 5, 200, 3]]
 )
 
@@ -75,7 +76,7 @@ def test_pooling_is_what_it_says(network: SentimentLSTM) -> None:
 )
 def test_chunks_give_the_same(network: SentimentLSTM, lengths: list[int]) -> None:
     ids = [GENERATOR.integers(2, 50, length).tolist() for length in lengths]
-    batch = to_tensors(pad(Sequences.of(ids), np.arange(len(ids))), torch.device("cpu"))
+    batch = to_tensors(pad(Sequences.from_lists(ids), np.arange(len(ids))), torch.device("cpu"))
     with torch.inference_mode():
         torch.testing.assert_close(network.forward_in_chunks(*batch), network(*batch), atol=1e-5, rtol=0)
 
@@ -93,19 +94,19 @@ def test_sequence_without_a_word_is_one_of_no_word(network: SentimentLSTM, lengt
     no_word = torch.zeros(1, 1, dtype=torch.int64), torch.tensor([1])
     with torch.inference_mode():
         expected = network(*no_word).item()
-    found = evaluate(network, Sequences.of(ids))
+    found = evaluate(network, Sequences.from_lists(ids))
     np.testing.assert_allclose(found[np.array(lengths) == 0], expected, atol=1e-5)
 
 
 def test_no_sequence_has_no_logit(network: SentimentLSTM) -> None:
-    assert evaluate(network, Sequences.of([])).shape == (0,)
+    assert evaluate(network, Sequences.from_lists([])).shape == (0,)
 
 
 def test_chunks_do_not_read_what_has_ended(network: SentimentLSTM) -> None:
     rows: list[int] = []
     network.lstm.register_forward_pre_hook(lambda _module, inputs: rows.append(inputs[0].shape[1]))
     batch = to_tensors(
-        pad(Sequences.of([[2] * 130, [2] * 70, [2] * 64, [2]]), np.arange(4)), torch.device("cpu")
+        pad(Sequences.from_lists([[2] * 130, [2] * 70, [2] * 64, [2]]), np.arange(4)), torch.device("cpu")
     )
     with torch.inference_mode():
         network.forward_in_chunks(*batch)

@@ -26,27 +26,32 @@ def test_ngrams_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_ngrams_that_are_new_are_passed_over() -> None:
-    ngrams = NGrams.of(Sequences.of([[2, 3], [2, 3]]), 20)
+    ngrams = NGrams.of(Sequences.from_lists([[2, 3], [2, 3]]), 20)
     # To whom only knew the ids 2 and 3 the word 14 would be 2 + 4 * 3, the pair of both.
-    matrix = ngrams.matrix(Sequences.of([[2, 2, 3], [14], []]))
+    matrix = ngrams.matrix(Sequences.from_lists([[2, 2, 3], [14], []]))
     assert matrix.toarray().tolist() == [[1, 1, 1], [0, 0, 0], [0, 0, 0]]
 
 
 def test_words_of_ngrams_are_told() -> None:
-    assert NGrams.of(Sequences.of([[2, 3], [2, 3]]), 20).words().tolist() == [[2, 0, 0], [3, 0, 0], [2, 3, 0]]
+    ngrams = NGrams.of(Sequences.from_lists([[2, 3], [2, 3]]), 20)
+    assert ngrams.words().tolist() == [
+        [2, 0, 0],
+        [3, 0, 0],
+        [2, 3, 0],
+    ]
 
 
 def test_frequent_ones_are_in_as_many_reviews_as_asked() -> None:
-    texts = Sequences.of([[2, 3], [2, 3, 3], [2], [3, 2, 2, 2]])
+    texts = Sequences.from_lists([[2, 3], [2, 3, 3], [2], [3, 2, 2, 2]])
     assert [len(NGrams.frequent(texts, 20, fewest).keys) for fewest in (1, 2, 3, 4, 5)] == [9, 3, 2, 1, 0]
 
 
 @pytest.mark.parametrize("texts", [[[2], [3], [4], [5]], [[], [], [], []], []])
 def test_reviews_that_share_no_word_are_refused(texts: list[list[int]]) -> None:
     with pytest.raises(DataError, match="no two reviews share a word"):
-        NGrams.of(Sequences.of(texts), 20)
+        NGrams.of(Sequences.from_lists(texts), 20)
 
 
 def test_more_words_than_keys_can_tell_apart_are_refused() -> None:
     with pytest.raises(DataError, match="lower vocab_size"):
-        NGrams.of(Sequences.of([[2], [2]]), 2**21 + 1)
+        NGrams.of(Sequences.from_lists([[2], [2]]), 2**21 + 1)

@@ -51,13 +51,13 @@ def test_accuracy_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_single_review_of_a_class_is_refused() -> None:
-    few = Examples(Sequences.of([[2], [2], [2]]), np.array([1, 1, 0], np.int8))
+    few = Examples(Sequences.from_lists([[2], [2], [2]]), np.array([1, 1, 0], np.int8))
     with pytest.raises(DataError, match="two reviews of each class"):
         Teachers.of(few, MOVIES[:3], VOCAB_SIZE)
 
 
 def test_two_reviews_of_each_class_are_enough() -> None:
-    few = Examples(Sequences.of([[2], [2], [3], [3]]), np.array([1, 1, 0, 0], np.int8))
+    few = Examples(Sequences.from_lists([[2], [2], [3], [3]]), np.array([1, 1, 0, 0], np.int8))
     assert len(Teachers.of(few, MOVIES[:4], VOCAB_SIZE).told()) == 4
 
 

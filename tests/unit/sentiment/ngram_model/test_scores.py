@@ -23,7 +23,9 @@ def of(
 def telling(labels: np.ndarray[tuple[int], np.dtype[np.int8]]) -> Examples:
     """Reviews of three words, of which 2 is in positive and 3 in negative ones."""
     generator = np.random.default_rng(0)
-    return Examples(Sequences.of([[2 if y else 3, *generator.integers(4, 9, 2)] for y in labels]), labels)
+    return Examples(
+        Sequences.from_lists([[2 if y else 3, *generator.integers(4, 9, 2)] for y in labels]), labels
+    )
 
 
 LABELS = (np.arange(400) % 3 > 0).astype(np.int8)
@@ -72,7 +74,7 @@ def test_ids_that_are_not_allowed_weigh_nothing() -> None:
 
 @pytest.mark.parametrize("text", [[2, 3], [2]])
 def test_words_that_tell_nothing_weigh_nothing(text: list[int]) -> None:
-    found = of(Examples(Sequences.of([text] * 400), (np.arange(400) % 2).astype(np.int8)))
+    found = of(Examples(Sequences.from_lists([text] * 400), (np.arange(400) % 2).astype(np.int8)))
     assert np.abs(found.scores).max() < 1e-3
     assert np.isfinite([found.slope, found.intercept]).all()
 
@@ -80,12 +82,12 @@ def test_words_that_tell_nothing_weigh_nothing(text: list[int]) -> None:
 def test_others_are_ngram_scores_by_what_teachers_say_of_them() -> None:
     training = telling(LABELS)
     # The word 20 is in others only; each teacher has another opinion of it.
-    others = Sequences.of([[20, 5], [21, 5]] * 40)
+    others = Sequences.from_lists([[20, 5], [21, 5]] * 40)
     told = np.full((PARTS + 1, 80), 0.5, np.float32)
     told[0, ::2], told[1, ::2] = 0.95, 0.05
     may = np.ones((PARTS + 1, VOCAB_SIZE), np.bool_)
     teachers = Teachers.of(training, MOVIES, VOCAB_SIZE)
-    found = fit_ngram_scores(teachers, training.sequences.joined(others), told, MOVIES[:80], may)
+    found = fit_ngram_scores(teachers, training.sequences.concatenate(others), told, MOVIES[:80], may)
     assert found.scores[0, 20] > 0.1
     assert found.scores[1, 20] < -0.1
     assert abs(found.scores[2, 20]) < 0.05
@@ -96,7 +98,7 @@ def test_others_are_ngram_scores_by_what_teachers_say_of_them() -> None:
 def test_other_review_is_read_with_weights_that_do_not_know_what_is_said_of_it() -> None:
     training = telling(LABELS)
     teachers, may = Teachers.of(training, MOVIES, VOCAB_SIZE), np.ones((PARTS + 1, VOCAB_SIZE), np.bool_)
-    sequences = training.sequences.joined(Sequences.of([[20, 5], [21, 5]]))
+    sequences = training.sequences.concatenate(Sequences.from_lists([[20, 5], [21, 5]]))
     told = np.full((PARTS + 1, 2), 0.5, np.float32)
     before = fit_ngram_scores(teachers, sequences, told, MOVIES[:2], may)
     told[:, 0] = 0.99
@@ -107,13 +109,13 @@ def test_other_review_is_read_with_weights_that_do_not_know_what_is_said_of_it()
 
 
 def test_matrix_tells_which_ids_a_review_has() -> None:
-    matrix = id_matrix(Sequences.of([[2, 2, 4], [], [3]]), 5)
+    matrix = id_matrix(Sequences.from_lists([[2, 2, 4], [], [3]]), 5)
     assert matrix.toarray().tolist() == [[0, 0, 1, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]]
 
 
 def test_sum_is_of_the_words_that_differ_by_the_weights_of_the_part() -> None:
     weights = np.arange(12, dtype=np.float32).reshape(2, 6)
-    matrix = id_matrix(Sequences.of([[2, 4, 2], [], [3]]), 6)
+    matrix = id_matrix(Sequences.from_lists([[2, 4, 2], [], [3]]), 6)
     assert sums(matrix, weights, np.array([1, 0, 0])).tolist() == [18.0, 0.0, 3.0]
 
 

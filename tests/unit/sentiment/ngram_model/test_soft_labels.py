@@ -10,7 +10,7 @@ from tests.support.ngram_reviews import MOVIES, TRAINING, VOCAB_SIZE, examples
 
 TEACHERS = Teachers.of(TRAINING, MOVIES, VOCAB_SIZE)
 LABELS = TRAINING.labels
-SINGLE_PROCESS = Told.by(TEACHERS, Sequences.of([]))
+SINGLE_PROCESS = Told.by(TEACHERS, Sequences.from_lists([]))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
@@ -28,7 +28,7 @@ def test_unlabelled_reviews_come_behind_with_the_word_of_the_one_who_has_read_al
 
 
 def test_review_without_a_word_is_judged_too() -> None:
-    assert len(Told.by(TEACHERS, Sequences.of([[], [2]])).targets(LABELS, 1)) == len(LABELS) + 2
+    assert len(Told.by(TEACHERS, Sequences.from_lists([[], [2]])).targets(LABELS, 1)) == len(LABELS) + 2
 
 
 def vectors(

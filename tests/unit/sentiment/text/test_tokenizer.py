@@ -1,4 +1,4 @@
-"""The shipped text processing against its plain definition."""
+"""Tokenizer compared with its plain definition."""
 
 import time
 
@@ -9,7 +9,7 @@ from nltk.tokenize.destructive import NLTKWordTokenizer
 
 from byoc.serving.limits import MAX_CHARACTERS
 from sentiment.settings import STOP_WORDS
-from sentiment.text.tokenizer import stop_words, words
+from sentiment.text.tokenizer import select_stop_words, tokenize
 from tests.support.reference_text import reference_words
 
 MARKUP = [
@@ -34,64 +34,62 @@ PIECES = st.one_of(
 @example("fi</i>lm")
 @example("<\u0131>a")
 @example("\u212a\u0130 \ud800 cannot")
-def test_nasty_text_gives_the_words_of_the_definition(review: str) -> None:
-    assert words(review) == reference_words(review)
+def test_hostile_markup_matches_the_definition(review: str) -> None:
+    assert tokenize(review) == reference_words(review)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(min_size=1, max_size=60), st.integers(1, 2_000))
-def test_long_text_of_any_script_gives_the_words_of_the_definition(piece: str, times: int) -> None:
-    assert words(piece * times) == reference_words(piece * times)
+def test_any_script_matches_the_definition(piece: str, times: int) -> None:
+    assert tokenize(piece * times) == reference_words(piece * times)
 
 
 @pytest.mark.parametrize("setting", STOP_WORDS)
-def test_stop_words_are_left_out_as_in_the_definition(
-    setting: str, few_reviews: list[tuple[str, str]]
-) -> None:
-    leave_out = stop_words(setting)
+def test_stop_words_match_the_definition(setting: str, few_reviews: list[tuple[str, str]]) -> None:
+    stop_words = select_stop_words(setting)
     for text, _ in few_reviews:
-        assert words(text, leave_out) == reference_words(text, leave_out)
+        assert tokenize(text, stop_words) == reference_words(text, stop_words)
 
 
 def test_empty_review_has_no_words() -> None:
-    assert words("") == []
+    assert tokenize("") == []
 
 
-def test_markup_that_the_parser_rejects_is_plain_text() -> None:
-    assert words("good <![% film") == ["good", "film"]
+def test_rejected_markup_is_plain_text() -> None:
+    assert tokenize("good <![% film") == ["good", "film"]
 
 
-def test_only_the_first_characters_count() -> None:
-    assert words("a " * MAX_CHARACTERS) == ["a"] * (MAX_CHARACTERS // 2)
+def test_text_beyond_the_limit_is_ignored() -> None:
+    assert tokenize("a " * MAX_CHARACTERS) == ["a"] * (MAX_CHARACTERS // 2)
 
 
-def test_every_contraction_of_letters_that_nltk_splits_is_split() -> None:
+def test_contractions_without_apostrophe_are_split() -> None:
     tokenizer = NLTKWordTokenizer()
     for word in ("cannot", "gimme", "gonna", "gotta", "lemme", "wanna"):
-        assert words(word) == tokenizer.tokenize(word)
-        assert len(words(word)) == 2
+        assert tokenize(word) == tokenizer.tokenize(word)
+        assert len(tokenize(word)) == 2
 
 
-def test_there_are_179_stop_words() -> None:
-    assert len(stop_words("all")) == 179
+def test_stop_word_list_has_179_words() -> None:
+    assert len(select_stop_words("all")) == 179
 
 
-def test_keep_negations_keeps_all_negations_and_nothing_else() -> None:
-    kept = {word for word in stop_words("all") - stop_words("keep-negations") if word.isalpha()}
+def test_keep_negations_keeps_exactly_the_negations() -> None:
+    kept = {word for word in select_stop_words("all") - select_stop_words("keep-negations") if word.isalpha()}
     assert " ".join(sorted(kept)) == (
         "ain aren couldn didn doesn don hadn hasn haven isn mightn mustn needn no nor not shan shouldn "
         "t wasn weren won wouldn"
     )
 
 
-def test_keep_negations_keeps_the_negation_of_a_sentence() -> None:
-    assert words("I don't like it", stop_words("keep-negations")) == ["don", "t", "like"]
-    assert words("I don't like it", stop_words("all")) == ["like"]
+def test_keep_negations_keeps_dont() -> None:
+    assert tokenize("I don't like it", select_stop_words("keep-negations")) == ["don", "t", "like"]
+    assert tokenize("I don't like it", select_stop_words("all")) == ["like"]
 
 
-def test_unknown_setting_is_refused() -> None:
+def test_unknown_stop_words_are_rejected() -> None:
     with pytest.raises(ValueError, match="expected one of all, keep-negations, none"):
-        stop_words("some")
+        select_stop_words("some")
 
 
 @pytest.mark.parametrize(
@@ -105,8 +103,8 @@ def test_unknown_setting_is_refused() -> None:
         ("<!-- a -->" * 11 + "film", ["a"] * 11 + ["film"]),
     ],
 )
-def test_what_cannot_be_markup_is_plain_text(text: str, expected: list[str]) -> None:
-    assert words(text) == expected == reference_words(text)
+def test_excess_markup_is_plain_text(text: str, expected: list[str]) -> None:
+    assert tokenize(text) == expected == reference_words(text)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +112,8 @@ def test_what_cannot_be_markup_is_plain_text(text: str, expected: list[str]) -> 
 )
 @pytest.mark.parametrize("times", [100_000, 300])
 @pytest.mark.parametrize("filler", ["", "a ", "]", "-", ">"])
-def test_hostile_input_is_bounded(piece: str, times: int, filler: str) -> None:
-    # 7 s without the bound on the markup, 28 s without that on the characters; a generous limit, because it
-    # must hold on any machine.
+def test_hostile_input_takes_bounded_time(piece: str, times: int, filler: str) -> None:
+    # 7 s without the limit on markup, 28 s without the limit on characters.
     start = time.process_time()
-    words((piece * times + filler * MAX_CHARACTERS)[:MAX_CHARACTERS])
+    tokenize((piece * times + filler * MAX_CHARACTERS)[:MAX_CHARACTERS])
     assert time.process_time() - start < 2

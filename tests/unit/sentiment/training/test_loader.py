@@ -7,7 +7,7 @@ from sentiment.ngram_model.scores import NgramScores
 from sentiment.text.sequences import Examples, Sequences
 from sentiment.training.loader import Prefetcher, Targets
 
-TARGETS = Targets(Sequences.of([[2, 4], [3], [2, 5, 6]]), np.array([1, 0, 0.5], np.float32))
+TARGETS = Targets(Sequences.from_lists([[2, 4], [3], [2, 5, 6]]), np.array([1, 0, 0.5], np.float32))
 BATCHES = [np.array([0, 1]), np.array([2])]
 
 

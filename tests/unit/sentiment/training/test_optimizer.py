@@ -23,7 +23,7 @@ from sentiment.training.optimizer import (
 )
 
 HYPERPARAMETERS = Hyperparameters(learning_rate=0.02, precision="fp32")
-TARGETS = Targets(Sequences.of([[2, 4], [3], [2], [3, 5, 6]]), np.array([1, 0, 1, 0], np.float32))
+TARGETS = Targets(Sequences.from_lists([[2, 4], [3], [2], [3, 5, 6]]), np.array([1, 0, 1, 0], np.float32))
 
 
 def batch() -> DeviceBatch:

@@ -38,7 +38,7 @@ def test_predictions_tell_where_the_review_is(tmp_path: Path) -> None:
     sources = Sources()
     sources.append(Source("/data/training/r.csv", 2))
     sources.append(Source("/data/training/r.csv", 5))
-    examples = {"validation": Examples(Sequences.of([[2], [3, 4]]), LABELS)}
+    examples = {"validation": Examples(Sequences.from_lists([[2], [3, 4]]), LABELS)}
     write_predictions(
         tmp_path / "new",
         Path("/data"),

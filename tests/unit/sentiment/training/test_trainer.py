@@ -33,7 +33,7 @@ def examples(count: int, seed: int, noise: float = 0.0) -> Examples:
     ids = [generator.integers(4, 30, generator.integers(3, 20)).tolist() for _ in range(count)]
     for words, label in zip(ids, labels, strict=True):
         words[0] = 2 if label == (generator.random() >= noise) else 3
-    return Examples(Sequences.of(ids), labels)
+    return Examples(Sequences.from_lists(ids), labels)
 
 
 TRAINING, VALIDATION = examples(320, 0), examples(64, 1)

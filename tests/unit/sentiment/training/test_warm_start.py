@@ -14,7 +14,7 @@ from sentiment.data.datasets import Datasets
 from sentiment.embeddings.documents import Documents
 from sentiment.embeddings.store import WordVectors
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.text.ngrams import Keys, key
+from sentiment.text.ngrams import Keys, encode_ngram
 from sentiment.text.sequences import Sequences
 from sentiment.training import warm_start as head_start
 from sentiment.training.stage_cache import Stages
@@ -103,9 +103,9 @@ WITH_DOCUMENTS = replace(WITH_ALL, embedding_init="documents")
 
 def test_phrases_are_of_the_words_and_get_vectors_and_ngram_scores(data: Datasets) -> None:
     found = make(data, WITH_ALL)
-    assert found.phrases
-    ids = len(data.vocabulary) + len(found.phrases)
-    assert len(data.with_phrases(found.phrases).vocabulary) == ids
+    assert found.ngrams
+    ids = len(data.vocabulary) + len(found.ngrams)
+    assert len(data.insert_ngrams(found.ngrams).vocabulary) == ids
     assert found.vectors is not None
     assert found.vectors.shape == (ids, 4)
     assert found.ngram_scores is not None
@@ -113,8 +113,8 @@ def test_phrases_are_of_the_words_and_get_vectors_and_ngram_scores(data: Dataset
 
 
 def test_phrases_are_in_all_that_is_read(data: Datasets) -> None:
-    phrases = make(data, WITH_ALL).phrases
-    more = data.with_phrases(phrases)
+    phrases = make(data, WITH_ALL).ngrams
+    more = data.insert_ngrams(phrases)
     assert len(more.training.sequences.ids) > len(data.training.sequences.ids)
     assert len(more.unlabeled.ids) > len(data.unlabeled.ids)
     assert len(more.held_out["validation"].sequences.ids) > len(data.held_out["validation"].sequences.ids)
@@ -158,7 +158,7 @@ def test_words_and_phrases_begin_as_the_vectors_that_were_learned_with_the_revie
     monkeypatch.setattr(head_start, "document_vectors", learn)
     found = make(data, WITH_DOCUMENTS)
     base = len(data.vocabulary)
-    phrases = [key(data.vocabulary.ids(phrase.split()), base) for phrase in found.phrases]
+    phrases = [encode_ngram(data.vocabulary.ids(phrase.split()), base) for phrase in found.ngrams]
     assert asked == [[*range(base), *phrases]]
     assert found.vectors is not None
     assert found.vectors[:, 0].tolist() == list(range(base + len(phrases)))
@@ -188,7 +188,7 @@ def test_with_pretrained_vectors_only_teachers_of_distillation_need_documents(
 
 
 def test_labelled_reviews_alone_are_judged_by_their_vectors_too(data: Datasets) -> None:
-    data = replace(data, unlabeled=Sequences.of([]), unlabeled_movies=np.empty(0, np.uint64))
+    data = replace(data, unlabeled=Sequences.from_lists([]), unlabeled_movies=np.empty(0, np.uint64))
     found = make(data, WITH_DOCUMENTS)
     assert len(found.probabilities) == len(data.training.labels)
     assert not np.array_equal(found.probabilities, make(data, WITH_ALL).probabilities)
@@ -225,16 +225,16 @@ def test_vectors_of_other_phrases_are_not_gone_on_with(
     stages = Stages(tmp_path, {})
     first = head_start.make(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
     again = head_start.make(data, replace(hyperparameters, max_ngrams=1), SINGLE_PROCESS, StopFlag(), stages)
-    assert again.phrases != first.phrases
+    assert again.ngrams != first.ngrams
     assert again.vectors is not None
-    assert len(again.vectors) == len(data.vocabulary) + len(again.phrases)
+    assert len(again.vectors) == len(data.vocabulary) + len(again.ngrams)
 
 
 @pytest.mark.parametrize("hyperparameters", [PLAIN, TAUGHT, WITH_ALL], ids=["none", "taught", "all"])
 def test_tensors_hold_all_of_it(data: Datasets, hyperparameters: Hyperparameters) -> None:
     found = make(data, hyperparameters)
     again = head_start.HeadStart.from_tensors(found.to_tensors())
-    assert again.phrases == found.phrases
+    assert again.ngrams == found.ngrams
     assert np.array_equal(again.probabilities, found.probabilities)
     assert (again.vectors is None) == (found.vectors is None)
     assert (again.ngram_scores is None) == (found.ngram_scores is None)
