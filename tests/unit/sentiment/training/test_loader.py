@@ -54,5 +54,5 @@ def test_empty_batch_has_one_review() -> None:
 
 
 def test_labels_become_probabilities() -> None:
-    examples = Examples(Sequences.of([[2], [3]]), np.array([1, 0], np.int8))
+    examples = Examples(Sequences.from_lists([[2], [3]]), np.array([1, 0], np.int8))
     assert Targets.from_labels(examples).probabilities.tolist() == [1.0, 0.0]
