@@ -1,4 +1,4 @@
-"""The description of the routes is valid, and says what the code says."""
+"""docs/openapi.yaml is valid and agrees with the code."""
 
 import copy
 from typing import Any
@@ -30,14 +30,14 @@ def test_description_is_valid() -> None:
     openapi.load().validate()
 
 
-def test_invalid_description_is_noticed(description: Any) -> None:
+def test_invalid_description_is_refused(description: Any) -> None:
     broken = copy.deepcopy(description)
     del broken["paths"]["/ping"]["get"]["responses"]["200"]["description"]
     with pytest.raises(ValueError, match='"description" is a required property'):
         schemathesis.openapi.from_dict(broken).validate()
 
 
-def test_content_types_are_those_of_the_code(description: Any) -> None:
+def test_content_types_are_those_of_code(description: Any) -> None:
     operation = description["paths"]["/invocations"]["post"]
     assert set(operation["requestBody"]["content"]) == {JSON, JSON_LINES, CSV, TEXT}
     assert set(operation["responses"]["200"]["content"]) == {JSON, JSON_LINES, CSV}
@@ -49,19 +49,19 @@ def test_every_refusal_is_described(description: Any) -> None:
     assert statuses <= set(description["paths"]["/invocations"]["post"]["responses"])
 
 
-def test_limits_are_those_of_the_code(description: Any) -> None:
+def test_limits_are_those_of_code(description: Any) -> None:
     schemas = description["components"]["schemas"]
     assert schemas["Texts"]["maxItems"] == Limits().texts
     assert schemas["Text"]["oneOf"][0]["maxLength"] == Limits().characters
 
 
 @pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV])
-def test_answers_with_errors_in_their_place_are_as_described(media_type: str) -> None:
+def test_answers_with_errors_match_description(media_type: str) -> None:
     check(encode(ANSWERS, media_type), media_type)
 
 
 @pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV])
-def test_another_answer_is_not_as_described(media_type: str) -> None:
+def test_wrong_answer_violates_description(media_type: str) -> None:
     with pytest.raises(Failure, match="violates schema"):
         check(encode(ANSWERS, media_type).replace(b"positive", b"good"), media_type)
 

@@ -1,4 +1,4 @@
-"""What docs/serving.md states about variables, routes and the log is so."""
+"""docs/serving.md agrees with the code: variables, routes, status codes, log."""
 
 import ast
 import re
@@ -19,9 +19,9 @@ DOCS = (ROOT / "docs" / "serving.md").read_text("utf-8")
 
 def table(first_column: str) -> list[list[str]]:
     """The rows of the table whose first column has this heading."""
-    _, _, behind = DOCS.partition(f"| {first_column} |")
-    assert behind, first_column
-    rows = behind.partition("\n\n")[0].splitlines()[2:]
+    _, _, rest = DOCS.partition(f"| {first_column} |")
+    assert rest, first_column
+    rows = rest.partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in row[1:-1].split("|")] for row in rows]
 
 
@@ -29,7 +29,7 @@ VARIABLES = {row[0].strip("`"): row[1:] for row in table("variable")}
 
 
 def first_arguments(path: Path) -> Iterator[tuple[str, object]]:
-    """What a module calls, and the first argument where that is a constant, its own or the toolkit's."""
+    """Calls in a module with a constant as first argument: the function and the constant."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if not (isinstance(node, ast.Call) and node.args):
             continue
@@ -41,12 +41,12 @@ def first_arguments(path: Path) -> Iterator[tuple[str, object]]:
 
 
 def variables_read_by(path: Path) -> set[str]:
-    """Names that a module asks the environment for: first arguments in capitals."""
+    """Variables that a module reads: first arguments in capitals."""
     names = {argument for _, argument in first_arguments(path) if isinstance(argument, str)}
     return {name for name in names if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", name)}
 
 
-def test_variables_are_those_that_are_read() -> None:
+def test_variables_are_documented() -> None:
     modules = (ROOT / "container" / "serving" / "settings.py", ROOT / "code" / "inference.py")
     assert set(VARIABLES) == set().union(*map(variables_read_by, modules))
 
@@ -55,18 +55,18 @@ NUMBERS = {name: row for name, row in VARIABLES.items() if re.fullmatch(r"\d+ to
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_range_is_that_of_the_refusal(name: str) -> None:
+def test_ranges_are_documented(name: str) -> None:
     allowed = NUMBERS[name][1]
     with pytest.raises(SettingsError, match=f"{name}=.*: expected a whole number from {allowed}$"):
         Settings.from_environment({name: "x"})
 
 
 @pytest.mark.parametrize("name", [name for name, row in NUMBERS.items() if row[0].isdigit()])
-def test_default_is_what_it_says(name: str) -> None:
+def test_defaults_are_documented(name: str) -> None:
     assert Settings.from_environment({name: NUMBERS[name][0]}) == Settings.from_environment({})
 
 
-def test_levels_are_those_of_the_log() -> None:
+def test_log_levels_are_documented() -> None:
     default, allowed, _ = VARIABLES["SERVE_LOG_LEVEL"]
     assert (Settings.from_environment({}).log_level, ", ".join(LEVELS)) == (default, allowed)
 
@@ -82,7 +82,7 @@ SINGLE, MULTI = [
     [({}, SINGLE), ({"SAGEMAKER_MULTI_MODEL": "true"}, MULTI | {"GET /ping"})],
     ids=["one model", "many models"],
 )
-def test_routes_are_those_of_nginx(environment: dict[str, str], documented: set[str]) -> None:
+def test_routes_are_documented(environment: dict[str, str], documented: set[str]) -> None:
     configuration = nginx.configuration(Settings.from_environment(environment), Path("/x"))
     listed = re.search(r'no such route; expected ([^"]*)', configuration)
     assert listed is not None
@@ -97,24 +97,24 @@ FIELDS = {name: row[1] for row in table("field of a request") for name in re.fin
 CONFIGURATION = re.sub(r"'\s+'", "", nginx.configuration(Settings.from_environment({}), Path("/x")))
 
 
-def test_fields_are_those_of_the_request_log() -> None:
+def test_request_log_fields_are_documented() -> None:
     formats = re.findall(r"log_format \w+ escape=json '(.*)';", CONFIGURATION)
     fields = [line.partition(',"_aws"')[0] for line in formats]
     logged = {name for line in fields for name in re.findall(r'"(\w+)":["$\d]', line)}
     assert set(FIELDS) == logged - {"time", "level", "source"}
 
 
-def test_units_are_those_of_the_metrics() -> None:
+def test_metric_units_are_documented() -> None:
     metrics = dict(re.findall(r'"Name":"(\w+)","Unit":"(\w+)"', CONFIGURATION))
     units = {name: "" if unit == "None" else unit.lower() for name, unit in metrics.items()}
     assert {name: FIELDS[name] for name in metrics} == units
 
 
-def test_namespace_of_the_metrics() -> None:
+def test_metric_namespace_is_documented() -> None:
     assert f"namespace `{Settings.from_environment({}).metric_namespace}`" in DOCS
 
 
-def test_status_codes_are_those_of_all_who_answer() -> None:
+def test_status_codes_are_documented() -> None:
     configuration = nginx.configuration(Settings.from_environment({}), Path("/x"))
     answered = {int(status) for status in re.findall(r"return (\d{3}) '", configuration)}
     errors: list[type[RequestError]] = [RequestError, *RequestError.__subclasses__()]

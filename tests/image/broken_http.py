@@ -1,4 +1,4 @@
-"""Strategies for exchanges that are hardly HTTP: the server may refuse them, but has to survive them."""
+"""Strategies for malformed HTTP: the server may refuse a request, but has to survive it."""
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -28,7 +28,7 @@ values = st.binary(max_size=30) | one_of(
 
 @st.composite
 def headers(draw: st.DrawFn) -> Exchange:
-    """Any headers, up to 10,000 of them; values with line ends in them can make it several requests."""
+    """Up to 10,000 arbitrary headers; a value with line ends can turn one request into several."""
     own = draw(st.lists(st.tuples(names, values), max_size=8))
     own += draw(st.just([]) | st.tuples(bad_names, values).map(lambda pair: [pair]))
     own *= draw(st.sampled_from([1, 1, 1, 1, 10, 1250]))
@@ -56,13 +56,13 @@ SMUGGLED = request("GET", "/smuggled", headers=(), body=b"")
 
 @st.composite
 def framing(draw: st.DrawFn) -> Exchange:
-    """Lengths and chunks that are wrong, contradict each other, or hide a second request."""
+    """Wrong or contradictory lengths and chunks, or a hidden second request."""
     own: list[tuple[bytes, bytes]] = [(b"Content-Type", b"text/plain")]
     own += [(b"Content-Length", value) for value in draw(st.lists(lengths, max_size=2))]
     own += [(b"Transfer-Encoding", value) for value in draw(st.lists(codings, max_size=2))]
     body = draw(st.lists(chunks, max_size=4).map(b"".join) | st.just(b"what a film"))
     body += draw(st.sampled_from([b"", SMUGGLED]))
-    # However it is read, it holds no more than the request, the smuggled one and the rests of broken ones.
+    # In every reading it is at most the request, a smuggled request and the remains of broken requests.
     return Exchange("framing", cut(request(headers=own, body=b"") + body, draw(places)), most=10)
 
 
@@ -82,6 +82,6 @@ request_lines = st.binary(max_size=100) | one_of(
 
 @st.composite
 def lines(draw: st.DrawFn) -> Exchange:
-    """What is no request line, or hardly one."""
+    """A malformed request line."""
     rest = draw(one_of(b"\r\n\r\n|\r\nHost: x\r\n\r\n|\n\n||\r\n|\r\n\0\r\n\r\n"))
     return Exchange("line", cut(draw(request_lines) + rest, draw(places)), most=12)

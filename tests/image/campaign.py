@@ -1,4 +1,4 @@
-"""A container under fuzz: what it answered, whether it stayed well, what it logged, whether it grew."""
+"""A container under fuzz: its answers, health, log and memory."""
 
 import contextlib
 import json
@@ -17,21 +17,21 @@ from tests.image.raw_http import End, Exchange, HangError, request, send
 REVIEW = "A film that I will not forget, for all the wrong reasons."
 MIB = 2**20
 
-# MiB that a program may have more at the end than after the warm-up, all its processes together: what an
-# allocator keeps of the largest requests, which come in every order. Java's heap has a limit of its own.
+# Allowed growth of a program after the warm-up in MiB, summed over its processes: memory that an allocator
+# keeps after the largest requests, which come in any order. Java's heap has its own limit.
 GROWTH = {"nginx": 8, "python3": 64, "java": 192}
 
 PING = Exchange("ping", [request("GET", "/ping", headers=(), body=b"")], End.WAIT, [{200}])
 PING_SECONDS = 2
 SLOW_CLIENTS = 100
 
-# A request for which there was no room is not a fault.
+# A request beyond the limit is no fault.
 BUSY = r'"source":"request".*"status":503'
 
 
 @dataclass
 class Result:
-    """What came of it; ``memory`` is in MiB, by program, before and after."""
+    """The result; ``memory`` is in MiB, by program, before and after."""
 
     report: fuzz.Report
     seconds: float
@@ -40,7 +40,7 @@ class Result:
 
 
 def fuzz_container(container: Container, count: int, seed: int) -> Result:
-    """Send ``count`` exchanges to a container that serves; what is wrong is in the result's report."""
+    """Send ``count`` exchanges to a serving container; the result's report has the faults."""
     address, watch = container.address(), Watch()
     warm_up(address, seed)
     before, expected = memory(container), container.predict(REVIEW).body
@@ -64,7 +64,7 @@ def fuzz_container(container: Container, count: int, seed: int) -> Result:
 
 
 def warm_up(address: tuple[str, int], seed: int) -> None:
-    """Make every worker do the most that the fuzzer will ask for, so that it grows no more by that."""
+    """Send each worker the largest request of the fuzzer, so that later ones do not make it grow."""
     texts = json.dumps([f"{'good film ' * 25}{i}" for i in range(10_000)]).encode()
     heaviest = request(headers=[(b"Content-Type", b"application/json")], body=texts)
     exchange = Exchange("warm-up", [heaviest], End.WAIT, [{200}])
@@ -75,7 +75,7 @@ def warm_up(address: tuple[str, int], seed: int) -> None:
 
 
 def memory(container: Container) -> dict[str, int]:
-    """The resident memory of a container's programs in MiB, the processes of each together."""
+    """Resident memory of a container's programs in MiB, summed over the processes of each."""
     code = """if True:
         import json, os, psutil
         others = [process for process in psutil.process_iter() if process.pid != os.getpid()]
@@ -88,7 +88,7 @@ def memory(container: Container) -> dict[str, int]:
 
 
 def log_faults(log: str) -> list[str]:
-    """The lines of a log that tell of a fault, or are not JSON."""
+    """The lines of a log that report a fault or are not JSON."""
     return [line for line in log.splitlines() if not _is_json(line) or unexpected(line, [BUSY])]
 
 
@@ -118,7 +118,7 @@ def in_the_background(action: Callable[[], None]) -> Iterator[None]:
 
 
 class Watch:
-    """Counts pings, and notes those that were not well answered, or too late."""
+    """Counts pings, and keeps the failed and late pings."""
 
     def __init__(self) -> None:
         self.pings = 0
@@ -140,7 +140,7 @@ class Watch:
 
 @contextlib.contextmanager
 def slow_clients(address: tuple[str, int], count: int) -> Iterator[None]:
-    """Clients that send a byte at a time, half of them of the head and half of the body, and never finish."""
+    """Clients that never finish, one byte at a time, half of them in the head and half in the body."""
     beginnings = (b"POST /invocations HTTP/1.1\r\nX-Slow: ", request(body=b"x" * 10_000)[:-10_000])
     clients: dict[int, socket.socket] = {}
 
@@ -152,7 +152,7 @@ def slow_clients(address: tuple[str, int], count: int) -> Iterator[None]:
                     clients[i].sendall(beginnings[i % 2])
                 clients[i].sendall(b"x")
             except OSError:
-                # The server has given it up; it begins again.
+                # The server has closed the connection: start again.
                 if i in clients:
                     clients.pop(i).close()
 

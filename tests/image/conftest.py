@@ -1,4 +1,4 @@
-"""What the tests of the image share: the image itself, reviews, a model that the image has trained."""
+"""Fixtures for the tests of the image: the image, reviews, a model trained in the image."""
 
 import contextlib
 import csv
@@ -24,7 +24,7 @@ QUICK = PLAIN | {"epochs": "2", "hidden_dim": "16", "embedding_dim": "16"}
 
 VENVS = Path(os.environ.get("ENGINE_DIR", ROOT / ".cache" / "engine")) / "venvs"
 
-# Its telemetry would try to reach AWS.
+# The SDK's telemetry would try to reach AWS.
 CONFIG = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n"
 
 Review = tuple[str, str]
@@ -32,7 +32,7 @@ Review = tuple[str, str]
 
 @contextlib.contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
-    """Wait until no other process of pytest is in a block of that name."""
+    """Wait until no other pytest process is in a block of this name."""
     VENVS.mkdir(parents=True, exist_ok=True)
     with (VENVS / f"{name}.lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
@@ -41,9 +41,9 @@ def one_at_a_time(name: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The image's name. ``IMAGE`` names one that is built already; otherwise it is built here.
+    """Name of the image: ``IMAGE``, or a new build.
 
-    ``BASE_IMAGE`` and ``TORCH_INDEX_URL`` say from what, as for build_and_push.sh.
+    ``BASE_IMAGE`` and ``TORCH_INDEX_URL`` are those of build_and_push.sh.
     """
     if not engine_answers():
         lack("no Docker Engine answers (tests/image/engine.sh starts one): the image was not tested")
@@ -71,14 +71,14 @@ def all_reviews(tmp_path_factory: pytest.TempPathFactory) -> list[Review]:
 
 @pytest.fixture(scope="session")
 def reviews(all_reviews: list[Review]) -> list[Review]:
-    """300 of them, as many positive as negative."""
+    """300 reviews, half of them positive."""
     return [review for label in "10" for review in [r for r in all_reviews if r[1] == label][:150]]
 
 
 def make_venv(name: str) -> Path:
-    """A virtual environment for tools that do not go together with ours; returns its folder of programs.
+    """Create a virtual environment for tools that conflict with this project's; returns its bin folder.
 
-    It is made from ``requirements/NAME.txt``, and again when that changes.
+    It is recreated when ``requirements/NAME.txt`` changes.
     """
     lock = ROOT / "tests" / "image" / "requirements" / f"{name}.txt"
     folder = VENVS / name
@@ -99,7 +99,7 @@ def free_port() -> int:
 
 
 def sdk_environment(folder: Path) -> dict[str, str]:
-    """The environment of a user with credentials that are good for nothing."""
+    """The environment of a user with invalid credentials."""
     config = folder / "config.yaml"
     config.write_text(CONFIG)
     credentials = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
@@ -108,9 +108,9 @@ def sdk_environment(folder: Path) -> dict[str, str]:
 
 
 def run_local_mode(venv: str, *arguments: str, folder: Path, seconds: float = 600) -> str:
-    """Run a program of the SDK's, which starts containers; returns its log, with theirs in it.
+    """Run a program of the SDK in local mode; returns its log, which includes the containers'.
 
-    One at a time, for it leaves containers behind, and all that are there are removed then.
+    One at a time, because it leaves containers, and the cleanup removes the containers of every run.
     """
     command = [str(make_venv(venv) / "python"), *arguments]
     with one_at_a_time("composed"):
@@ -133,7 +133,7 @@ def run_local_mode(venv: str, *arguments: str, folder: Path, seconds: float = 60
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of an account that moto plays."""
+    """The environment of an account in moto."""
     programs = make_venv("aws")
     folder = tmp_path_factory.mktemp("aws")
     port = free_port()
@@ -170,7 +170,7 @@ OptMl = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def opt_ml(reviews: list[Review], tmp_path_factory: pytest.TempPathFactory) -> OptMl:
-    """Makes a folder to mount as /opt/ml, with real reviews; arguments are hyperparameters."""
+    """A function that creates a folder for /opt/ml with real reviews and the given hyperparameters."""
 
     def make(**hyperparameters: Any) -> Path:
         folder = tmp_path_factory.mktemp("ml")
@@ -197,7 +197,7 @@ def write_reviews(path: Path, reviews: list[Review]) -> None:
 
 @pytest.fixture(scope="session")
 def trained(image: str, opt_ml: OptMl) -> Path:
-    """The folder that was /opt/ml of a training job in the image, without a network."""
+    """/opt/ml after a training job in the image, without a network."""
     folder = opt_ml()
     with Container(image, "train", mount=folder, options=["--network", "none"]) as container:
         assert container.wait() == 0, container.log()

@@ -1,6 +1,6 @@
-"""All contact with Docker: containers that are always removed, and whose logs are read.
+"""Docker containers that are always removed and whose logs are checked.
 
-A container whose log holds a warning, an error or a traceback that its test did not announce fails the test.
+A warning, an error or a traceback in a container's log fails the test, unless the test announced it.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 import pytest
 
-# A ping that is asked for too early.
+# A ping during the start.
 HARMLESS = (r'"source":"request".*"path":"/ping","status":503',)
 SUSPICIOUS = re.compile(
     r"\b(WARN(ING)?|ERROR|CRITICAL|FATAL)\b|Warning:|Traceback"
@@ -25,7 +25,7 @@ SUSPICIOUS = re.compile(
 
 
 class Answer(NamedTuple):
-    """What a served model answered."""
+    """An answer of a served model."""
 
     status: int
     content_type: str | None
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 def docker(*arguments: str) -> str:
-    """Run Docker's client; returns what it printed.
+    """Run Docker's client; returns its output.
 
     Raises:
         AssertionError: it failed.
@@ -52,7 +52,7 @@ def engine_answers() -> bool:
 
 
 def unexpected(log: str, expect: Sequence[str] = ()) -> list[str]:
-    """The suspicious lines of a log, less the harmless ones and those that ``expect`` announces."""
+    """The suspicious lines of a log, except for harmless and announced (``expect``) lines."""
     allowed = re.compile("|".join((*HARMLESS, *expect)))
     return [line for line in log.splitlines() if SUSPICIOUS.search(line) and not allowed.search(line)]
 
@@ -66,14 +66,10 @@ class Process(NamedTuple):
 
 
 class Container:
-    """A running container, removed at the end of its ``with`` block, when its log is checked too.
+    """A running container; at the end of its ``with`` block it is removed and its log is checked.
 
-    Args:
-        image: its name.
-        command: what to run in it.
-        options: further ones for ``docker run``.
-        mount: a folder to see as /opt/ml.
-        expect: patterns of suspicious lines that must be in the log.
+    ``options`` are additional options of ``docker run``, ``mount`` is mounted at /opt/ml, and ``expect`` has
+    patterns of suspicious lines that must be in the log.
     """
 
     def __init__(
@@ -103,7 +99,7 @@ class Container:
         assert not (lines := unexpected(log, self._expect)), f"unexpected in the log: {lines}\n{log}"
 
     def log(self) -> str:
-        """What the container wrote so far, to stdout and to stderr."""
+        """The output so far, stdout and stderr."""
         command = ["docker", "logs", self.id]
         return subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
@@ -125,7 +121,7 @@ class Container:
         return self.wait(5)
 
     def execute(self, *command: str) -> str:
-        """Run a command in the container; returns what it printed."""
+        """Run a command in the container; returns its output."""
         return docker("exec", self.id, *command)
 
     def wait_for(self, pattern: str, seconds: float = 120) -> None:
@@ -145,7 +141,7 @@ class Container:
     def request(
         self, path: str, body: bytes | None = None, port: int = 8080, method: str = "", **headers: str
     ) -> Answer:
-        """Ask the server in the container, through its published port; GET without a body, POST with one."""
+        """Send a request to the published port: GET without a body, POST with one."""
         connection = http.client.HTTPConnection(*self.address(port), timeout=120)
         with contextlib.closing(connection):
             names = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -165,7 +161,7 @@ class Container:
         return 0
 
     def processes(self) -> list[Process]:
-        """What runs in the container."""
+        """The processes of the container."""
         code = (
             "import json, psutil;"
             "print(json.dumps([(p.pid, p.ppid(), ' '.join(p.cmdline())) for p in psutil.process_iter()]))"
@@ -173,7 +169,7 @@ class Container:
         return [Process(*process) for process in json.loads(self.execute("python", "-c", code))]
 
     def process(self, pattern: str) -> Process:
-        """The one process whose command holds a pattern, and its parent's does not."""
+        """The single process whose command contains a pattern that its parent's does not."""
         processes = self.processes()
         inside = {process.pid for process in processes if pattern in process.command}
         first = [p for p in processes if p.pid in inside and p.parent not in inside]
@@ -190,7 +186,7 @@ class Container:
         self.execute("bash", "-c", f"kill -{name} {' '.join(map(str, pids))}")
 
     def wait_until_it_serves(self, port: int = 8080, seconds: float = 120) -> None:
-        """Wait for a ping that says so."""
+        """Wait until a ping is 200."""
         end = time.monotonic() + seconds
         while True:
             if self.ping(port) == 200:
@@ -205,7 +201,7 @@ class Container:
 def serving(
     image: str, model: Path, *, options: Sequence[str] = (), expect: Sequence[str] = (), port: int = 8080
 ) -> Iterator[Container]:
-    """A container that serves ``model``, read-only as SageMaker mounts it, and that answers."""
+    """A container that serves ``model`` (mounted read-only, as by SageMaker) and is healthy."""
     mount = ("--volume", f"{model}:/opt/ml/model:ro", "--publish", f"127.0.0.1::{port}")
     with Container(image, "serve", options=(*mount, *options), expect=expect) as container:
         container.wait_until_it_serves(port)
@@ -213,7 +209,7 @@ def serving(
 
 
 def remove_composed() -> None:
-    """Remove what docker-compose left behind: the SageMaker SDK's local mode does not clean up."""
+    """Remove the containers and networks that the SageMaker SDK's local mode leaves."""
     kinds = {
         ("container", "ls", "--all"): "com.docker.compose.project",
         ("network", "ls"): "com.docker.compose.network=sagemaker-local",
@@ -225,19 +221,19 @@ def remove_composed() -> None:
 
 
 def composed_log(log: str) -> str:
-    """The lines of containers in a log of docker-compose, without colours and names."""
+    """The containers' lines in a log of docker-compose, without colors and names."""
     return "\n".join(re.findall(r"^\S*algo-\d\S* *\| ?(.*)$", re.sub(r"\x1b\[\d*m", "", log), re.M))
 
 
 def run(image: str, *command: str, options: Sequence[str] = ()) -> str:
-    """Run a command in a container to its successful end; returns what it printed."""
+    """Run a command in a container to its successful end; returns its output."""
     with Container(image, *command, options=options) as container:
         assert container.wait() == 0, container.log()
         return container.log()
 
 
 def inspect(image: str, template: str) -> str:
-    """One of Docker's facts about an image, such as ``{{.Size}}``."""
+    """A property of an image by Docker's template, for example ``{{.Size}}``."""
     return docker("image", "inspect", "--format", template, image)
 
 

@@ -1,6 +1,6 @@
-"""Strategies for exchanges with the server, most of them HTTP as it should be.
+"""Strategies for exchanges with the server, most of them valid HTTP.
 
-What may come back is known beforehand as far as it can be: ``byoc.serving`` decides.
+``byoc.serving`` predicts the answers.
 """
 
 import json
@@ -21,7 +21,7 @@ SURVIVED = {200, *range(400, 500)}
 
 
 def worth(body: bytes, content_type: str, accept: str, *, batch: bool) -> tuple[set[int], int | None]:
-    """The status that a body is to be answered with, and the number of records."""
+    """The expected status for a body, and the number of records."""
     try:
         choose_media_type(accept, content_type)
         return OK, len((decode_records if batch else decode)(body, content_type))
@@ -43,7 +43,7 @@ large_bodies = st.one_of(
 def predictions(
     draw: st.DrawFn, content: st.SearchStrategy[bytes] = bodies, *, batch: bool = False
 ) -> Exchange:
-    """A request as it should be, but for its body and what it is called."""
+    """A valid request with any body and content type."""
     body, content_type, accept = draw(content), draw(content_types), draw(accepts)
     headers = [(b"Content-Type", content_type.encode()), (b"Accept", accept.encode())]
     if draw(st.booleans()):
@@ -97,7 +97,7 @@ SMALL: Mapping[bytes, set[int]] = {
 
 @st.composite
 def pipelined(draw: st.DrawFn) -> Exchange:
-    """Several requests at once; each is answered, and in order."""
+    """Several requests at once, answered in order."""
     own = draw(st.lists(st.sampled_from(sorted(SMALL)), min_size=2, max_size=20))
     parts = cut(b"".join(own), draw(places))
     return Exchange("pipelined", parts, End.WAIT, [SMALL[one] for one in own], most=len(own))
@@ -112,7 +112,7 @@ small_requests = st.builds(
 
 @st.composite
 def broken_off(draw: st.DrawFn) -> Exchange:
-    """A request that ends too early, or whose client does not wait for the answer."""
+    """A request that ends early, or whose client does not wait for the answer."""
     message = draw(small_requests)
     sent = message[: draw(st.integers(1, len(message)))]
     return Exchange("broken off", cut(sent, draw(places)), draw(st.sampled_from([End.RESET, End.HALF_CLOSE])))
@@ -120,7 +120,7 @@ def broken_off(draw: st.DrawFn) -> Exchange:
 
 @st.composite
 def mutated(draw: st.DrawFn) -> Exchange:
-    """A good request with bytes changed, put in or left out."""
+    """A valid request with bytes changed, inserted or removed."""
     message = draw(small_requests)
     changes = st.tuples(st.integers(0, 10_000), st.integers(0, 3), st.binary(max_size=3))
     for place, left_out, put_in in draw(st.lists(changes, min_size=1, max_size=4)):
@@ -131,7 +131,7 @@ def mutated(draw: st.DrawFn) -> Exchange:
 
 @st.composite
 def dripping(draw: st.DrawFn) -> Exchange:
-    """A good request, a few bytes at a time."""
+    """A valid request, a few bytes at a time."""
     message, size = draw(small_requests), draw(st.integers(4, 32))
     parts = [message[i : i + size] for i in range(0, len(message), size)]
     return Exchange("drip", parts, End.WAIT, [SURVIVED], pause=0.005)

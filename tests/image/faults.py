@@ -1,6 +1,6 @@
-"""Faults for a container that serves: texts at which its predictor misbehaves.
+"""Faults for a serving container: texts that make its predictor misbehave.
 
-The predictor's module is mounted over by itself with this at its end. The program has no such texts.
+A copy of the predictor's module with this code at its end is mounted over the original.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Fuzzes a running server over HTTP, and tells what is wrong with its answers.
+"""Fuzz a running server over HTTP and report the faults of its answers.
 
-Half of the requests keep to HTTP: schemathesis makes them from docs/openapi.yaml, or hostile bodies are
-in them. The other half break it. The same seed gives the same requests; several processes send them at once.
+Half of the requests are valid HTTP, made by schemathesis from docs/openapi.yaml or with hostile bodies. The
+other half are malformed. The same seed gives the same requests; several processes send them at once.
 """
 
 import json
@@ -24,10 +24,10 @@ from tests.image import broken_http, exchanges
 from tests.image.raw_http import HTTP_09, Answer, Exchange, HangError, send
 from tests.support import openapi
 
-# Nothing here keeps a server busy for so long, however slow the machine.
+# Far above the time of any request, even on a slow machine.
 SECONDS = 60
 PROCESSES = 4
-# Requests of one run of hypothesis, which remembers all that it made.
+# Requests of one run of hypothesis, which keeps every example in memory.
 CHUNK = 250
 MOST_FAULTS = 20
 
@@ -35,12 +35,12 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 ECHOED = ATTRIBUTES.lower()
 PRINTABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
-# Of Python's tracebacks and Java's, and paths in the image.
+# Parts of Python's and Java's tracebacks, and paths in the image.
 LEAK = re.compile(rb'Traceback|File "|Error: |Exception: |\bat [\w.$]+\(|/opt/|site-packages')
 
 
 class Fault(NamedTuple):
-    """Something wrong: what, in words that are the same every time, and what was seen of it."""
+    """A fault: a constant summary, and the details."""
 
     what: str
     seen: str
@@ -48,12 +48,12 @@ class Fault(NamedTuple):
 
 @dataclass
 class Report:
-    """What was sent, and what came back.
+    """Exchanges and faults.
 
     Attributes:
         sent: number of exchanges, by kind.
-        answers: their number, by kind and status.
-        faults: how often something was wrong, and one example of each.
+        answers: number of answers, by kind and status.
+        faults: number of each fault, and one example.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
@@ -61,18 +61,18 @@ class Report:
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def fault(self, what: str, example: str, count: int = 1) -> None:
-        """Something was wrong."""
+        """Add a fault."""
         before, first = self.faults.get(what, (0, example))
         self.faults[what] = (before + count, first)
 
     def explain(self) -> str:
-        """The faults for people."""
+        """The faults as text."""
         return "\n".join(
             f"{count} times: {what}; such as: {example}" for what, (count, example) in self.faults.items()
         )
 
     def add(self, other: "Report") -> None:
-        """Take in what another process did."""
+        """Add the report of another process."""
         self.sent += other.sent
         self.answers += other.answers
         for what, (count, example) in other.faults.items():
@@ -102,7 +102,7 @@ def _run_share(address: tuple[str, int], count: int, seed: int, batch: bool) -> 
 
 
 class Fuzzer:
-    """Sends exchanges one after the other, and notes in a report what comes of them."""
+    """Sends exchanges one after another and adds the results to a report."""
 
     def __init__(self, address: tuple[str, int], report: Report, *, batch: bool = False) -> None:
         self._address = address
@@ -195,7 +195,7 @@ CONFORMANCE = [
 
 
 def answer_faults(answer: Answer) -> Iterator[Fault]:
-    """What is wrong with an answer, whatever was asked."""
+    """Faults of an answer, independent of its request."""
     seen = f"{answer.status} {answer.headers} {answer.body[:1000]!r}"
     if answer.status >= 500 and answer.status != 503:
         yield Fault(f"status {answer.status}", seen)
@@ -220,7 +220,7 @@ def _is_reason(answer: Answer) -> bool:
 
 
 def exchange_faults(exchange: Exchange, answers: list[Answer]) -> Iterator[Fault]:
-    """What is wrong with the answers, as far as it depends on what was asked."""
+    """Faults of the answers to an exchange."""
     statuses = [answer.status for answer in answers]
     if len(answers) > exchange.most and HTTP_09 not in statuses:
         yield Fault(f"{exchange.kind}: too many answers", f"{statuses}, expected at most {exchange.most}")

@@ -1,4 +1,4 @@
-"""HTTP by hand over a plain socket, so that a request can be as broken as it is written."""
+"""HTTP over a plain socket, which sends malformed requests unchanged."""
 
 import contextlib
 import enum
@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# Closing then resets the connection, instead of waiting until everything has been read.
+# With this option, close() resets the connection at once.
 _NO_LINGERING = struct.pack("ii", 1, 0)
 HTTP_09 = 9
 
@@ -21,7 +21,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class End(enum.Enum):
-    """What the client does when it has sent everything."""
+    """The client's action after it has sent everything."""
 
     WAIT = "waits for its answers"
     HALF_CLOSE = "says that nothing more will come, and reads on"
@@ -30,16 +30,16 @@ class End(enum.Enum):
 
 @dataclass(frozen=True)
 class Exchange:
-    """What is sent over one connection, and what may come back.
+    """The data sent over one connection, and the expected answers.
 
     Attributes:
-        kind: of the fault.
-        parts: what is sent, piece by piece.
-        end: what the client does then.
-        statuses: allowed ones, for each answer that has to come; without any, whatever comes will do.
-        most: answers that there may be.
+        kind: name of the exchange in reports.
+        parts: the data, in the pieces in which it is sent.
+        end: the client's action afterwards.
+        statuses: allowed statuses of each required answer; without any, every answer is allowed.
+        most: maximum number of answers.
         pause: seconds after each part.
-        records: predictions and errors that there must be in an answer with status 200.
+        records: predictions and errors required in an answer with status 200.
     """
 
     kind: str
@@ -51,14 +51,14 @@ class Exchange:
     records: int | None = None
 
     def __repr__(self) -> str:
-        """As much as is needed to send it again, shortened."""
+        """Shortened text with which the exchange can be repeated."""
         sent = repr(b"".join(self.parts))
         short = sent if len(sent) < 1000 else f"{sent[:700]} ... {sent[-250:]}"
         return f"{self.kind}: {short} in {len(self.parts)} parts, then the client {self.end.value}"
 
 
 class Answer(NamedTuple):
-    """An answer; the status of one without a head, as in HTTP/0.9, is ``HTTP_09``."""
+    """An answer; without a head, as in HTTP/0.9, its status is ``HTTP_09``."""
 
     status: int
     headers: Mapping[str, str]
@@ -81,25 +81,25 @@ def request(
 
 
 def chunked(headers: Headers, chunks: Sequence[bytes]) -> bytes:
-    """A request for predictions whose body comes in chunks."""
+    """A request for predictions with a chunked body."""
     head = request(headers=[*headers, (b"Transfer-Encoding", b"chunked")], body=b"")
     return head + b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
 
 
 def cut(content: bytes, places: Sequence[int]) -> list[bytes]:
-    """Content in parts, cut at these places."""
+    """Content cut into parts at these positions."""
     bounds = [0, *sorted({place % (len(content) + 1) for place in places}), len(content)]
     return [content[a:b] for a, b in itertools.pairwise(bounds) if b > a]
 
 
 def send(address: tuple[str, int], exchange: Exchange, seconds: float) -> list[Answer]:
-    """Send an exchange, and read until the server closes the connection, or says that it does.
+    """Send an exchange, and read until the server closes the connection or announces to close it.
 
     Raises:
-        HangError: that takes longer than ``seconds``, from when everything has been sent.
+        HangError: this takes longer than ``seconds`` after the last byte was sent.
     """
     with socket.create_connection(address, seconds) as connection:
-        # The server may answer and close before it has got everything.
+        # The server may answer and close before it has received everything.
         with contextlib.suppress(ConnectionError):
             for part in exchange.parts:
                 connection.sendall(part)
@@ -127,18 +127,18 @@ def _receive(connection: socket.socket, exchange: Exchange, end: float) -> list[
             answers = parse(bytes(received), to_head=to_head)
             waiting = waiting and len(answers) < len(exchange.statuses)
             if answers and answers[-1].headers.get("connection") == "close":
-                # Otherwise nginx waits some seconds for the rest of what it has just refused.
+                # Otherwise nginx waits some seconds for the rest of the refused request.
                 break
     except TimeoutError as error:
         raise HangError(f"still open, after the answer {bytes(received[:200])!r}") from error
     except ConnectionError:
-        # What was unread when the server closed the connection resets it.
+        # Closing a connection with unread data resets it.
         pass
     return parse(bytes(received), to_head=to_head)
 
 
 def parse(received: bytes, *, to_head: bool = False) -> list[Answer]:
-    """The complete answers in what was received; ``to_head``: they have no bodies.
+    """The complete answers in the received data; ``to_head``: without bodies.
 
     Raises:
         ValueError: this is not HTTP.

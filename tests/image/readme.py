@@ -1,4 +1,4 @@
-"""The blocks of code in README.md's part on SageMaker, to be run."""
+"""The code blocks of the README's section on SageMaker."""
 
 import re
 from pathlib import Path
@@ -13,13 +13,13 @@ def blocks() -> list[tuple[str, str]]:
 
 
 def block(language: str, holding: str) -> str:
-    """The one block of a language that holds a text."""
+    """The single block of a language that contains a text."""
     (found,) = [code for name, code in blocks() if name == language and holding in code]
     return found
 
 
 def replace(code: str, **changes: str) -> str:
-    """The code with some of its expressions replaced; each has to be there.
+    """The code with expressions replaced; each must occur.
 
     A keyword cannot hold quotes or dots, so names stand for the expressions in ``EXPRESSIONS``.
     """

@@ -1,4 +1,4 @@
-"""The helper itself: it must fail when it should."""
+"""The helper for containers fails when it should."""
 
 import pytest
 
@@ -17,19 +17,19 @@ from tests.image.containers import Container, docker, unexpected
         "\tat org.example.Main(Main.java:1)",
     ],
 )
-def test_a_suspicious_line_is_found(line: str) -> None:
+def test_suspicious_line_is_reported(line: str) -> None:
     assert unexpected(f"all is well\n{line}\n") == [line]
 
 
-def test_an_ordinary_line_is_not_suspicious() -> None:
+def test_ordinary_line_is_not_reported() -> None:
     assert unexpected("validation_calibration_error=0.0599; the model is in /opt/ml/model") == []
 
 
-def test_an_announced_line_is_allowed() -> None:
+def test_announced_line_is_allowed() -> None:
     assert unexpected("error: no such file", expect=["^error: no such"]) == []
 
 
-def test_a_logged_error_fails_the_test(image: str) -> None:
+def test_logged_error_fails_the_test(image: str) -> None:
     with (
         pytest.raises(AssertionError, match="unexpected in the log"),
         Container(image, "bash", "-c", "echo ERROR: bad >&2") as container,
@@ -37,7 +37,7 @@ def test_a_logged_error_fails_the_test(image: str) -> None:
         container.wait()
 
 
-def test_an_announced_line_that_does_not_come_fails_the_test(image: str) -> None:
+def test_missing_announced_line_fails_the_test(image: str) -> None:
     with (
         pytest.raises(AssertionError, match="not in the log"),
         Container(image, "true", expect=["^x"]) as container,
@@ -45,7 +45,7 @@ def test_an_announced_line_that_does_not_come_fails_the_test(image: str) -> None
         container.wait()
 
 
-def test_a_container_is_removed_when_its_test_fails(image: str) -> None:
+def test_failing_test_removes_its_container(image: str) -> None:
     with pytest.raises(ZeroDivisionError), Container(image, "sleep", "60") as container:
         raise ZeroDivisionError
     assert container.id not in docker("ps", "--all", "--quiet", "--no-trunc")

@@ -1,4 +1,4 @@
-"""The fuzzer itself: it must find what is wrong with a server, and send the same for the same seed."""
+"""The fuzzer finds the faults of a server, and repeats its requests for the same seed."""
 
 import contextlib
 import socket
@@ -18,7 +18,7 @@ Serve = Callable[[bytes], bytes | None]
 
 @contextlib.contextmanager
 def server(serve: Serve) -> Iterator[tuple[str, int]]:
-    """One that answers whatever it gets first on a connection, and closes it; None: it does neither."""
+    """A server that answers the first data on a connection and closes it; None: it does neither."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def run() -> None:
@@ -62,7 +62,7 @@ REASON = b'{"error": "no"}'
         (answer(b"503 Service Unavailable", REASON), "503 without the header Retry-After"),
     ],
 )
-def test_a_bad_answer_is_noticed(answered: bytes, fault: str) -> None:
+def test_bad_answer_is_a_fault(answered: bytes, fault: str) -> None:
     assert fault in [found.what for found in fuzz.answer_faults(parse(answered)[0])]
 
 
@@ -76,7 +76,7 @@ def test_a_bad_answer_is_noticed(answered: bytes, fault: str) -> None:
         answer(b"503 Service Unavailable", REASON, more=b"Retry-After: 1\r\n"),
     ],
 )
-def test_a_good_answer_is_no_fault(answered: bytes) -> None:
+def test_good_answer_is_no_fault(answered: bytes) -> None:
     assert list(fuzz.answer_faults(parse(answered)[0])) == []
 
 
@@ -88,13 +88,13 @@ def test_a_good_answer_is_no_fault(answered: bytes) -> None:
         ([{200}, {404}], 2, "x: unexpected status"),
     ],
 )
-def test_answers_to_something_else_are_noticed(statuses: list[set[int]], most: int, fault: str) -> None:
+def test_unexpected_answers_are_a_fault(statuses: list[set[int]], most: int, fault: str) -> None:
     answers = parse(answer(b"200 OK", b"[]") * 2)
     exchange = Exchange("x", [b""], End.WAIT, statuses, most)
     assert [found.what for found in fuzz.exchange_faults(exchange, answers)] == [fault]
 
 
-def test_a_missing_prediction_is_noticed() -> None:
+def test_missing_prediction_is_a_fault() -> None:
     exchange = Exchange("x", [b""], End.WAIT, [{200}], records=2)
     assert len(list(fuzz.exchange_faults(exchange, parse(answer(b"200 OK", b"[1]"))))) == 1
     assert len(list(fuzz.exchange_faults(exchange, parse(answer(b"200 OK", b"[1, 2]"))))) == 0
@@ -102,20 +102,20 @@ def test_a_missing_prediction_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("end", [End.WAIT, End.HALF_CLOSE])
-def test_a_hang_is_noticed(end: End) -> None:
+def test_hang_is_an_error(end: End) -> None:
     with server(lambda _: None) as address, pytest.raises(HangError):
         send(address, Exchange("x", [request()], end, [{200}]), 0.2)
 
 
-def test_parts_of_answers_are_waited_for() -> None:
+def test_incomplete_answers_are_not_parsed() -> None:
     first, second = answer(b"200 OK", b"[1]"), answer(b"404 Not Found", REASON)
     complete = [len(parse((first + second)[:end])) for end in range(len(first + second))]
     assert complete == [0] * len(first) + [1] * len(second)
     assert [one.status for one in parse(b"HTTP/1.1 100 Continue\r\n\r\n" + first + second)] == [200, 404]
 
 
-def test_run_finds_what_is_wrong_and_gives_an_example() -> None:
-    """In processes of its own, with every kind of request."""
+def test_run_reports_faults_with_examples() -> None:
+    """In several processes, with every kind of request."""
     with server(lambda _: answer(b"500 Internal Server Error", b"<p>Traceback", b"text/html")) as address:
         report = fuzz.run(address, 300, seed=1, processes=2)
     assert report.sent.total() == 300
@@ -126,7 +126,7 @@ def test_run_finds_what_is_wrong_and_gives_an_example() -> None:
     assert "seed" in example
 
 
-def test_same_seed_gives_the_same_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_seed_sends_same_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     monkeypatch.setattr(fuzz.Fuzzer, "_send", lambda _self, what, _seed: sent.append(repr(what)))
     for seed in (5, 5, 6):
@@ -142,9 +142,9 @@ def test_same_seed_gives_the_same_requests(monkeypatch: pytest.MonkeyPatch) -> N
         "Exception in thread main",
     ],
 )
-def test_a_bad_line_of_the_log_is_noticed(line: str) -> None:
+def test_bad_log_line_is_a_fault(line: str) -> None:
     assert log_faults('{"level": "info"}\n' + line) == [line]
 
 
-def test_a_request_for_which_there_was_no_room_is_no_fault() -> None:
+def test_logged_503_is_no_fault() -> None:
     assert not log_faults('{"level":"error","source":"request","method":"POST","status":503}')

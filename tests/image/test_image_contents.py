@@ -1,4 +1,4 @@
-"""What is in the image, and what is not."""
+"""The contents of the image."""
 
 import json
 import re
@@ -17,12 +17,12 @@ PINS = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "container" / "requirements
 @pytest.mark.parametrize(
     "package", ["sagemaker-training", "sagemaker-inference", "multi-model-server", "nltk"]
 )
-def test_has_the_locked_version_of(image: str, package: str) -> None:
+def test_locked_package_version_is_installed(image: str, package: str) -> None:
     code = f"from importlib.metadata import version; print(version('{package}'))"
     assert run(image, "python", "-c", code).strip() == PINS[package]
 
 
-def test_torch_is_the_version_of_local_runs(image: str) -> None:
+def test_torch_version_matches_local_runs(image: str) -> None:
     environment = (ROOT / "local_test" / "environment.sh").read_text()
     version = re.search(r"^TORCH_VERSION=(\S+)", environment, re.M)
     assert version
@@ -30,45 +30,45 @@ def test_torch_is_the_version_of_local_runs(image: str) -> None:
     assert found.split("+")[0].strip() == version[1]
 
 
-def test_the_default_build_of_torch_is_one_that_has_code_for_the_v100() -> None:
+def test_default_torch_build_supports_v100() -> None:
     """By torch's own table: the V100 of ml.p3 has compute capability 7.0."""
     index = re.search(r"^ARG TORCH_INDEX_URL=\S+/cu(\d\d)(\d)$", (ROOT / "Dockerfile").read_text(), re.M)
     assert index
     assert 70 in torch.cuda.PYTORCH_RELEASES_CODE_CC[f"{index[1]}.{index[2]}"]["x86_64"]
 
 
-def test_the_packages_agree_with_each_other(image: str) -> None:
+def test_packages_are_compatible(image: str) -> None:
     assert "No broken requirements" in run(image, "python", "-m", "pip", "check")
 
 
 @pytest.mark.parametrize("program", ["gcc", "cc", "make", "javac", "jlink", "curl"])
-def test_does_not_have_the_program(image: str, program: str) -> None:
+def test_build_program_is_absent(image: str, program: str) -> None:
     assert run(image, "bash", "-c", f"command -v {program} || echo none").strip() == "none"
 
 
 @pytest.mark.parametrize("package", ["sagemaker", "pytest", "moto", "hypothesis"])
-def test_does_not_have_the_package(image: str, package: str) -> None:
+def test_test_package_is_absent(image: str, package: str) -> None:
     code = f"from importlib.util import find_spec; print(find_spec('{package}'))"
     assert run(image, "python", "-c", code).strip() == "None"
 
 
 @pytest.mark.parametrize("folder", ["/root/.cache", "/var/lib/apt/lists", "/var/cache/apt", "/opt/ml"])
-def test_the_folder_is_empty_or_missing(image: str, folder: str) -> None:
+def test_cache_folder_is_empty(image: str, folder: str) -> None:
     assert run(image, "bash", "-c", f"find {folder} -mindepth 1 2>/dev/null || true") == ""
 
 
-def test_has_no_pickle_files(image: str) -> None:
+def test_pickle_files_are_absent(image: str) -> None:
     names = " -o ".join(f"-name '*.{ending}'" for ending in ("pkl", "pickle", "pt", "joblib"))
     assert run(image, "bash", "-c", f"find / -xdev -type f \\( {names} \\)") == ""
 
 
-def test_has_no_tests(image: str) -> None:
+def test_tests_are_absent(image: str) -> None:
     found = run(image, "bash", "-c", "find /opt -type d \\( -name tests -o -name test \\)")
     assert found == ""
 
 
-def test_has_the_bytecode_of_its_packages(image: str) -> None:
-    """Without it every start compiles for seconds."""
+def test_packages_have_bytecode(image: str) -> None:
+    """Without bytecode every start compiles for seconds."""
     code = (
         "import glob, importlib.util as u, os, sysconfig as s\n"
         "files = glob.glob(s.get_path('purelib') + '/torch/**/*.py', recursive=True)\n"
@@ -79,11 +79,11 @@ def test_has_the_bytecode_of_its_packages(image: str) -> None:
     assert without < 5  # torch has files in the syntax of newer Pythons
 
 
-def test_everything_of_ours_is_readable_for_everyone(image: str) -> None:
+def test_program_is_readable_for_everyone(image: str) -> None:
     assert run(image, "bash", "-c", "find /opt ! -type l \\( ! -perm -o=r -o -type d ! -perm -o=x \\)") == ""
 
 
-def test_adds_at_most_1400_mb_to_its_base(image: str) -> None:
+def test_size_is_at_most_1400_mb(image: str) -> None:
     """The CPU variant; the base's layers are the first of the image's."""
     history = subprocess.run(
         ["docker", "history", "--human=false", "--format", "{{json .}}", image],
@@ -98,7 +98,7 @@ def test_adds_at_most_1400_mb_to_its_base(image: str) -> None:
     assert 500e6 < added <= 1.4e9
 
 
-def test_starts_our_entry_point_directly(image: str) -> None:
+def test_entry_point_is_in_exec_form(image: str) -> None:
     """In exec form: with a shell in between no signal would arrive."""
     assert json.loads(inspect(image, "{{json .Config.Entrypoint}}")) == ["/opt/program/container/entrypoint"]
 
@@ -113,6 +113,6 @@ def test_starts_our_entry_point_directly(image: str) -> None:
         ("org.opencontainers.image.source", "(https://.*)?"),
     ],
 )
-def test_has_the_label(image: str, label: str, value: str) -> None:
+def test_label_is_set(image: str, label: str, value: str) -> None:
     labels = json.loads(inspect(image, "{{json .Config.Labels}}"))
     assert re.fullmatch(value, labels[label])

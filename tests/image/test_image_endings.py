@@ -1,4 +1,4 @@
-"""How a training in the image ends when it is stopped, killed, or has no room."""
+"""The end of a training in the image: stopped, killed, out of disk space."""
 
 import json
 import time
@@ -19,7 +19,7 @@ def failure(folder: Path) -> list[str]:
     return (folder / "output" / "failure").read_text().splitlines()
 
 
-def test_stopped_training_is_a_success_with_a_model(image: str, opt_ml: OptMl) -> None:
+def test_stopped_training_saves_its_model(image: str, opt_ml: OptMl) -> None:
     folder = opt_ml(**ENDLESS)
     (folder / "checkpoints").mkdir()
     with Container(image, "train", mount=folder) as container:
@@ -31,8 +31,8 @@ def test_stopped_training_is_a_success_with_a_model(image: str, opt_ml: OptMl) -
     assert list((folder / "checkpoints").iterdir())
 
 
-def test_training_stopped_at_once_is_a_success_without_a_model(image: str, opt_ml: OptMl) -> None:
-    """Before the program can take any signal."""
+def test_training_stopped_at_once_succeeds_empty(image: str, opt_ml: OptMl) -> None:
+    """The program has no signal handlers yet."""
     folder = opt_ml(**ENDLESS)
     with Container(image, "train", mount=folder) as container:
         while "/bin/train" not in docker("top", container.id):
@@ -44,9 +44,9 @@ def test_training_stopped_at_once_is_a_success_without_a_model(image: str, opt_m
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_kernels_kill_for_want_of_memory_is_told(image: str, opt_ml: OptMl, processes: str) -> None:
-    """By process 1 where it is the training itself that is killed, else by the training's parent."""
-    # The network alone takes 1.6 GB, and its optimizer as much again twice.
+def test_out_of_memory_kill_is_reported(image: str, opt_ml: OptMl, processes: str) -> None:
+    """Reported by process 1 if the training itself is killed, otherwise by the training's parent."""
+    # The network takes 1.6 GB, and its optimizer twice as much.
     folder = opt_ml(embedding_dim="4096", hidden_dim="4096", processes_per_host=processes)
     limits = ["--memory", "1200m", "--memory-swap", "1200m"]
     expect = ["error: train was killed"] if processes == "1" else TOOLKIT
@@ -67,11 +67,11 @@ def small_disk() -> Iterator[str]:
     docker("volume", "rm", name)
 
 
-def test_full_disk_costs_nothing_that_was_saved(image: str, opt_ml: OptMl, small_disk: str) -> None:
+def test_full_disk_keeps_model_and_checkpoints(image: str, opt_ml: OptMl, small_disk: str) -> None:
     folder = opt_ml(**ENDLESS)
     mount = ["--volume", f"{small_disk}:/opt/ml/checkpoints"]
     expect = [*TOOLKIT, "No space left on device"]
-    # The volume is gone with its last container.
+    # The volume disappears with its last container.
     with Container(image, "sleep", "300", options=mount) as holder:
         with Container(image, "train", mount=folder, options=mount, expect=expect) as container:
             assert container.wait() == 1
@@ -89,7 +89,7 @@ def test_full_disk_costs_nothing_that_was_saved(image: str, opt_ml: OptMl, small
     assert load_artifact(folder / "model")
 
 
-def test_model_folder_that_cannot_be_written_is_told(image: str, opt_ml: OptMl) -> None:
+def test_read_only_model_folder_is_reported(image: str, opt_ml: OptMl) -> None:
     folder = opt_ml()
     mount = ["--volume", f"{folder / 'model'}:/opt/ml/model:ro"]
     expect = [*TOOLKIT, "Read-only file system"]
@@ -101,7 +101,7 @@ def test_model_folder_that_cannot_be_written_is_told(image: str, opt_ml: OptMl) 
     assert second == "mount the folder so that the job can write there"
 
 
-def test_nan_loss_is_told_and_costs_no_checkpoint(image: str, opt_ml: OptMl) -> None:
+def test_nan_loss_is_reported(image: str, opt_ml: OptMl) -> None:
     folder = opt_ml(**ENDLESS, learning_rate="10", max_grad_norm="1e6", weight_decay="10")
     assert json.loads((folder / "input" / "config" / "hyperparameters.json").read_text())
     (folder / "checkpoints").mkdir()

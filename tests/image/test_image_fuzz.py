@@ -1,4 +1,4 @@
-"""Whatever comes in over HTTP, the server answers, stays well, and keeps it to itself."""
+"""Hostile requests: the server answers, stays healthy, and logs no content."""
 
 import os
 from pathlib import Path
@@ -8,12 +8,12 @@ from tests.image.campaign import fuzz_container
 from tests.image.containers import serving
 
 COUNT = 2_000
-# The memory of a small instance, so that Java's heap is soon as large as it gets.
+# The memory of a small instance, so that Java's heap soon reaches its limit.
 SMALL = ("--memory", "2g")
 
 
-def test_survives_whatever_comes_in(image: str, trained: Path) -> None:
-    """``FUZZ_SEED`` makes it other requests."""
+def test_server_survives_hostile_requests(image: str, trained: Path) -> None:
+    """``FUZZ_SEED`` selects other requests."""
     seed = int(os.environ.get("FUZZ_SEED", "1"))
     with serving(image, trained / "model", options=SMALL) as container:
         result = fuzz_container(container, COUNT, seed)
@@ -22,7 +22,7 @@ def test_survives_whatever_comes_in(image: str, trained: Path) -> None:
     assert result.pings > 0
 
 
-def test_every_record_gets_its_line_in_batch_transform(image: str, trained: Path) -> None:
+def test_batch_transform_answers_each_record(image: str, trained: Path) -> None:
     with serving(image, trained / "model", options=("--env", "SAGEMAKER_BATCH=true")) as container:
         report = fuzz.run(container.address(), 400, seed=1, batch=True)
     assert not report.faults, report.explain()

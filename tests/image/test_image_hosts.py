@@ -1,4 +1,4 @@
-"""Two containers that train together: by the SDK's local mode, and with one of them lost in the middle."""
+"""Two containers that train together: in the SDK's local mode, and with one lost in between."""
 
 import json
 import tarfile
@@ -21,7 +21,7 @@ HOSTS = ["algo-1", "algo-2"]
 
 @pytest.fixture(scope="module")
 def folder(image: str, reviews: list[Review], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which the SDK's script has run; its log is in ``log``."""
+    """The folder of a run of the SDK's script; its log is ``log``."""
     folder = tmp_path_factory.mktemp("sdk2")
     write_reviews(folder / "training" / "reviews.csv", reviews)
     (folder / "log").write_text(run_local_mode("sdk2", SCRIPT, image, str(folder), folder=folder))
@@ -45,7 +45,7 @@ def test_sdk_trains_on_two_hosts(folder: Path) -> None:
         assert "model.safetensors" in files.getnames()
 
 
-def test_two_hosts_of_the_sdk_learn_as_one(folder: Path, image: str, opt_ml: OptMl) -> None:
+def test_two_hosts_learn_like_one(folder: Path, image: str, opt_ml: OptMl) -> None:
     alone = opt_ml(**NO_DROPOUT)
     with Container(image, "train", mount=alone) as container:
         assert container.wait() == 0
@@ -57,7 +57,7 @@ def test_two_hosts_of_the_sdk_learn_as_one(folder: Path, image: str, opt_ml: Opt
 
 @pytest.fixture
 def network() -> Iterator[str]:
-    """A network of its own for two containers."""
+    """A network for two containers."""
     name = f"two-hosts-{time.monotonic_ns()}"
     docker("network", "create", name)
     yield name
@@ -69,12 +69,12 @@ def kill(_network: str, container: Container) -> None:
 
 
 def cut_off(network: str, container: Container) -> None:
-    """No packet goes in or out any more: neither end of a connection is told."""
+    """Drop all packets, so that no connection is closed."""
     docker("network", "disconnect", "--force", network, container.id)
 
 
 @pytest.mark.parametrize(("end", "lost"), [(kill, 0), (cut_off, 1)])
-def test_loss_of_one_host_fails_the_other_within_a_minute(
+def test_lost_host_fails_the_other(
     image: str, opt_ml: OptMl, network: str, end: Callable[[str, Container], None], lost: int
 ) -> None:
     folders = [opt_ml(**ENDLESS) for _ in HOSTS]

@@ -1,4 +1,4 @@
-"""The scripts of local_test with the image's name, as a user who is not root runs them."""
+"""The scripts of local_test with the image, run by a user other than root."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ QUICK = ["--epochs=1", "--hidden_dim=8", "--embedding_dim=8", "--batch_size=16",
 
 @pytest.fixture(scope="module")
 def clone(image: str, reviews: list[Review]) -> Iterator[Path]:
-    """What the scripts need of the repository, and a folder of reviews, owned by the user."""
+    """The scripts' part of the repository, and a folder of reviews, owned by the user."""
     assert image
     # Not pytest's own folder, which only root can enter.
     folder = Path(tempfile.mkdtemp())
@@ -35,14 +35,14 @@ def clone(image: str, reviews: list[Review]) -> Iterator[Path]:
 
 
 def engine_group() -> int:
-    """The group that the engine's socket lets in."""
+    """The group of the engine's socket."""
     address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     return Path(address.removeprefix("unix://")).stat().st_gid
 
 
 @contextlib.contextmanager
 def command(clone: Path, script: str, *arguments: str, port: int = 0) -> Iterator["subprocess.Popen[str]"]:
-    """Start a script as the user, who is in the group of the engine's socket; it ends with the block."""
+    """Start a script as the user, with the group of the engine's socket; it ends with the block."""
     with subprocess.Popen(
         [clone / "local_test" / script, *arguments],
         user=USER,
@@ -56,13 +56,13 @@ def command(clone: Path, script: str, *arguments: str, port: int = 0) -> Iterato
         try:
             yield process
         finally:
-            # Nothing is left of it, unless the test failed.
+            # It has already ended, unless the test failed.
             process.kill()
 
 
 @pytest.fixture(scope="module")
 def log(clone: Path, image: str) -> str:
-    """What a training in the image printed."""
+    """The output of a training in the image."""
     reviews = str(clone / "reviews")
     data = ["--data", reviews, "--unlabeled", reviews, "--preset", "best"]
     with command(clone, "train_local.sh", image, *data, *QUICK) as process:
@@ -71,7 +71,7 @@ def log(clone: Path, image: str) -> str:
     return output
 
 
-def test_best_preset_finds_what_it_needs(log: str) -> None:
+def test_best_preset_trains(log: str) -> None:
     for word in (
         "unlabeled: ",
         "teachers: ",
@@ -80,11 +80,11 @@ def test_best_preset_finds_what_it_needs(log: str) -> None:
         assert word in log
 
 
-def test_training_tells_what_to_run_next(log: str, image: str) -> None:
+def test_training_prints_the_next_command(log: str, image: str) -> None:
     assert log.rstrip().endswith(f"serve_local.sh {image}")
 
 
-def test_files_are_the_callers_afterwards(log: str, clone: Path) -> None:
+def test_files_belong_to_the_caller(log: str, clone: Path) -> None:
     assert log
     test_dir = clone / "local_test" / "test_dir"
     left = [path for name in ("model", "output") for path in (test_dir / name, *(test_dir / name).rglob("*"))]
@@ -92,14 +92,14 @@ def test_files_are_the_callers_afterwards(log: str, clone: Path) -> None:
     assert {path.stat().st_uid for path in left} == {USER}
 
 
-def test_unknown_image_is_told(clone: Path) -> None:
+def test_unknown_image_is_an_error(clone: Path) -> None:
     with command(clone, "train_local.sh", "no-such-image") as process:
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert output.startswith("error: there is no image no-such-image")
 
 
-def test_served_model_answers_predict_until_ctrl_c(log: str, clone: Path, image: str) -> None:
+def test_served_model_answers_until_ctrl_c(log: str, clone: Path, image: str) -> None:
     assert log
     port = free_port()
     with command(clone, "serve_local.sh", image, port=port) as server:

@@ -1,4 +1,4 @@
-"""A multi-model endpoint: the routes that the platform calls, and what they cost."""
+"""A multi-model endpoint: the platform's routes and their cost."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ URL = "/opt/ml/models/{}/model"
 
 @pytest.fixture(scope="module")
 def models(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the platform mounts as /opt/ml/models: two models, a damaged one, a link that leads outside."""
+    """/opt/ml/models with two models, a damaged model and a link to another folder."""
     folder = tmp_path_factory.mktemp("models")
     for name in ("first", "second", "damaged"):
         shutil.copytree(trained / "model", folder / name / "model")
@@ -58,11 +58,11 @@ def first(server: Container) -> Iterator[Container]:
     unload(server, "first")
 
 
-def test_it_is_healthy_without_a_model(server: Container) -> None:
+def test_server_is_healthy_without_a_model(server: Container) -> None:
     assert server.ping() == 200
 
 
-def test_a_loaded_model_answers(first: Container) -> None:
+def test_loaded_model_answers(first: Container) -> None:
     answer = invoke(first, "first")
     assert answer.status == 200
     assert json.loads(answer.body)[0]["label"] in ("positive", "negative")
@@ -74,11 +74,11 @@ def test_loaded_models_are_listed(first: Container) -> None:
     assert json.loads(first.request("/models/first").body) == expected
 
 
-def test_a_name_that_is_taken_is_409(first: Container) -> None:
+def test_taken_name_is_409(first: Container) -> None:
     assert load(first, "first", URL.format("second")).status == 409
 
 
-def test_an_unloaded_model_is_gone(server: Container) -> None:
+def test_unloaded_model_is_gone(server: Container) -> None:
     load(server, "second", URL.format("second"))
     assert unload(server, "second").status == 200
     assert invoke(server, "second").status == 404
@@ -86,11 +86,11 @@ def test_an_unloaded_model_is_gone(server: Container) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_model_that_is_not_there_is_404(server: Container, method: str) -> None:
+def test_unknown_model_is_404(server: Container, method: str) -> None:
     assert server.request("/models/none", method=method).status == 404
 
 
-def test_invoking_a_model_that_is_not_there_is_404(server: Container) -> None:
+def test_invoking_an_unknown_model_is_404(server: Container) -> None:
     assert invoke(server, "none").status == 404
 
 
@@ -101,20 +101,20 @@ def test_invoking_a_model_that_is_not_there_is_404(server: Container) -> None:
         *("https://example.com/model.mar", "file:///opt/ml/models/first/model", "", "first/model"),
     ],
 )
-def test_a_url_outside_of_the_platforms_folder_is_refused(server: Container, url: str) -> None:
+def test_url_outside_the_platform_is_400(server: Container, url: str) -> None:
     answer = load(server, "outside", url)
     assert answer.status == 400
     assert "below /opt/ml/models" in json.loads(answer.body)["error"]
 
 
-def test_a_damaged_artifact_is_refused_and_named(server: Container) -> None:
+def test_damaged_artifact_is_named(server: Container) -> None:
     answer = load(server, "damaged", URL.format("damaged"))
     assert answer.status == 400
     assert "model.safetensors" in json.loads(answer.body)["error"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"model_name": "a"}', b'{"model_name": 1, "url": "b"}'])
-def test_a_body_that_is_no_model_is_400(server: Container, body: bytes) -> None:
+def test_malformed_load_request_is_400(server: Container, body: bytes) -> None:
     assert server.request("/models", body, Content_Type="application/json").status == 400
 
 
@@ -130,11 +130,11 @@ def test_a_body_that_is_no_model_is_400(server: Container, body: bytes) -> None:
         *(("POST", "/models/first", 405), ("POST", "/models/first/predict", 404)),
     ],
 )
-def test_there_are_no_other_routes(server: Container, method: str, path: str, status: int) -> None:
+def test_unknown_route_is_refused(server: Container, method: str, path: str, status: int) -> None:
     assert server.request(path, method=method).status == status
 
 
-def test_a_model_that_does_not_fit_is_507_before_a_worker_starts(image: str, models: Path) -> None:
+def test_model_without_memory_is_507(image: str, models: Path) -> None:
     with start(image, models, "--memory", "600m", expect=['"path":"/models","status":507']) as container:
         container.wait_until_it_serves()
         assert load(container, "first", URL.format("first")).status == 200
@@ -145,9 +145,7 @@ def test_a_model_that_does_not_fit_is_507_before_a_worker_starts(image: str, mod
         assert invoke(container, "first").status == 200
 
 
-def test_a_model_without_its_processes_is_unloaded_so_that_it_can_be_loaded_again(
-    image: str, models: Path
-) -> None:
+def test_model_without_parent_can_be_reloaded(image: str, models: Path) -> None:
     expect = ["the parent of the workers of first is gone"]
     with start(image, models, expect=expect) as container:
         container.wait_until_it_serves()
@@ -171,7 +169,7 @@ def used(container: Container) -> tuple[int, int, int]:
     return memory, processes, files
 
 
-def test_fifty_cycles_of_load_invoke_and_unload_leave_nothing_behind(image: str, models: Path) -> None:
+def test_fifty_load_cycles_leave_nothing(image: str, models: Path) -> None:
     seen = []
     with start(image, models) as container:
         container.wait_until_it_serves()
@@ -181,12 +179,12 @@ def test_fifty_cycles_of_load_invoke_and_unload_leave_nothing_behind(image: str,
             assert unload(container, "first").status == 200
             seen.append(used(container))
     memory, processes, files = zip(*seen, strict=True)
-    # Java takes its memory in the first cycles, and gives little of it back.
+    # Java reserves its memory in the first cycles and returns little of it.
     assert max(memory[-10:]) < max(memory[10:20]) + 30, memory
     assert max(processes[-10:]) == max(processes[:10])
     assert max(files[-10:]) == max(files[:10])
 
 
-def test_the_image_says_that_it_can(image: str) -> None:
+def test_label_declares_multi_models(image: str) -> None:
     label = "com.amazonaws.sagemaker.capabilities.multi-models"
     assert inspect(image, f'{{{{index .Config.Labels "{label}"}}}}') == "true"

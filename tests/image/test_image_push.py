@@ -1,4 +1,4 @@
-"""build_and_push.sh for real: the aws command against moto, and a registry behind the real ECR host name."""
+"""build_and_push.sh with the real aws command against moto, and a registry at the real ECR host name."""
 
 import json
 import os
@@ -22,7 +22,7 @@ DOCKERS_MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 class Pushed(NamedTuple):
-    """What a run of the script left in the registry."""
+    """The content of the registry after a run of the script."""
 
     stdout: str
     uri: str
@@ -34,14 +34,14 @@ class Pushed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pushed(image: str, aws: dict[str, str]) -> Iterator[Pushed]:
-    """The image as the registry has it, after the script has pushed it."""
+    """The pushed image in the registry."""
     host = os.environ.get("ECR_HOST")
     if not host:
         lack("ECR_HOST names no registry (tests/image/engine.sh starts one): the push was not tested")
     assert image
-    command = ["bash", "-euc", block("bash", "build_and_push.sh")]  # the README's own words
+    command = ["bash", "-euc", block("bash", "build_and_push.sh")]  # as in the README
     done = subprocess.run(command, env=aws, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
-    # A registry converts what it has into what is asked for, if it can.
+    # A registry converts a manifest into the requested type if it can.
     oci = "application/vnd.oci.image"
     accept = f"{DOCKERS_MEDIA_TYPE}, {oci}.manifest.v1+json, {oci}.index.v1+json"
     request = urllib.request.Request(f"http://{host}/v2/{NAME}/manifests/{TAG}", headers={"Accept": accept})
@@ -57,22 +57,22 @@ def pushed(image: str, aws: dict[str, str]) -> Iterator[Pushed]:
     docker("image", "rm", "--force", f"{host}/{NAME}:{TAG}")
 
 
-def test_stdout_is_the_uri_that_a_job_takes(pushed: Pushed) -> None:
+def test_stdout_is_the_image_uri(pushed: Pushed) -> None:
     assert pushed.stdout == f"{pushed.uri}:{TAG}\n"
 
 
-def test_the_manifest_has_dockers_media_type(pushed: Pushed) -> None:
-    """SageMaker refuses OCI's, and a list of manifests."""
+def test_manifest_has_dockers_media_type(pushed: Pushed) -> None:
+    """SageMaker refuses OCI's types and lists of manifests."""
     assert pushed.media_type == DOCKERS_MEDIA_TYPE
 
 
-def test_the_layers_have_dockers_media_type(pushed: Pushed) -> None:
+def test_layers_have_dockers_media_type(pushed: Pushed) -> None:
     layers = pushed.manifest["layers"]
     assert isinstance(layers, list)
     assert {layer["mediaType"] for layer in layers} == {"application/vnd.docker.image.rootfs.diff.tar.gzip"}
 
 
-def test_the_repository_scans_on_push(pushed: Pushed) -> None:
+def test_repository_scans_on_push(pushed: Pushed) -> None:
     query = ["--query", "repositories[0].imageScanningConfiguration.scanOnPush"]
     command = ["aws", "ecr", "describe-repositories", "--region", "us-east-1", "--repository-names", NAME]
     done = subprocess.run(
@@ -81,7 +81,7 @@ def test_the_repository_scans_on_push(pushed: Pushed) -> None:
     assert done.stdout.strip() == "true"
 
 
-def test_the_pulled_image_trains(pushed: Pushed, opt_ml: OptMl) -> None:
+def test_pulled_image_trains(pushed: Pushed, opt_ml: OptMl) -> None:
     by_digest = f"{pushed.uri}@{pushed.digest}"
     docker("image", "rm", f"{pushed.uri}:{TAG}")
     docker("pull", by_digest)
@@ -94,7 +94,7 @@ def test_the_pulled_image_trains(pushed: Pushed, opt_ml: OptMl) -> None:
     assert (folder / "model" / "model.safetensors").exists()
 
 
-def test_without_credentials_it_says_what_to_do(image: str, aws: dict[str, str]) -> None:
+def test_missing_credentials_are_an_error(image: str, aws: dict[str, str]) -> None:
     assert image
     environment = {k: v for k, v in aws.items() if k not in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     environment |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}

@@ -1,4 +1,4 @@
-"""Every block of the README that is about SageMaker is run: locally where an SDK can, else against moto."""
+"""Every code block of the README's section on SageMaker is run, by an SDK's local mode or against moto."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from tests.image.conftest import ROOT, Review, free_port, run_local_mode, write_
 from tests.image.containers import composed_log, unexpected
 from tests.image.readme import block, blocks, replace
 
-# The one that builds and pushes is run by test_image_push. Those of a console only show.
+# test_image_push runs the block that builds and pushes. Blocks of console output are not run.
 RUN = {"bash": 5, "python": 2}
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -39,7 +39,7 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], "mine.json").write_text(os.environ["SM_
 
 
 def run_locally(venv: str, code: str, image: str, folder: Path) -> None:
-    """Run code of an SDK that starts containers; their log must not be suspicious."""
+    """Run code of an SDK that starts containers; their log must have no suspicious line."""
     names = {"uri": image, "role": "arn:aws:iam::123456789012:role/sagemaker", "folder": str(folder)}
     prelude = "".join(f"{name} = {value!r}\n" for name, value in names.items())
     log = run_local_mode(venv, "-c", prelude + code, folder=folder)
@@ -48,7 +48,7 @@ def run_locally(venv: str, code: str, image: str, folder: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, reviews: list[Review]) -> Path:
-    """A folder in the place of a bucket."""
+    """A folder in place of a bucket."""
     write_reviews(tmp_path / "reviews" / "reviews.csv", reviews)
     return tmp_path
 
@@ -72,15 +72,15 @@ def test_sdk_3_trains(image: str, folder: Path) -> None:
         assert "model.safetensors" in [Path(name).name for name in files.getnames()]
 
 
-def test_sdk_3_runs_a_users_own_script(image: str, folder: Path) -> None:
-    """By a driver of the SDK's own instead of train: the image has to be good for any program."""
+def test_sdk_3_runs_a_user_script(image: str, folder: Path) -> None:
+    """SDK 3 replaces train by its own driver, so the image must run any program."""
     (folder / "source").mkdir()
     (folder / "source" / "mine.py").write_text(MINE)
     run_locally("sdk3", OWN_SOURCE, image, folder)
     assert json.loads((folder / "model" / "mine.json").read_text())["epochs"] == 7
 
 
-def test_sdk_2_trains_serves_and_transforms(image: str, folder: Path) -> None:
+def test_sdk_2_trains_serves_transforms(image: str, folder: Path) -> None:
     for name in ("models", "predictions", "to-predict"):
         (folder / name).mkdir()
     lines = "".join(json.dumps({"text": text}) + "\n" for text in ("good, \n", '"bad"'))
@@ -104,7 +104,7 @@ def test_sdk_2_trains_serves_and_transforms(image: str, folder: Path) -> None:
 
 @pytest.fixture
 def account(aws: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The environment of a user who has pushed the image, and has reviews; moto plays AWS."""
+    """The environment of a user with a pushed image and reviews, in moto."""
     write_reviews(tmp_path / "reviews" / "reviews.csv", [("good", "1"), ("bad", "0")])
     (tmp_path / "to-predict").mkdir()
     (tmp_path / "to-predict" / "part.jsonl").write_text('{"text": "good"}\n')
@@ -121,14 +121,12 @@ def account(aws: dict[str, str], tmp_path: Path) -> dict[str, str]:
         "REVIEWS": str(tmp_path / "reviews"),
         "TO_PREDICT": str(tmp_path / "to-predict"),
     }
-    subprocess.run(
-        ["bash", "-uc", push], env=environment, check=True
-    )  # a repository that is there is good, too
+    subprocess.run(["bash", "-uc", push], env=environment, check=True)  # the repository may exist already
     return environment
 
 
-def test_commands_from_the_role_to_the_end(account: dict[str, str], tmp_path: Path) -> None:
-    """As a user would, one block after the other."""
+def test_commands_run_from_role_to_deletion(account: dict[str, str], tmp_path: Path) -> None:
+    """One block after another, like a user."""
     code = "".join(
         block("bash", holding)
         for holding in ("aws iam create-role", "--name sentiment-1", "preset=best", "jobs transform")

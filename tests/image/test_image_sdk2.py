@@ -1,4 +1,4 @@
-"""The SageMaker Python SDK 2 drives the image in its local mode: what sdk/version2.py saw, fact by fact."""
+"""Observations of sdk/version2.py: the SageMaker Python SDK 2 drives the image in local mode."""
 
 import json
 import subprocess
@@ -11,14 +11,14 @@ from sentiment.model.predictor import Predictor
 from tests.image.conftest import Review, free_port, run_local_mode, write_reviews
 from tests.image.containers import composed_log, unexpected
 
-# Of the 25,000 lines of the long batch, this one is no review.
+# This line of the 25,000 of the long batch is invalid.
 BAD_LINE = 12_345
 SCRIPT = str(Path(__file__).with_name("sdk") / "version2.py")
 
 
 @pytest.fixture(scope="module")
 def texts(reviews: list[Review]) -> list[str]:
-    """Reviews for batch transform, with all that makes lines and fields hard to tell apart."""
+    """Reviews for batch transform with line ends, quotes and separators in them."""
     return [f'{text}\n"quoted", \\and\r\nmore' for text, _ in reviews[:4] + reviews[-4:]]
 
 
@@ -30,7 +30,7 @@ def folder(
     texts: list[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The folder in which the script has run; its log is in ``log``."""
+    """The folder of a run of the script; its log is ``log``."""
     folder = tmp_path_factory.mktemp("sdk2")
     write_reviews(folder / "training" / "reviews.csv", reviews)
     (folder / "batch").mkdir()
@@ -47,7 +47,7 @@ def folder(
 
 @pytest.fixture(scope="module")
 def seen(folder: Path) -> dict[str, Any]:
-    """What the script saw."""
+    """The observations of the script."""
     found: dict[str, Any] = json.loads((folder / "seen.json").read_text())
     return found
 
@@ -56,14 +56,14 @@ def seen(folder: Path) -> dict[str, Any]:
 def predictor(folder: Path) -> Predictor:
     """The trained model, outside of the image."""
     (folder / "model").mkdir()
-    # Not tarfile, whose "filter" Debian 12's Python does not have yet and Python 3.14 asks for.
+    # Not tarfile, whose "filter" is missing in Debian 12's Python and required in Python 3.14.
     subprocess.run(["tar", "-xf", folder / "output" / "model.tar.gz", "-C", folder / "model"], check=True)
     return Predictor.load(folder / "model")
 
 
 @pytest.fixture(scope="module")
 def outside(predictor: Predictor, texts: list[str]) -> list[float]:
-    """What it predicts for the batch."""
+    """The predictions for the batch."""
     return [prediction.probability for prediction in predictor.predict(texts)]
 
 
@@ -75,35 +75,33 @@ def test_fit_leaves_metrics(seen: dict[str, Any]) -> None:
     assert "data/metrics.json" in seen["fit"]["output"]
 
 
-def test_fit_takes_hyperparameters_of_every_type(seen: dict[str, Any]) -> None:
+def test_fit_takes_hyperparameters_of_all_types(seen: dict[str, Any]) -> None:
     expected = {"epochs": 1, "hidden_dim": 16, "learning_rate": 0.01, "truncate": "head"}
     assert seen["fit"]["hyperparameters"] == expected
 
 
-def test_a_users_entry_point_runs_instead_of_ours(seen: dict[str, Any]) -> None:
+def test_user_entry_point_is_run(seen: dict[str, Any]) -> None:
     assert seen["own"]["received"] == seen["own"]["sent"]
 
 
 @pytest.mark.parametrize("serializer", ["json", "csv"])
-def test_an_endpoint_answers_the_sdks_serializer(seen: dict[str, Any], serializer: str) -> None:
+def test_endpoint_answers_the_sdks_serializer(seen: dict[str, Any], serializer: str) -> None:
     predictions = seen["predict"][serializer]
     assert [prediction["label"] in ("positive", "negative") for prediction in predictions] == [True, True]
 
 
-def test_both_serializers_get_the_same_answer(seen: dict[str, Any]) -> None:
+def test_both_serializers_get_same_answer(seen: dict[str, Any]) -> None:
     assert seen["predict"]["csv"] == seen["predict"]["json"]
 
 
 @pytest.mark.parametrize("strategy", ["SingleRecord", "MultiRecord"])
-def test_batch_transform_answers_line_by_line(
-    seen: dict[str, Any], outside: list[float], strategy: str
-) -> None:
+def test_batch_transform_answers_by_line(seen: dict[str, Any], outside: list[float], strategy: str) -> None:
     *lines, end = seen[strategy]["lines"]
     assert end == ""
     assert [json.loads(line)["probability"] for line in lines] == pytest.approx(outside, abs=1e-5)
 
 
-def test_batch_transform_answers_every_line_of_a_long_file(
+def test_batch_transform_answers_a_long_file(
     seen: dict[str, Any], predictor: Predictor, all_reviews: list[Review]
 ) -> None:
     *lines, end = seen["all"]["lines"]
@@ -116,7 +114,7 @@ def test_batch_transform_answers_every_line_of_a_long_file(
     assert [answers[i]["probability"] for i in some] == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_containers_logged_nothing_suspicious(folder: Path) -> None:
+def test_containers_log_nothing_suspicious(folder: Path) -> None:
     log = composed_log((folder / "log").read_text())
     assert "the model is loaded" in log
     assert unexpected(log) == []

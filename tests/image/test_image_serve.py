@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,37 +24,39 @@ READ_ONLY = ("--read-only", "--tmpfs", "/tmp")  # noqa: S108
 
 @pytest.fixture(scope="module")
 def server(image: str, trained: Path) -> Iterator[Container]:
-    """A serving container that only answers in these tests."""
+    """A serving container that these tests leave unchanged."""
     with serving(image, trained / "model") as container:
         yield container
 
 
 @pytest.fixture(scope="module")
 def outside(trained: Path) -> list[float]:
-    """What the same artifact predicts outside of the image."""
+    """Predictions of the same artifact outside the image."""
     return [p.probability for p in Predictor.load(trained / "model", "cpu").predict(REVIEWS)]
 
 
 @pytest.mark.parametrize("content_type", BODIES)
-def test_predicts_the_same_as_outside_for(server: Container, outside: list[float], content_type: str) -> None:
+def test_prediction_equals_the_one_outside(
+    server: Container, outside: list[float], content_type: str
+) -> None:
     answer = server.request(
         "/invocations", BODIES[content_type], Content_Type=content_type, Accept="application/json"
     )
     assert probabilities(answer) == pytest.approx(outside, abs=1e-5)
 
 
-def test_predicts_the_same_as_outside_for_plain_text(server: Container, outside: list[float]) -> None:
+def test_plain_text_prediction_equals_outside(server: Container, outside: list[float]) -> None:
     answer = server.request(
         "/invocations", REVIEWS[0].encode(), Content_Type="text/plain", Accept="application/json"
     )
     assert probabilities(answer) == pytest.approx(outside[:1], abs=1e-5)
 
 
-def test_pings(server: Container) -> None:
+def test_ping_is_200(server: Container) -> None:
     assert server.request("/ping").status == 200
 
 
-def test_refuses_an_unknown_content_type(server: Container) -> None:
+def test_unknown_content_type_is_415(server: Container) -> None:
     assert server.request("/invocations", b"x", Content_Type="image/png").status == 415
 
 
@@ -63,7 +64,7 @@ def test_management_is_not_reachable(server: Container) -> None:
     assert server.request("/models").status == 404
 
 
-def test_needs_no_network(image: str, trained: Path) -> None:
+def test_server_needs_no_network(image: str, trained: Path) -> None:
     mount = ("--volume", f"{trained / 'model'}:/opt/ml/model:ro", "--network", "none")
     code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/ping').status)"
     with Container(image, "serve", options=mount) as container:
@@ -71,26 +72,25 @@ def test_needs_no_network(image: str, trained: Path) -> None:
         assert container.execute("python", "-c", code) == "200"
 
 
-def test_works_with_a_read_only_file_system(image: str, trained: Path) -> None:
+def test_server_runs_on_read_only_files(image: str, trained: Path) -> None:
     with serving(image, trained / "model", options=READ_ONLY) as container:
         assert container.request("/ping").status == 200
 
 
-def test_ends_with_0_within_seconds_when_stopped(image: str, trained: Path) -> None:
+def test_stop_exits_with_0(image: str, trained: Path) -> None:
     with serving(image, trained / "model") as container:
-        start = time.monotonic()
-        assert container.stop(30) == 0
-        assert time.monotonic() - start < 15
+        # After 15 seconds it would be killed and exit with 137.
+        assert container.stop(15) == 0
 
 
-def test_a_stopped_container_starts_again(image: str, trained: Path) -> None:
+def test_stopped_container_starts_again(image: str, trained: Path) -> None:
     with serving(image, trained / "model") as container:
         container.stop(30)
         container.start()
         container.wait_until_it_serves()
 
 
-def test_a_killed_container_starts_again(image: str, trained: Path) -> None:
+def test_killed_container_starts_again(image: str, trained: Path) -> None:
     with serving(image, trained / "model") as container:
         docker("kill", container.id)
         container.wait(30)
@@ -98,19 +98,19 @@ def test_a_killed_container_starts_again(image: str, trained: Path) -> None:
         container.wait_until_it_serves()
 
 
-def test_listens_on_the_port_that_the_platform_names(image: str, trained: Path) -> None:
+def test_port_comes_from_the_platform(image: str, trained: Path) -> None:
     options = ("--env", "SAGEMAKER_BIND_TO_PORT=9876")
     with serving(image, trained / "model", options=options, port=9876) as container:
         assert container.request("/ping", port=9876).status == 200
 
 
-def test_without_a_model_it_ends_with_1_and_says_so(image: str) -> None:
+def test_missing_model_exits_with_1(image: str) -> None:
     with Container(image, "serve", expect=['"level": "error".*/opt/ml/model']) as container:
         assert container.wait(60) == 1
 
 
-def test_the_example_payloads_are_answered(server: Container) -> None:
-    """Those of local_test, by local_test/predict.sh itself."""
+def test_example_payloads_are_answered(server: Container) -> None:
+    """The payloads of local_test, sent by local_test/predict.sh."""
     local_test = Path(__file__).resolve().parents[2] / "local_test"
     port = docker("port", server.id, "8080/tcp").splitlines()[0].rpartition(":")[2]
     for name in ("payload.json", "payload.csv", "payload.txt"):

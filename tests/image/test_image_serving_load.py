@@ -66,7 +66,7 @@ def test_waiting_requests_are_batched(image: str, trained: Path, faulty: tuple[s
     assert sorted(sizes) == [1, *[8] * 8, *[16] * 16]
 
 
-def test_a_request_has_a_line_with_its_figures(loaded: tuple[Container, list[str], list[Answer]]) -> None:
+def test_request_has_a_log_line(loaded: tuple[Container, list[str], list[Answer]]) -> None:
     container = loaded[0]
     container.predict("The film")
     line = requests_in(container)[-1]
@@ -76,22 +76,20 @@ def test_a_request_has_a_line_with_its_figures(loaded: tuple[Container, list[str
     assert 0 <= line["queue_seconds"] <= line["latency"]
 
 
-def test_no_text_is_in_the_log(loaded: tuple[Container, list[str], list[Answer]]) -> None:
+def test_log_holds_no_text(loaded: tuple[Container, list[str], list[Answer]]) -> None:
     container, texts, _ = loaded
     log = container.log()
     assert not [text for text in texts[:300] if text[:40] in log]
 
 
-def test_a_healthy_ping_is_not_logged(loaded: tuple[Container, list[str], list[Answer]]) -> None:
+def test_healthy_ping_is_not_logged(loaded: tuple[Container, list[str], list[Answer]]) -> None:
     container = loaded[0]
     assert container.ping() == 200
     pings = [request for request in requests_in(container) if request["path"] == "/ping"]
     assert not [ping for ping in pings if ping["status"] == 200]
 
 
-def test_a_request_that_fails_does_not_harm_its_neighbours(
-    image: str, trained: Path, faulty: tuple[str, ...]
-) -> None:
+def test_failing_request_harms_no_other(image: str, trained: Path, faulty: tuple[str, ...]) -> None:
     options = (*faulty, "--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1", "--env", "SERVE_BATCH_DELAY_MS=500")
     expect = ['"path":"/invocations","status":500', "prediction failed"]
     texts = ["good", "bad", faults.RAISE, "so-so"]
@@ -104,7 +102,7 @@ def test_a_request_that_fails_does_not_harm_its_neighbours(
     assert statuses == [200, 200, 500, 200]
 
 
-def test_more_than_may_wait_is_refused_at_once(image: str, trained: Path, faulty: tuple[str, ...]) -> None:
+def test_request_beyond_limit_is_503(image: str, trained: Path, faulty: tuple[str, ...]) -> None:
     options = (*faulty, "--env", "SERVE_MAX_REQUESTS=3", "--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1")
     expect = ['"path":"/invocations","status":503']
     with (
@@ -113,9 +111,8 @@ def test_more_than_may_wait_is_refused_at_once(image: str, trained: Path, faulty
     ):
         waiting = [clients.submit(container.predict, f"{faults.SLEEP}5") for _ in range(3)]
         time.sleep(1)
-        start = time.monotonic()
         refused = container.predict("good")
-        assert time.monotonic() - start < 2
+        assert not any(request.done() for request in waiting)
         assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
         assert json.loads(refused.body)["error"]
         assert container.ping() == 200
@@ -132,7 +129,7 @@ def test_more_than_may_wait_is_refused_at_once(image: str, trained: Path, faulty
         (("--cpus", "2", "--memory", "1g"), 1, 2),
     ],
 )
-def test_workers_and_threads_come_from_the_containers_limits(
+def test_workers_and_threads_follow_container_limits(
     image: str, trained: Path, options: tuple[str, ...], workers: int, threads: int
 ) -> None:
     with serving(image, trained / "model", options=options) as container:
@@ -146,12 +143,12 @@ def test_workers_and_threads_come_from_the_containers_limits(
         assert f"OMP_NUM_THREADS={threads}" in environment
 
 
-def test_javas_memory_follows_the_containers(image: str, trained: Path) -> None:
+def test_java_heap_follows_container_memory(image: str, trained: Path) -> None:
     with serving(image, trained / "model", options=("--memory", "1g")) as container:
         assert "-Xmx128m" in container.process("com.amazonaws.ml.mms.ModelServer").command.split()
 
 
-def test_a_wrong_setting_ends_it_and_is_named(image: str, trained: Path) -> None:
+def test_invalid_setting_is_named(image: str, trained: Path) -> None:
     options = ("--volume", f"{trained / 'model'}:/opt/ml/model:ro", "--env", "SERVE_BATCH_SIZE=many")
     message = "SERVE_BATCH_SIZE=many: expected a whole number from 1 to 1024"
     with Container(image, "serve", options=options, expect=[message]) as container:

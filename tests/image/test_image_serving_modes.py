@@ -1,6 +1,6 @@
-"""Ways in which SageMaker hosts a model: batch transform, asynchronous, serverless, in a pipeline, on GPUs.
+"""SageMaker's ways to host a model: batch transform, asynchronous, serverless, pipeline, GPU.
 
-The SDK drives batch transform in test_image_sdk2.py; test_image_multi_model.py is about another way.
+The SDK drives batch transform in test_image_sdk2.py; multi-model endpoints are in test_image_multi_model.py.
 """
 
 import json
@@ -17,7 +17,7 @@ LINES = "application/jsonlines"
 GIB = 2**30
 
 
-def test_batch_transform_gets_an_error_in_the_place_of_a_bad_line(image: str, trained: Path) -> None:
+def test_batch_transform_answers_bad_line_inline(image: str, trained: Path) -> None:
     body = b'{"text": "good"}\n{"text": 1}\n\nnonsense\n"bad"\n'
     with serving(image, trained / "model", options=BATCH) as container:
         answer = container.request("/invocations", body, Content_Type=LINES)
@@ -26,21 +26,19 @@ def test_batch_transform_gets_an_error_in_the_place_of_a_bad_line(image: str, tr
         assert ["error" in record for record in found] == [False, True, True, True, False]
 
 
-def test_in_real_time_a_bad_line_fails_the_request_and_is_named(image: str, trained: Path) -> None:
+def test_real_time_bad_line_is_400(image: str, trained: Path) -> None:
     with serving(image, trained / "model") as container:
         answer = container.request("/invocations", b'{"text": "good"}\n{"text": 1}\n', Content_Type=LINES)
         assert answer.status == 400
         assert "line 2" in json.loads(answer.body)["error"]
 
 
-def test_batch_transform_has_ten_minutes_for_a_request(image: str, trained: Path) -> None:
+def test_batch_transform_allows_ten_minutes(image: str, trained: Path) -> None:
     with serving(image, trained / "model", options=BATCH) as container:
         assert json.loads(container.log().splitlines()[0])["request_seconds"] == 605
 
 
-def test_asynchronous_bodies_may_have_a_hundred_megabytes_and_answers_take_minutes(
-    image: str, trained: Path, tmp_path: Path
-) -> None:
+def test_asynchronous_inference_takes_large_bodies(image: str, trained: Path, tmp_path: Path) -> None:
     options = [*faults.mount(tmp_path), "--env", "SAGEMAKER_MAX_PAYLOAD_IN_MB=100"]
     options += ["--env", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS=900"]
     text = "x" * 20_000
@@ -61,10 +59,10 @@ def peak_memory(container: Container) -> int:
     return int(container.execute("bash", "-c", f"cat {files} 2>/dev/null || true").split()[0])
 
 
-def test_serverless_fits_into_a_gigabyte_and_writes_below_tmp_only(image: str, trained: Path) -> None:
+def test_serverless_fits_1_gib_and_tmp(image: str, trained: Path) -> None:
     options = ("--memory", "1g", "--memory-swap", "1g", "--read-only", "--tmpfs", "/tmp")  # noqa: S108
     with serving(image, trained / "model", options=options) as container:
-        # 4 MB is the most that SageMaker sends to such an endpoint.
+        # SageMaker sends at most 4 MB to a serverless endpoint.
         body = json.dumps(["word " * 4_000] * 199).encode()
         assert container.request("/invocations", body, Content_Type="application/json").status == 200
         assert json.loads(container.log().splitlines()[0])["workers"] == 1
@@ -72,7 +70,7 @@ def test_serverless_fits_into_a_gigabyte_and_writes_below_tmp_only(image: str, t
         assert container.execute("bash", "-c", "dmesg 2>/dev/null | grep -c 'oom-kill' || true") in ("", "0")
 
 
-def test_in_a_pipeline_it_listens_where_it_is_told_and_nowhere_else(image: str, trained: Path) -> None:
+def test_pipeline_port_is_the_only_one(image: str, trained: Path) -> None:
     options = ("--env", "SAGEMAKER_BIND_TO_PORT=9876", "--env", "SAGEMAKER_SAFE_PORT_RANGE=9900-9999")
     with serving(image, trained / "model", options=options, port=9876) as container:
         assert container.request("/invocations", b"good", 9876, Content_Type="text/plain").status == 200
@@ -84,18 +82,16 @@ def test_in_a_pipeline_it_listens_where_it_is_told_and_nowhere_else(image: str, 
 
 @pytest.fixture
 def gpu_without_driver(tmp_path: Path) -> tuple[str, ...]:
-    """Options for a container that lists a GPU on which nothing can start."""
+    """Options for a container with a GPU on which CUDA cannot start."""
     program = tmp_path / "nvidia-smi"
-    # We ask for a list, Multi Model Server for a table.
+    # The supervisor requests a list, Multi Model Server a table.
     listing = "echo 'GPU 0: Tesla V100-SXM2-16GB (UUID: GPU-0)'"
     program.write_text(f'#!/bin/sh\ncase "$*" in *csv*) echo index; echo 0 ;; *) {listing} ;; esac\n')
     program.chmod(0o755)
     return "--volume", f"{program}:/usr/local/bin/nvidia-smi:ro"
 
 
-def test_a_gpu_that_cannot_start_is_replaced_by_the_cpu_in_one_loud_line(
-    image: str, trained: Path, gpu_without_driver: tuple[str, ...]
-) -> None:
+def test_broken_gpu_falls_back_to_cpu(image: str, trained: Path, gpu_without_driver: tuple[str, ...]) -> None:
     message = "CUDA CANNOT START ON GPU 0, SO THAT THE MODEL RUNS ON THE CPU"
     with serving(image, trained / "model", options=gpu_without_driver, expect=[message]) as container:
         assert container.predict("good").status == 200

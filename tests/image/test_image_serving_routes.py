@@ -1,4 +1,4 @@
-"""The public port: three routes, bounded bodies, nothing of an artifact ever run."""
+"""The public port: three routes, bounded bodies, no code from an artifact."""
 
 import contextlib
 import http.client
@@ -22,7 +22,7 @@ JSON = "application/json"
 
 @pytest.fixture(scope="module")
 def server(image: str, trained: Path) -> Iterator[Container]:
-    """A serving container that only answers in these tests."""
+    """A serving container that these tests leave unchanged."""
     with serving(image, trained / "model") as container:
         yield container
 
@@ -35,13 +35,13 @@ def server(image: str, trained: Path) -> Iterator[Container]:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-def test_any_other_path_is_404(server: Container, method: str, path: str) -> None:
+def test_unknown_path_is_404(server: Container, method: str, path: str) -> None:
     answer = server.request(path, method=method)
     assert answer.status == 404
     assert json.loads(answer.body)["error"]
 
 
-def test_a_path_that_is_none_is_400(server: Container) -> None:
+def test_malformed_path_is_400(server: Container) -> None:
     answer = server.request("/%2e%2e/models")
     assert answer.status == 400
     assert json.loads(answer.body)["error"]
@@ -51,7 +51,7 @@ def test_a_path_that_is_none_is_400(server: Container) -> None:
     ("path", "allowed"), [("/ping", "GET"), ("/invocations", "POST"), ("/execution-parameters", "GET")]
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "FOO"])
-def test_any_other_method_is_405(server: Container, path: str, allowed: str, method: str) -> None:
+def test_unknown_method_is_405(server: Container, path: str, allowed: str, method: str) -> None:
     answer = server.request(path, method=method)
     if method == allowed:
         assert answer.status != 405
@@ -59,7 +59,7 @@ def test_any_other_method_is_405(server: Container, path: str, allowed: str, met
         assert (answer.status, answer.headers.get("Allow")) == (405, allowed)
 
 
-def test_execution_parameters_come_from_the_cores(image: str, trained: Path) -> None:
+def test_execution_parameters_follow_the_cores(image: str, trained: Path) -> None:
     with serving(image, trained / "model", options=("--cpus", "1")) as container:
         assert json.loads(container.request("/execution-parameters").body) == {
             "MaxConcurrentTransforms": 2,
@@ -77,24 +77,24 @@ def body_of(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [6_291_456, LIMIT])
-def test_a_body_up_to_the_limit_is_answered(server: Container, size: int) -> None:
+def test_body_within_limit_is_answered(server: Container, size: int) -> None:
     body = body_of(size)
     assert len(body) == size
     answer = server.request("/invocations", body, Content_Type=JSON)
     assert len(json.loads(answer.body)) == size // 20_003
 
 
-def test_a_larger_body_is_413_with_a_reason(server: Container) -> None:
+def test_body_beyond_limit_is_413(server: Container) -> None:
     answer = server.request("/invocations", body_of(LIMIT + 1), Content_Type=JSON)
     assert answer.status == 413
     assert "larger than allowed" in json.loads(answer.body)["error"]
 
 
 def chunked(container: Container, chunks: Iterator[bytes]) -> int:
-    """The status of a request whose length is not known before its end."""
+    """The status of a chunked request."""
     connection = http.client.HTTPConnection(*container.address(), timeout=60)
     headers = {"Content-Type": "application/json"}
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has heard enough
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before the end
         connection.request("POST", "/invocations", chunks, headers, encode_chunked=True)
     try:
         return connection.getresponse().status
@@ -102,31 +102,29 @@ def chunked(container: Container, chunks: Iterator[bytes]) -> int:
         connection.close()
 
 
-def test_a_body_of_unknown_length_is_answered(server: Container) -> None:
+def test_chunked_body_is_answered(server: Container) -> None:
     assert chunked(server, iter([b'["good",', b'"bad"]'])) == 200
 
 
-def test_a_body_of_unknown_length_has_the_same_limit(server: Container) -> None:
+def test_chunked_body_beyond_limit_is_413(server: Container) -> None:
     assert chunked(server, (b" " * MIB for _ in range(26))) == 413
 
 
 @pytest.mark.parametrize(("value", "largest"), [("1", 6_291_456), ("30", 30 * MIB)])
-def test_the_limit_can_be_set_but_never_below_sagemakers_own(
-    image: str, trained: Path, value: str, largest: int
-) -> None:
+def test_limit_is_at_least_sagemakers(image: str, trained: Path, value: str, largest: int) -> None:
     options = ("--env", f"SAGEMAKER_MAX_PAYLOAD_IN_MB={value}")
     with serving(image, trained / "model", options=options) as container:
         assert container.request("/invocations", body_of(largest), Content_Type=JSON).status == 200
         assert container.request("/invocations", body_of(largest + 1), Content_Type=JSON).status == 413
 
 
-def test_without_a_limit_a_body_may_be_larger_than_any_other(image: str, trained: Path) -> None:
+def test_limit_0_accepts_a_larger_body(image: str, trained: Path) -> None:
     options = ("--env", "SAGEMAKER_MAX_PAYLOAD_IN_MB=0")
     with serving(image, trained / "model", options=options) as container:
         assert container.request("/invocations", body_of(110 * MIB), Content_Type=JSON).status == 200
 
 
-def test_an_answer_of_the_limits_size_passes(image: str, trained: Path) -> None:
+def test_large_answer_is_complete(image: str, trained: Path) -> None:
     options = ("--env", "SERVE_MAX_TEXTS=1000000", "--env", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS=600")
     with serving(image, trained / "model", options=options) as container:
         answer = container.request(
@@ -140,7 +138,7 @@ def test_an_answer_of_the_limits_size_passes(image: str, trained: Path) -> None:
     ("body", "limit"),
     [(json.dumps(["a"] * 10_001), "10000 texts"), (json.dumps("a" * 20_001), "at most 20000")],
 )
-def test_too_much_of_everything_is_400_with_the_limit(server: Container, body: str, limit: str) -> None:
+def test_too_much_content_is_400(server: Container, body: str, limit: str) -> None:
     answer = server.request("/invocations", body.encode(), Content_Type=JSON)
     assert answer.status == 400
     assert limit in json.loads(answer.body)["error"]
@@ -154,25 +152,25 @@ def test_limits_of_texts_can_be_set(image: str, trained: Path) -> None:
         assert container.request("/invocations", b'["worse"]', Content_Type=JSON).status == 400
 
 
-def test_custom_attributes_come_back(server: Container) -> None:
+def test_custom_attributes_are_returned(server: Container) -> None:
     answer = server.request(
         "/invocations", b"good", Content_Type="text/plain", X_Amzn_SageMaker_Custom_Attributes="trace=1; b"
     )
     assert answer.headers["X-Amzn-SageMaker-Custom-Attributes"] == "trace=1; b"
 
 
-def test_nothing_is_said_about_the_programs_inside(server: Container) -> None:
+def test_headers_hide_the_programs_inside(server: Container) -> None:
     headers = server.predict("good").headers
     assert set(headers) == {"Server", "Date", "Content-Type", "Content-Length", "Connection"}
     assert headers["Server"] == "nginx"
 
 
-def test_clients_may_keep_their_connections(server: Container) -> None:
+def test_connections_are_kept_alive(server: Container) -> None:
     def client(_number: int) -> list[bool]:
         connection = http.client.HTTPConnection(*server.address(), timeout=60)
         statuses = []
         for i in range(20):
-            # An error does not end the connection either.
+            # An error does not end the connection.
             path, status = ("/nothing", 404) if i % 5 == 4 else ("/invocations", 200)
             connection.request("POST", path, b"good", {"Content-Type": "text/plain"})
             own = connection.sock
@@ -187,7 +185,7 @@ def test_clients_may_keep_their_connections(server: Container) -> None:
         assert all(all(statuses) for statuses in clients.map(client, range(16)))
 
 
-def test_a_slow_client_does_not_keep_a_worker(server: Container) -> None:
+def test_slow_client_keeps_no_worker(server: Container) -> None:
     with socket.create_connection(server.address()) as slow:
         slow.sendall(HEAD + b"Content-Length: 9\r\n\r\ngo")
         for _ in range(4):
@@ -196,7 +194,7 @@ def test_a_slow_client_does_not_keep_a_worker(server: Container) -> None:
         assert slow.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_client_that_goes_away_harms_nobody(server: Container) -> None:
+def test_aborted_request_harms_no_other(server: Container) -> None:
     for _ in range(20):
         with socket.create_connection(server.address()) as gone:
             gone.sendall(HEAD + b"Content-Length: 4\r\n\r\ngood")
@@ -219,7 +217,7 @@ PLANTED = {
 }
 
 
-def test_nothing_in_an_artifact_is_run(image: str, trained: Path, tmp_path: Path) -> None:
+def test_artifact_files_are_never_executed(image: str, trained: Path, tmp_path: Path) -> None:
     model = shutil.copytree(trained / "model", tmp_path / "model")
     for name, content in PLANTED.items():
         (model / name).parent.mkdir(parents=True, exist_ok=True)
@@ -229,13 +227,13 @@ def test_nothing_in_an_artifact_is_run(image: str, trained: Path, tmp_path: Path
         assert "planted" not in container.log()
 
 
-def test_no_process_works_in_the_model_or_below_it(server: Container) -> None:
+def test_no_process_works_in_model_folder(server: Container) -> None:
     folders = server.execute("bash", "-c", "readlink /proc/[0-9]*/cwd || true").splitlines()
     assert folders
     assert not [folder for folder in folders if folder.startswith("/opt/ml")]
 
 
-def test_javas_class_path_has_no_working_directory(server: Container) -> None:
+def test_class_path_excludes_working_directory(server: Container) -> None:
     command = server.process("com.amazonaws.ml.mms.ModelServer").command.split()
     entries = command[command.index("-cp") + 1].split(":")
     assert all(entry.startswith("/opt/") for entry in entries)
@@ -246,6 +244,6 @@ def test_only_one_port_is_open(server: Container) -> None:
     assert server.execute("python", "-c", code) == "8080"
 
 
-def test_what_talks_to_clients_is_not_root(server: Container) -> None:
+def test_client_process_is_not_root(server: Container) -> None:
     worker = server.process("nginx: worker")
     assert server.execute("stat", "--format", "%U", f"/proc/{worker.pid}") == "nobody"

@@ -1,4 +1,4 @@
-"""Stands in for Multi Model Server in tests of the supervisor: the same sockets and processes, without Java.
+"""A fake Multi Model Server for tests of the supervisor: its sockets and processes without Java.
 
 ``fake_model_server.py FOLDER [FAULT]`` starts a parent and a worker for each model that is registered.
 """
@@ -17,12 +17,12 @@ from tests.support.unix_http import Request, Response, answering
 
 
 def start_parent(name: str) -> int:
-    """A child that says of which model it is, as the server's do."""
+    """A child with the model's name on its command line, like the server's."""
     return subprocess.Popen(["sh", "-c", "sleep 60; :", "--model-name", name]).pid
 
 
 def start_worker(folder: Path, fault: str) -> int:
-    """A child that reports to a folder."""
+    """A child with a status file in a folder."""
     if pid := os.fork():
         return pid
     file = WorkerFile(folder)
@@ -56,7 +56,7 @@ def main(folder: Path, fault: str = "") -> None:
         return Response()
 
     with answering(folder / "mms.sock", lambda _request: Response()):
-        # The server too binds the one behind the other.
+        # The server too binds them one after the other.
         time.sleep(0.3 if fault == "late management" else 0)
         with answering(folder / "management.sock", manage):
             signal.pause()

@@ -1,4 +1,4 @@
-"""Strategies for what a caller may send as the body of a request, and call by which content type."""
+"""Strategies for hostile bodies of requests and their content types."""
 
 import json
 

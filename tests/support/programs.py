@@ -1,4 +1,4 @@
-"""The real programs, as tests/end_to_end runs them: ``train`` of sagemaker-training, and our ``serve``."""
+"""The programs of the end-to-end tests: ``train`` of sagemaker-training, and ``serve``."""
 
 import contextlib
 import http.client
@@ -87,7 +87,7 @@ def free_port() -> int:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs, and does not only wait for somebody to ask for its exit code."""
+    """Whether it runs and is not a zombie."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -95,12 +95,12 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 class Server:
-    """The serving program over one folder, on a port of its own.
+    """The serving program on a free port.
 
     Args:
-        base: in the layout of /opt/ml.
-        log: the file that gets what it prints.
-        more: further variables of its environment.
+        base: folder in the layout of /opt/ml.
+        log: file for its output.
+        more: additional variables of its environment.
     """
 
     def __init__(self, base: Path, log: Path, **more: str) -> None:
@@ -117,7 +117,7 @@ class Server:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Everything printed so far: nothing but JSON."""
+        """The output so far, every line as JSON."""
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
     def stop(self) -> int:
@@ -126,14 +126,14 @@ class Server:
         return self.process.wait(30)
 
     def ask(self, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
-        """POST to /invocations once the server is healthy; status, content type and body of the answer."""
+        """POST to /invocations once the server is healthy; returns status, content type and body."""
         self.wait_until_it_is_healthy()
         return self.request("POST", "/invocations", body, headers)
 
     def request(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> tuple[int, str, bytes]:
-        """One request; status, content type and body of the answer."""
+        """Send one request; returns status, content type and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(connection):
             connection.request(method, path, body, headers or {})

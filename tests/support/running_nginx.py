@@ -69,13 +69,13 @@ class RunningNginx:
             time.sleep(0.01)
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection of a client's own."""
+        """A new connection."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def ask(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """One request on a connection of its own; names of headers in the answer are in lower case."""
+        """Send one request on a new connection; the answer's header names are in lower case."""
         with contextlib.closing(self.connect()) as connection:
             connection.request(method, path, body, headers or {}, encode_chunked=True)
             response = connection.getresponse()
@@ -83,7 +83,7 @@ class RunningNginx:
             return Response(response.status, response.read(), found)
 
     def send(self, request: bytes) -> bytes:
-        """What comes back to these bytes until nginx closes the connection."""
+        """Send bytes; returns all data until nginx closes the connection."""
         with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
@@ -91,17 +91,17 @@ class RunningNginx:
                 return stream.read()
 
     def lines(self, count: int) -> list[dict[str, Any]]:
-        """All lines of the log so far, once there are at least ``count``."""
+        """All log lines so far, once there are at least ``count``."""
         self._wait_until(lambda: len(self.log) >= count)
         return [json.loads(line) for line in self.log]
 
     def quit(self) -> int:
-        """Tell nginx to answer what is in flight and end; gives its exit code."""
+        """Stop nginx after the requests in flight; returns its exit code."""
         self.process.send_signal(signal.SIGQUIT)
         return self.process.wait(30)
 
     def end(self) -> None:
-        """End nginx in any case."""
+        """Stop nginx at once."""
         self.process.terminate()
         self.process.wait(30)
         self._reader.join(30)
@@ -109,8 +109,8 @@ class RunningNginx:
 
 @contextlib.contextmanager
 def running_nginx(program: str, **environment: str) -> Iterator[RunningNginx]:
-    """Nginx with the settings that these variables make, and what is behind it, while the block runs."""
-    # Its own user has to get in, and a socket's path has to be short.
+    """Nginx with settings from these variables, and its upstreams, while the block runs."""
+    # nginx' user must have access, and a socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="nginx-", dir="/tmp", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o711)

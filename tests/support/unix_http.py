@@ -1,4 +1,4 @@
-"""HTTP over unix sockets: a server that records what it is asked, and a client."""
+"""HTTP over unix sockets: a server that records its requests, and a client."""
 
 import contextlib
 import http.client
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 class Request(NamedTuple):
-    """What a server was asked; names of headers are in lower case."""
+    """A request; header names are in lower case."""
 
     method: str
     path: str
@@ -22,7 +22,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What a server answers, or answered."""
+    """An answer."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -57,14 +57,14 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever does not wait for the answer has got what the test wants."""
+        """Ignore clients that do not wait for the answer."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 @contextlib.contextmanager
 def answering(path: Path, answer: Callable[[Request], Response | None]) -> Iterator[list[Request]]:
-    """A server on ``path`` while the block runs; gives what it was asked. None: it hangs up instead."""
+    """A server on ``path`` while the block runs; yields its requests. ``answer`` returns None to hang up."""
     requests: list[Request] = []
     with _Server(str(path), _Handler) as server:
         server.requests, server.answer = requests, answer  # type: ignore[attr-defined]
@@ -88,7 +88,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def ask(path: Path, method: str, target: str, body: bytes = b"") -> Response:
-    """One request to a server on a unix socket."""
+    """Send one request to a server on a unix socket."""
     with contextlib.closing(_Connection(path)) as connection:
         connection.request(method, target, body)
         response = connection.getresponse()

@@ -24,7 +24,7 @@ def main(image: str, folder: Path) -> None:
         output_path=(folder / "output").as_uri(),
         hyperparameters={
             "epochs": 2,
-            "precision": "fp32",  # The sums of two hosts and of one differ by rounding alone.
+            "precision": "fp32",  # The sums of two hosts and of one host differ only by rounding.
             "hidden_dim": 16,
             "embedding_dim": 16,
             "embedding_init": "random",

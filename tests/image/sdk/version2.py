@@ -1,4 +1,4 @@
-"""Drive the image by the SageMaker Python SDK 2 in local mode; what was seen goes to seen.json.
+"""Drive the image by the SageMaker Python SDK 2 in local mode; writes the observations to seen.json.
 
 Runs in the environment of requirements/sdk2.txt: ``version2.py IMAGE FOLDER PORT``. FOLDER holds the channel
 ``training``, and the files ``batch/reviews.jsonl`` and ``all/reviews.jsonl``.
@@ -57,7 +57,7 @@ def names_in(archive: Path) -> list[str]:
 
 
 def fit(image: str, session: LocalSession, folder: Path) -> tuple[Estimator, dict[str, Any]]:
-    """Train with hyperparameters of every type that ours have."""
+    """Train with hyperparameters of every type."""
     hyperparameters = {"epochs": 1, "hidden_dim": 16, "learning_rate": 1e-2, "truncate": "head"}
     trained = estimator(image, session, folder / "output", hyperparameters=hyperparameters)
     trained.fit({"training": (folder / "training").as_uri()})
@@ -73,7 +73,7 @@ def fit(image: str, session: LocalSession, folder: Path) -> tuple[Estimator, dic
 
 
 def fit_own(image: str, session: LocalSession, folder: Path) -> dict[str, Any]:
-    """Train by a script of the user's own."""
+    """Train with a user's script."""
     source = folder / "source"
     source.mkdir()
     (source / "mine.py").write_text(OWN_SCRIPT)
@@ -129,7 +129,7 @@ def transform(trained: Estimator, folder: Path, strategy: str, batch: str = "bat
 
 
 def main(image: str, folder: Path, port: int) -> None:
-    """Do all of it."""
+    """Run every step."""
     session = LocalSession()
     session.config = {"local": {"local_code": True, "serving_port": port}}
     for name in ("output", "own"):
