@@ -56,7 +56,7 @@ class Settings:
         transform_mb: MaxPayloadInMB, the size of each; below every limit on bodies.
         batch_size: maximum requests in a batch.
         batch_delay_ms: milliseconds that a request waits for a batch to fill.
-        in_flight: maximum requests accepted at a time; further ones get a 503.
+        in_flight: maximum requests accepted at a time; more get a 503.
         large_in_flight: maximum of them with a body of 1 MB or more, or of unknown length.
         heap_bytes: size of Java's heap.
         multi_model: the endpoint loads and unloads models.

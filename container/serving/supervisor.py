@@ -128,7 +128,7 @@ class Supervisor:
         ):
             threading.Thread(target=self._load_model, daemon=True).start()
             self._watch(nginx_process, server_process, stop)
-            self._log.write("info", "stopping: no new requests, those in flight are answered")
+            self._log.write("info", "stopping: new requests are refused, requests in flight are answered")
 
     def _start_model_server(self) -> Program:
         settings, folder = self._settings, self._folder
