@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, F1, ROC AUC, log loss, calibration error, confusion matrix."""
+"""Accuracy, F1, ROC AUC, log loss, calibration error and confusion matrix of a set of predictions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +13,20 @@ CALIBRATION_BINS = 15
 
 
 def sigmoid(logits: NDArray[np.float32]) -> Floats:
-    """Probabilities of "positive"; never overflows."""
+    """Logistic function, without overflow."""
     return np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
 
 
 def log_loss(logits: NDArray[np.floating[Any]], labels: Labels) -> float:
-    """Mean negative log likelihood, in nats; from logits, so that certainty costs no precision."""
+    """Mean negative log-likelihood in nats; from logits, which keep precision near 0 and 1."""
     signed = np.where(labels == 1, logits, -logits).astype(np.float64)
     return float(np.logaddexp(0, -signed).mean())
 
 
 def roc_auc(scores: NDArray[np.float32], labels: Labels) -> float:
-    """The chance that a positive review scores above a negative one, ties counting half.
+    """Area under the ROC curve, from mean ranks (Fawcett, Pattern Recognition Letters 27, 2006).
 
-    Mann and Whitney's U from mean ranks, as in Fawcett, Pattern Recognition Letters 27 (2006). NaN when
-    there is only one class.
+    NaN for a single class.
     """
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     mean_ranks = np.cumsum(counts) - (counts - 1) / 2
@@ -40,11 +39,7 @@ def roc_auc(scores: NDArray[np.float32], labels: Labels) -> float:
 
 
 def calibration_error(probabilities: Floats, labels: Labels, bins: int = CALIBRATION_BINS) -> float:
-    """Expected calibration error over equal-width bins of the probability of "positive".
-
-    The mean of |share of positives - mean probability| over the bins, weighted by their reviews: Naeini,
-    Cooper and Hauskrecht, AAAI 2015.
-    """
+    """Expected calibration error over equal-width bins: Naeini, Cooper and Hauskrecht, AAAI 2015."""
     index = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     gap = np.bincount(index, weights=labels - probabilities, minlength=bins)
     return float(np.abs(gap).sum() / len(labels))
@@ -52,7 +47,7 @@ def calibration_error(probabilities: Floats, labels: Labels, bins: int = CALIBRA
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Of one set of reviews; the positive class is "positive", the threshold 0.5."""
+    """Metrics of one set of reviews at a threshold of 0.5."""
 
     reviews: int
     accuracy: float
@@ -67,7 +62,7 @@ class Metrics:
 
 
 def evaluate_logits(logits: NDArray[np.float32], labels: Labels) -> Metrics:
-    """All metrics of [reviews] logits against [reviews] labels; at least one review."""
+    """All metrics of [reviews] logits and labels; at least one review."""
     predicted = logits > 0
     actual = labels == 1
     true_positives = int((predicted & actual).sum())

@@ -1,4 +1,4 @@
-"""The pictures of the report, drawn by matplotlib without a screen."""
+"""The plots of the report, drawn by matplotlib without a display."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ Sets = Mapping[str, Predictions]
 
 
 def draw(metrics: Mapping[str, Any], sets: Sets) -> dict[str, Figure]:
-    """All pictures, by name, of what ``metrics.json`` holds and of the held-out sets, by name."""
+    """All plots by name, from the content of ``metrics.json`` and the held-out sets by name."""
     with mpl.rc_context(_STYLE):
         return {
             "loss": loss(metrics["epochs"], metrics["best_epoch"]),
@@ -57,7 +57,7 @@ def loss(epochs: Sequence[Mapping[str, Any]], best_epoch: int) -> Figure:
     figure, axes = _figure("Loss", "epoch", "mean log loss (nats)")
     _by_epoch(axes, epochs, "train_loss", "training")
     _by_epoch(axes, epochs, "validation_loss", "validation")
-    _mark(axes, best_epoch)
+    _mark_best(axes, best_epoch)
     return figure
 
 
@@ -65,7 +65,7 @@ def accuracy(epochs: Sequence[Mapping[str, Any]], best_epoch: int) -> Figure:
     """Validation accuracy by epoch."""
     figure, axes = _figure("Accuracy", "epoch", "accuracy")
     _by_epoch(axes, epochs, "validation_accuracy", "validation")
-    _mark(axes, best_epoch)
+    _mark_best(axes, best_epoch)
     return figure
 
 
@@ -77,28 +77,30 @@ def _by_epoch(axes: Axes, epochs: Sequence[Mapping[str, Any]], key: str, name: s
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _mark(axes: Axes, best_epoch: int) -> None:
-    axes.axvline(best_epoch, color="#57606a", linestyle=":", label="kept")
+def _mark_best(axes: Axes, best_epoch: int) -> None:
+    axes.axvline(best_epoch, color="#57606a", linestyle=":", label="best epoch")
     axes.legend()
 
 
 def roc(sets: Sets) -> Figure:
-    """How many positives are found at what price."""
+    """True positive rate against false positive rate."""
     figure, axes = _figure("ROC", "false positive rate", "true positive rate")
-    axes.plot([0, 1], [0, 1], color=COLORS["training"], linestyle=":", label="by chance")
-    for name, each in sets.items():
-        if len(np.unique(each.labels)) == 2:
-            axes.plot(*curves.roc(each.probabilities, each.labels), color=COLORS[name], label=name)
+    axes.plot([0, 1], [0, 1], color=COLORS["training"], linestyle=":", label="chance")
+    for name, predictions in sets.items():
+        if len(np.unique(predictions.labels)) == 2:
+            axes.plot(
+                *curves.roc(predictions.probabilities, predictions.labels), color=COLORS[name], label=name
+            )
     axes.legend(loc="lower right")
     return figure
 
 
 def precision_recall(sets: Sets) -> Figure:
-    """How pure what is found is."""
+    """Precision against recall."""
     figure, axes = _figure("Precision and recall", "recall", "precision")
-    for name, each in sets.items():
-        if each.labels.any():
-            curve = curves.precision_recall(each.probabilities, each.labels)
+    for name, predictions in sets.items():
+        if predictions.labels.any():
+            curve = curves.precision_recall(predictions.probabilities, predictions.labels)
             axes.plot(*curve, color=COLORS[name], label=name)
     axes.set_ylim(top=1.01)
     if axes.lines:
@@ -107,48 +109,48 @@ def precision_recall(sets: Sets) -> Figure:
 
 
 def calibration(sets: Sets) -> Figure:
-    """Whether a probability means what it says."""
-    figure, axes = _figure("Calibration", 'probability of "positive"', "share that is positive")
+    """Reliability diagram: fraction of positives by predicted probability."""
+    figure, axes = _figure("Calibration", 'probability of "positive"', "fraction of positives")
     axes.plot([0, 1], [0, 1], color=COLORS["training"], linestyle=":", label="perfect")
-    for name, each in sets.items():
-        _groups(axes, curves.reliability(each.probabilities, each.labels), name)
+    for name, predictions in sets.items():
+        _groups(axes, curves.reliability(predictions.probabilities, predictions.labels), name)
     axes.legend()
     return figure
 
 
 def probabilities(sets: Sets) -> Figure:
-    """How sure the predictions are, of positive and of negative reviews."""
-    figure, axes = _figure("Probabilities", 'probability of "positive"', "share of the class")
+    """Histograms of the predicted probabilities of each class."""
+    figure, axes = _figure("Probabilities", 'probability of "positive"', "fraction of the class")
     bins = np.linspace(0, 1, CALIBRATION_BINS + 1)
-    for name, each in sets.items():
+    for name, predictions in sets.items():
         for label, style in ((1, "-"), (0, "--")):
-            chosen = each.probabilities[each.labels == label]
-            counts, _ = np.histogram(chosen, bins)
+            of_class = predictions.probabilities[predictions.labels == label]
+            counts, _ = np.histogram(of_class, bins)
             text = f"{name}, {'positive' if label else 'negative'}"
-            axes.stairs(counts / max(1, len(chosen)), bins, color=COLORS[name], linestyle=style, label=text)
+            axes.stairs(counts / max(1, len(of_class)), bins, color=COLORS[name], linestyle=style, label=text)
     axes.legend(loc="upper center")
     return figure
 
 
-def confusion(figures: Mapping[str, Mapping[str, int]]) -> Figure:
-    """What was taken for what, from the figures of each set."""
+def confusion(metrics: Mapping[str, Mapping[str, int]]) -> Figure:
+    """Confusion matrix of each set, from its metrics."""
     figure = Figure(figsize=SIZE, layout="constrained")
     names = ["negative", "positive"]
-    for i, (name, each) in enumerate(figures.items()):
-        axes = figure.add_subplot(1, len(figures), i + 1)
+    for i, (name, counts) in enumerate(metrics.items()):
+        axes = figure.add_subplot(1, len(metrics), i + 1)
         table = np.array(
             [
-                [each["true_negatives"], each["false_positives"]],
-                [each["false_negatives"], each["true_positives"]],
+                [counts["true_negatives"], counts["false_positives"]],
+                [counts["false_negatives"], counts["true_positives"]],
             ]
         )
-        shares = table / np.maximum(1, table.sum(axis=1, keepdims=True))
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.3)
+        rates = table / np.maximum(1, table.sum(axis=1, keepdims=True))
+        axes.imshow(rates, cmap="Blues", vmin=0, vmax=1.3)
         for row in range(2):
             for column in range(2):
-                text = f"{table[row, column]}\n{shares[row, column]:.1%}"
+                text = f"{table[row, column]}\n{rates[row, column]:.1%}"
                 axes.text(column, row, text, ha="center", va="center")
-        axes.set(title=f"Confusion: {name}", xlabel="predicted", ylabel="is")
+        axes.set(title=f"Confusion: {name}", xlabel="predicted", ylabel="label")
         axes.set_xticks([0, 1], names)
         axes.set_yticks([0, 1], names, rotation=90, va="center")
         axes.grid(visible=False)
@@ -156,11 +158,11 @@ def confusion(figures: Mapping[str, Mapping[str, int]]) -> Figure:
 
 
 def length(sets: Sets) -> Figure:
-    """Whether long reviews are harder than short ones."""
-    figure, axes = _figure("Length against accuracy", "words that count", "accuracy")
-    for name, each in sets.items():
-        is_right = (each.probabilities > 0.5) == (each.labels == 1)
-        _groups(axes, curves.accuracy_by_length(each.words, is_right), name)
+    """Accuracy by number of tokens."""
+    figure, axes = _figure("Accuracy by length", "tokens after truncation", "accuracy")
+    for name, predictions in sets.items():
+        is_correct = (predictions.probabilities > 0.5) == (predictions.labels == 1)
+        _groups(axes, curves.accuracy_by_length(predictions.words, is_correct), name)
     axes.margins(y=0.25)  # for the legend
     axes.legend()
     return figure
@@ -168,5 +170,5 @@ def length(sets: Sets) -> Figure:
 
 def _groups(axes: Axes, groups: curves.Groups, name: str) -> None:
     axes.errorbar(
-        groups.x, groups.share, groups.error, marker="o", markersize=4, color=COLORS[name], label=name
+        groups.x, groups.rate, groups.error, marker="o", markersize=4, color=COLORS[name], label=name
     )

@@ -1,7 +1,4 @@
-"""``report.html``: what a training job has learnt, for people; one file, which asks the network for nothing.
-
-It is made of the other files that the job leaves, without the text of any review.
-"""
+"""``report.html``: one self-contained page about a training job, without the text of any review."""
 
 import base64
 import contextlib
@@ -37,9 +34,9 @@ _DOTS_PER_INCH = 144
 
 
 class Mistake(NamedTuple):
-    """A review that was predicted wrong; ``line`` is 0 where the file is the review."""
+    """A misclassified review; ``line`` is 0 if the whole file is the review."""
 
-    part: str
+    set_name: str
     file: str
     line: int
     label: str
@@ -47,18 +44,14 @@ class Mistake(NamedTuple):
 
 
 def write(opt_ml: OptMl, seconds: float) -> None:
-    """Write the report, and its pictures as PNG files in the folder ``report`` beside it.
+    """Write the report from the model, ``metrics.json`` and ``predictions.csv``; log any failure.
 
-    Whatever goes wrong is logged: the model is worth more than a report about it.
-
-    Args:
-        opt_ml: where the model, ``metrics.json`` and ``predictions.csv`` are already.
-        seconds: how long the job has taken.
+    The model is worth more than its report: no fault of the report may fail the job.
     """
     try:
         _write(opt_ml, seconds)
     except Exception as error:
-        logger.warning("the report cannot be written; all else is there: %s: %s", type(error).__name__, error)
+        logger.warning("cannot write the report: %s: %s", type(error).__name__, error)
 
 
 def _write(opt_ml: OptMl, seconds: float) -> None:
@@ -66,11 +59,7 @@ def _write(opt_ml: OptMl, seconds: float) -> None:
     model = json.loads((opt_ml.model / "model.json").read_text("utf-8"))
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     sets, mistakes = read_predictions(folder / "predictions.csv")
-    pictures = draw(metrics, sets)
-    (folder / "report").mkdir(exist_ok=True)
-    for name, png in pictures.items():
-        (folder / "report" / f"{name}.png").write_bytes(png)
-    page = render(model, metrics, sets, mistakes, pictures, seconds)
+    page = render(model, metrics, sets, mistakes, draw(metrics, sets), seconds)
     (folder / "report.html").write_text(page, "utf-8")
 
 
@@ -95,19 +84,19 @@ def read_predictions(path: Path) -> tuple[dict[str, Predictions], list[Mistake]]
 
 
 def draw(metrics: Mapping[str, Any], sets: Mapping[str, Predictions]) -> dict[str, bytes]:
-    """The pictures as PNG, by name."""
-    # matplotlib tells of its fonts, and where the home is read-only complains about that.
+    """The plots as PNG, by name."""
+    # matplotlib logs its search for fonts, and warns where the home folder is read-only.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as cache:
         os.environ.setdefault("MPLCONFIGDIR", cache)
-        from sentiment.evaluation import plots  # noqa: PLC0415 (should this fail, only the report does)
+        from sentiment.evaluation import plots  # noqa: PLC0415 (an import error must fail the report only)
 
-        pictures = {}
+        images = {}
         for name, figure in plots.draw(metrics, sets).items():
             stream = io.BytesIO()
             figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH)
-            pictures[name] = stream.getvalue()
-    return pictures
+            images[name] = stream.getvalue()
+    return images
 
 
 def render(
@@ -115,76 +104,66 @@ def render(
     metrics: Mapping[str, Any],
     sets: Mapping[str, Predictions],
     mistakes: list[Mistake],
-    pictures: Mapping[str, bytes],
+    images: Mapping[str, bytes],
     seconds: float,
 ) -> str:
-    """The page.
-
-    Args:
-        model: the content of ``model.json``.
-        metrics: that of ``metrics.json``.
-        sets: the held-out sets by name.
-        mistakes: what to list of them.
-        pictures: PNG, by name.
-        seconds: how long the job has taken.
-    """
+    """The page, from the contents of ``model.json`` and ``metrics.json`` and the duration of the job."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
 
-    def picture(name: str) -> Markup:
-        data = base64.b64encode(pictures[name]).decode()
+    def image(name: str) -> Markup:
+        data = base64.b64encode(images[name]).decode()
         return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(name.replace("_", " "), data)
 
     return environment.get_template("report.html").render(
         when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         model=model,
         metrics=metrics,
-        figures=list(_FIGURES),
-        sets={name: [show(metrics[name]) for show in _FIGURES.values()] for name in sets},
+        columns=list(_COLUMNS),
+        sets={name: [text(metrics[name]) for text in _COLUMNS.values()] for name in sets},
         tiles=_tiles(metrics, seconds),
         mistakes=mistakes,
         data=_data(model, sets),
         machine=_machine(metrics, seconds),
         hyperparameters=_hyperparameters(model["training"]["hyperparameters"]),
-        picture=picture,
+        image=image,
     )
 
 
-def _share(figures: Mapping[str, Any]) -> str:
+def _accuracy(metrics: Mapping[str, Any]) -> str:
     """Accuracy with its standard error."""
-    accuracy = figures["accuracy"]
-    error = math.sqrt(accuracy * (1 - accuracy) / figures["reviews"])
+    accuracy = metrics["accuracy"]
+    error = math.sqrt(accuracy * (1 - accuracy) / metrics["reviews"])
     return f"{accuracy:.1%} ± {error:.1%}"
 
 
-def _figure(name: str) -> Callable[[Mapping[str, Any]], str]:
-    """Shows a figure; null is one that does not exist."""
-    return lambda figures: "none" if figures[name] is None else f"{figures[name]:.4f}"
+def _metric(name: str) -> Callable[[Mapping[str, Any]], str]:
+    """A function that formats one metric; null means undefined."""
+    return lambda metrics: "undefined" if metrics[name] is None else f"{metrics[name]:.4f}"
 
 
-_FIGURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "reviews": lambda figures: f"{figures['reviews']:,}",
-    "accuracy": _share,
-    "F1": _figure("f1"),
-    "ROC AUC": _figure("roc_auc"),
-    "log loss": _figure("log_loss"),
-    "calibration error": _figure("calibration_error"),
+_COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "reviews": lambda metrics: f"{metrics['reviews']:,}",
+    "accuracy": _accuracy,
+    "F1": _metric("f1"),
+    "ROC AUC": _metric("roc_auc"),
+    "log loss": _metric("log_loss"),
+    "calibration error": _metric("calibration_error"),
 }
 
 
 def _tiles(metrics: Mapping[str, Any], seconds: float) -> list[tuple[str, str, str]]:
-    """What matters most, as (name, value, more), of the set that was not chosen by if there is one."""
-    part = "test" if "test" in metrics else "validation"
-    figures = metrics[part]
-    accuracy, _, error = _share(figures).partition(" ")
+    """Headline metrics as (name, value, note), of the test set if there is one."""
+    name = "test" if "test" in metrics else "validation"
+    accuracy, _, error = _accuracy(metrics[name]).partition(" ")
     return [
-        (f"Accuracy on {part}", accuracy, f"{error} over {figures['reviews']:,} reviews"),
-        ("ROC AUC", _figure("roc_auc")(figures), "1 is perfect, 0.5 is chance"),
-        ("Log loss", _figure("log_loss")(figures), "0.6931 is chance"),
-        ("Calibration error", _figure("calibration_error")(figures), "0 is perfect"),
+        (f"Accuracy on {name}", accuracy, f"{error} over {metrics[name]['reviews']:,} reviews"),
+        ("ROC AUC", _metric("roc_auc")(metrics[name]), "1 is perfect, 0.5 is chance"),
+        ("Log loss", _metric("log_loss")(metrics[name]), "0.6931 is chance"),
+        ("Calibration error", _metric("calibration_error")(metrics[name]), "0 is perfect"),
         ("Time", _duration(seconds), f"{len(metrics['epochs'])} epochs, the best {metrics['best_epoch']}"),
     ]
 
@@ -197,25 +176,24 @@ def _duration(seconds: float) -> str:
 
 def _data(model: Mapping[str, Any], sets: Mapping[str, Predictions]) -> list[tuple[str, str]]:
     counts = [("training reviews", f"{model['training']['reviews']['training']:,}")]
-    for name, part in sets.items():
-        positive, words = int(part.labels.sum()), int(part.words.sum())
+    for name, predictions in sets.items():
         counts += [
-            (f"{name} reviews", f"{len(part.labels):,}"),
-            (f"{name} reviews that are positive", f"{positive:,}"),
-            (f"{name} words that count", f"{words:,}"),
+            (f"{name} reviews", f"{len(predictions.labels):,}"),
+            (f"positive {name} reviews", f"{int(predictions.labels.sum()):,}"),
+            (f"{name} tokens after truncation", f"{int(predictions.words.sum()):,}"),
         ]
-    return [*counts, ("ids in the lookup table", f"{model['network']['vocab_size']:,}")]
+    return [*counts, ("vocabulary size", f"{model['network']['vocab_size']:,}")]
 
 
 def _machine(metrics: Mapping[str, Any], seconds: float) -> list[tuple[str, str]]:
-    speeds = [epoch["reviews_per_second"] for epoch in metrics["epochs"]]
+    rates = [epoch["reviews_per_second"] for epoch in metrics["epochs"]]
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return [
-        ("whole job", _duration(seconds)),
-        ("reviews per second, median of epochs", f"{np.median(speeds):,.0f}"),
+        ("job duration", _duration(seconds)),
+        ("reviews per second, median over epochs", f"{np.median(rates):,.0f}"),
         ("GPUs", ", ".join(gpus) or "none"),
-        ("threads of the CPU", str(torch.get_num_threads())),
-        ("processor", _processor()),
+        ("CPU threads", str(torch.get_num_threads())),
+        ("CPU", _processor()),
         ("Python", platform.python_version()),
         ("torch", torch.__version__),
         ("numpy", np.__version__),
@@ -223,7 +201,6 @@ def _machine(metrics: Mapping[str, Any], seconds: float) -> list[tuple[str, str]
 
 
 def _processor() -> str:
-    """Its name where Linux tells it, else its kind."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):
@@ -232,7 +209,7 @@ def _processor() -> str:
 
 
 def _hyperparameters(values: Mapping[str, Any]) -> list[tuple[str, Any, Any, str]]:
-    """Name, value, default and meaning of each."""
+    """Name, value, default and help text of each hyperparameter."""
     specs = {spec.name: spec for spec in fields(Hyperparameters)}
     return [
         (name, value, specs[name].default, specs[name].metadata["help"]) for name, value in values.items()

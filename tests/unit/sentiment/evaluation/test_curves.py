@@ -1,4 +1,4 @@
-"""The report's curves against scikit-learn's, and against the figures that they belong to."""
+"""The report's curves compared with scikit-learn's and with the calibration error."""
 
 import numpy as np
 import pytest
@@ -13,44 +13,43 @@ LOGITS = np.round(GENERATOR.normal(LABELS - 0.5, 2), 1).astype(np.float32)  # ro
 PROBABILITIES = sigmoid(LOGITS)
 
 
-def test_roc_is_scikit_learns() -> None:
+def test_roc_equals_scikit_learn() -> None:
     curve = roc(PROBABILITIES, LABELS)
     false, true, _ = reference.roc_curve(LABELS, PROBABILITIES, drop_intermediate=False)
     np.testing.assert_allclose(curve.x, false)
     np.testing.assert_allclose(curve.y, true)
 
 
-def test_precision_and_recall_are_scikit_learns() -> None:
+def test_precision_recall_equals_scikit_learn() -> None:
     curve = precision_recall(PROBABILITIES, LABELS)
     precision, recall, _ = reference.precision_recall_curve(LABELS, PROBABILITIES)
-    # It begins with a point of its own, at no recall, and goes the other way.
+    # scikit-learn adds a point at recall 0 and returns the reverse order.
     np.testing.assert_allclose(curve.x, recall[-2::-1])
     np.testing.assert_allclose(curve.y, precision[-2::-1])
 
 
-def test_reliability_is_what_the_calibration_error_sums_up() -> None:
+def test_reliability_sums_to_calibration_error() -> None:
     groups = reliability(PROBABILITIES, LABELS)
-    gaps = np.abs(groups.share - groups.x) * groups.reviews
+    gaps = np.abs(groups.rate - groups.x) * groups.reviews
     assert gaps.sum() / 500 == pytest.approx(calibration_error(PROBABILITIES, LABELS))
 
 
-def test_empty_bins_are_left_out() -> None:
+def test_reliability_omits_empty_bins() -> None:
     groups = reliability(np.array([0.01, 0.02, 0.99]), np.array([0, 1, 1], np.int8))
     assert groups.reviews.tolist() == [2, 1]
-    assert groups.share.tolist() == [0.5, 1]
+    assert groups.rate.tolist() == [0.5, 1]
 
 
-def test_lengths_are_in_groups_of_about_as_many_reviews() -> None:
+def test_length_groups_are_equal() -> None:
     lengths = np.arange(800)
     groups = accuracy_by_length(lengths, lengths >= 400)
     assert groups.reviews.tolist() == [100] * 8
-    assert groups.share[0] == 0
-    assert groups.share[-1] == 1
+    assert groups.rate[0] == 0
+    assert groups.rate[-1] == 1
 
 
-def test_reviews_of_one_length_are_one_group() -> None:
-    """As are most where reviews are cut."""
+def test_equal_lengths_form_one_group() -> None:
     groups = accuracy_by_length(np.full(40, 500), np.arange(40) < 30)
     assert groups.x.tolist() == [500]
-    assert groups.share.tolist() == [0.75]
+    assert groups.rate.tolist() == [0.75]
     assert groups.error == pytest.approx([np.sqrt(0.75 * 0.25 / 40)])

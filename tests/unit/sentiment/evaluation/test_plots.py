@@ -1,4 +1,4 @@
-"""That the pictures show what they are of."""
+"""Data shown by the plots of the report."""
 
 from typing import Any
 
@@ -18,35 +18,35 @@ SET = Predictions(np.array([0, 0, 1, 1], np.int8), np.array([0.1, 0.7, 0.6, 0.9]
 
 
 def lines(figure: Figure) -> dict[str, Any]:
-    """The data of each line by its name in the legend."""
+    """Points of each line by its legend entry."""
     return {str(line.get_label()): line.get_xydata().tolist() for line in figure.axes[0].lines}  # type: ignore[union-attr]
 
 
-def test_loss_of_each_epoch() -> None:
+def test_loss_plot_has_every_epoch() -> None:
     drawn = lines(plots.loss(EPOCHS, 1))
     assert drawn["training"] == [[1, 0.6], [2, 0.4]]
     assert drawn["validation"] == [[1, 0.5], [2, 0.6]]
 
 
-def test_accuracy_of_each_epoch() -> None:
+def test_accuracy_plot_has_every_epoch() -> None:
     assert lines(plots.accuracy(EPOCHS, 1))["validation"] == [[1, 0.7], [2, 0.6]]
 
 
-def test_kept_epoch_is_marked() -> None:
-    assert lines(plots.loss(EPOCHS, 1))["kept"] == [[1, 0], [1, 1]]
+def test_best_epoch_is_marked() -> None:
+    assert lines(plots.loss(EPOCHS, 1))["best epoch"] == [[1, 0], [1, 1]]
 
 
-def test_roc() -> None:
+def test_roc_plot_has_every_threshold() -> None:
     expected = [[0, 0], [0, 0.5], [0.5, 0.5], [0.5, 1], [1, 1]]
     assert lines(plots.roc({"validation": SET}))["validation"] == expected
 
 
-def test_precision_and_recall() -> None:
+def test_precision_recall_plot_has_every_threshold() -> None:
     expected = [[0.5, 1], [0.5, 0.5], [1, pytest.approx(2 / 3)], [1, 0.5]]
     assert lines(plots.precision_recall({"test": SET}))["test"] == expected
 
 
-def test_calibration() -> None:
+def test_calibration_plot_shows_reliability() -> None:
     (container,) = plots.calibration({"validation": SET}).axes[0].containers
     points = np.array(container[0].get_xydata())
     assert np.abs(points[:, 1] - points[:, 0]).mean() == pytest.approx(
@@ -54,7 +54,7 @@ def test_calibration() -> None:
     )
 
 
-def test_confusion() -> None:
+def test_confusion_plot_has_counts_and_rates() -> None:
     counts = {"true_negatives": 3, "false_positives": 1, "false_negatives": 0, "true_positives": 2}
     figure = plots.confusion({"validation": counts, "test": counts})
     assert [text.get_text() for text in figure.axes[1].texts] == [
@@ -62,16 +62,16 @@ def test_confusion() -> None:
     ]  # fmt: skip
 
 
-def test_length() -> None:
+def test_length_plot_has_accuracy_by_length() -> None:
     (container,) = plots.length({"validation": SET}).axes[0].containers
     assert container[0].get_xydata().tolist() == [[5, 1], [10, 0], [20, 1], [500, 1]]
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_set_of_one_class_is_drawn_as_far_as_it_goes(label: int) -> None:
+def test_undefined_curves_are_omitted(label: int) -> None:
     alone = SET._replace(labels=np.full(4, label, np.int8))
     counts = {"true_negatives": 0, "false_positives": 0, "false_negatives": 2, "true_positives": 2}
     metrics = {"epochs": EPOCHS, "best_epoch": 1, "validation": counts}
-    pictures = plots.draw(metrics, {"validation": alone})
-    assert "validation" not in lines(pictures["roc"])
-    assert ("validation" in lines(pictures["precision_recall"])) == (label == 1)
+    figures = plots.draw(metrics, {"validation": alone})
+    assert "validation" not in lines(figures["roc"])
+    assert ("validation" in lines(figures["precision_recall"])) == (label == 1)

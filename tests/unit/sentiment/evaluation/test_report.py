@@ -1,4 +1,4 @@
-"""The report: what it tells, what it does not, and that no job is lost by it."""
+"""Content of the report page, and failures that must not fail the job."""
 
 import base64
 import json
@@ -47,21 +47,21 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def pictures() -> dict[str, bytes]:
-    """The pictures of one job, drawn once."""
+def images() -> dict[str, bytes]:
+    """The plots of one job, drawn once."""
     validation = Predictions(np.array([0, 1], np.int8), np.array([0.4, 0.9]), np.array([10, 20]))
     metrics = {"best_epoch": 2, "epochs": EPOCHS, "validation": FIGURES}
     return report.draw(metrics, {"validation": validation})
 
 
 @pytest.fixture(autouse=True)
-def _draw_once(monkeypatch: pytest.MonkeyPatch, pictures: dict[str, bytes]) -> None:
-    monkeypatch.setattr(report, "draw", lambda *_: pictures)
+def _draw_once(monkeypatch: pytest.MonkeyPatch, images: dict[str, bytes]) -> None:
+    monkeypatch.setattr(report, "draw", lambda *_: images)
 
 
 @pytest.fixture
 def opt_ml(tmp_path: Path) -> OptMl:
-    """A folder as a job leaves it before its report."""
+    """The folder of a job before its report."""
     job = OptMl(tmp_path)
     job.model.mkdir()
     job.output_data.mkdir(parents=True)
@@ -83,53 +83,57 @@ def page(opt_ml: OptMl, seconds: float = 772) -> str:
 
 
 def summary(text: str) -> str:
-    """What comes before the first section."""
+    """The page up to the first section."""
     return text.partition("<h2>")[0]
 
 
 def cells(text: str, first: str) -> list[str]:
-    """The row that begins with a cell, tags removed."""
+    """Cells, without tags, of the row that starts with a given cell."""
     (row,) = [row for row in re.findall(r"<tr[^>]*>(.*?)</tr>", text, re.S) if f">{first}<" in row]
     return [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<td.*?</td>", row, re.S)]
 
 
-def test_figures_are_told(opt_ml: OptMl) -> None:
+def test_page_has_metrics(opt_ml: OptMl) -> None:
     expected = ["validation", "4", "50.0% ± 25.0%", "0.5000", "0.7500", "0.6931", "0.1000"]
     text = page(opt_ml)
     assert cells(summary(text), "validation") == expected
 
 
-def test_epochs_are_told_and_the_kept_one_is_marked(opt_ml: OptMl) -> None:
-    rows = re.findall(r'<tr( class="kept")?>\n<td class="number">(\d)</td>', page(opt_ml))
-    assert [(number, bool(kept)) for kept, number in rows] == [("1", False), ("2", True), ("3", False)]
+def test_best_epoch_is_highlighted(opt_ml: OptMl) -> None:
+    rows = re.findall(r'<tr( class="highlighted")?>\n<td class="number">(\d)</td>', page(opt_ml))
+    assert [(number, bool(highlighted)) for highlighted, number in rows] == [
+        ("1", False),
+        ("2", True),
+        ("3", False),
+    ]
 
 
-def test_time_and_throughput_are_told(opt_ml: OptMl) -> None:
+def test_page_has_duration_and_throughput(opt_ml: OptMl) -> None:
     text = page(opt_ml)
-    assert cells(text, "whole job") == ["whole job", "12 min 52 s"]
-    assert cells(text, "reviews per second, median of epochs")[1] == "200"
+    assert cells(text, "job duration") == ["job duration", "12 min 52 s"]
+    assert cells(text, "reviews per second, median over epochs")[1] == "200"
 
 
-def test_hours_are_told(opt_ml: OptMl) -> None:
-    assert cells(page(opt_ml, 3_700), "whole job")[1] == "1 h 1 min"
+def test_duration_may_have_hours(opt_ml: OptMl) -> None:
+    assert cells(page(opt_ml, 3_700), "job duration")[1] == "1 h 1 min"
 
 
-def test_data_and_versions_are_counted(opt_ml: OptMl) -> None:
+def test_page_has_data_and_version(opt_ml: OptMl) -> None:
     text = page(opt_ml)
     assert cells(text, "training reviews")[1] == "22,458"
-    assert cells(text, "validation reviews that are positive")[1] == "2"
-    assert cells(text, "validation words that count")[1] == "100"
-    assert cells(text, "ids in the lookup table")[1] == "30,000"
+    assert cells(text, "positive validation reviews")[1] == "2"
+    assert cells(text, "validation tokens after truncation")[1] == "100"
+    assert cells(text, "vocabulary size")[1] == "30,000"
     assert "version 1.2.3" in text
 
 
-def test_hyperparameters_that_differ_are_marked(opt_ml: OptMl) -> None:
+def test_changed_hyperparameters_are_highlighted(opt_ml: OptMl) -> None:
     text = page(opt_ml).partition("<h2>Hyperparameters</h2>")[2]
-    marked = re.findall(r'<tr( class="kept")?><td><code>(\w+)</code>', text)
-    assert marked == [(' class="kept"', "epochs"), ("", "dropout")]
+    marked = re.findall(r'<tr( class="highlighted")?><td><code>(\w+)</code>', text)
+    assert marked == [(' class="highlighted"', "epochs"), ("", "dropout")]
 
 
-def test_mistakes_are_told_by_file_and_line_the_worst_first(opt_ml: OptMl) -> None:
+def test_mistakes_are_sorted_by_confidence(opt_ml: OptMl) -> None:
     text = page(opt_ml).partition("<h2>Most confident mistakes</h2>")[2].partition("<h2>")[0]
     rows = [re.sub(r"<[^>]+>|\s+", " ", row).split() for row in re.findall(r"<tr>(.*?)</tr>", text, re.S)]
     assert rows[1:] == [
@@ -138,23 +142,23 @@ def test_mistakes_are_told_by_file_and_line_the_worst_first(opt_ml: OptMl) -> No
     ]
 
 
-def test_only_so_many_mistakes_are_told(opt_ml: OptMl) -> None:
+def test_number_of_mistakes_is_limited(opt_ml: OptMl) -> None:
     rows = [("validation", "training/a.csv", line, 0, 0.6, 10) for line in range(2, 100)]
     write(opt_ml, {"validation": FIGURES}, [*rows, ROWS[0]])
     assert page(opt_ml).count("<code>training/a.csv</code>") == report.MISTAKES
 
 
-def test_no_mistakes_are_told(opt_ml: OptMl) -> None:
+def test_page_may_have_no_mistakes(opt_ml: OptMl) -> None:
     write(opt_ml, {"validation": FIGURES}, [ROWS[0], ROWS[3]])
-    assert "<p>There are none.</p>" in page(opt_ml)
+    assert "<p>None.</p>" in page(opt_ml)
 
 
-def test_review_that_is_a_file_has_no_line(opt_ml: OptMl) -> None:
+def test_file_review_has_no_line(opt_ml: OptMl) -> None:
     write(opt_ml, {"validation": FIGURES}, [("validation", "training/neg/1_2.txt", 0, 0, 0.9, 10), ROWS[0]])
     assert cells(page(opt_ml), "training/neg/1_2.txt")[2] == ""
 
 
-def test_test_set_comes_first_where_there_is_one(opt_ml: OptMl) -> None:
+def test_tiles_prefer_test_set(opt_ml: OptMl) -> None:
     rows = [*ROWS, *(("test", *row[1:]) for row in ROWS)]
     write(opt_ml, {"validation": FIGURES, "test": FIGURES | {"reviews": 40}}, rows)
     text = page(opt_ml)
@@ -162,37 +166,33 @@ def test_test_set_comes_first_where_there_is_one(opt_ml: OptMl) -> None:
     assert cells(summary(text), "test")[1] == "40"
 
 
-def test_figure_that_does_not_exist_is_told(opt_ml: OptMl) -> None:
+def test_undefined_metric_is_named(opt_ml: OptMl) -> None:
     write(opt_ml, {"validation": FIGURES | {"roc_auc": None}}, [ROWS[0], ROWS[1]])
-    assert cells(summary(page(opt_ml)), "validation")[4] == "none"
+    assert cells(summary(page(opt_ml)), "validation")[4] == "undefined"
 
 
-def test_names_of_files_are_no_html(opt_ml: OptMl) -> None:
+def test_file_names_are_escaped(opt_ml: OptMl) -> None:
     write(opt_ml, {"validation": FIGURES}, [("validation", "training/<script>x", 5, 0, 0.9, 40), ROWS[0]])
     text = page(opt_ml)
     assert "<script" not in text
     assert "training/&lt;script&gt;x" in text
 
 
-def test_pictures_are_in_the_page_and_beside_it(opt_ml: OptMl) -> None:
-    inside = [
-        base64.b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]+)"', page(opt_ml))
-    ]
-    beside = [path.read_bytes() for path in (opt_ml.output_data / "report").iterdir()]
-    assert len(inside) == 8
-    assert all(picture.startswith(b"\x89PNG") for picture in inside)
-    assert sorted(inside) == sorted(beside)
+def test_page_embeds_plots(opt_ml: OptMl) -> None:
+    encoded = re.findall(r'src="data:image/png;base64,([^"]+)"', page(opt_ml))
+    assert len(encoded) == 8
+    assert all(base64.b64decode(data).startswith(b"\x89PNG") for data in encoded)
 
 
-def test_page_asks_for_nothing(opt_ml: OptMl) -> None:
+def test_page_loads_nothing(opt_ml: OptMl) -> None:
     text = page(opt_ml)
     assert re.findall(r"https?:|url\(|@import|<link|<script|<iframe", text) == []
     assert all(source.startswith("data:") for source in re.findall(r'src="([^"]*)"', text))
     assert "default-src 'none'" in text
 
 
-def test_failure_is_a_warning(opt_ml: OptMl, caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_is_logged_as_warning(opt_ml: OptMl, caplog: pytest.LogCaptureFixture) -> None:
     (opt_ml.output_data / "predictions.csv").unlink()
     with caplog.at_level(logging.WARNING):
         report.write(opt_ml, 1)
-    assert "the report cannot be written; all else is there: FileNotFoundError" in caplog.text
+    assert "cannot write the report: FileNotFoundError" in caplog.text
