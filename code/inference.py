@@ -1,8 +1,8 @@
-"""The model server's handler: decode the requests, predict, encode the answers.
+"""The model server's handler: decode requests, predict, encode answers.
 
-Multi Model Server calls ``handle`` once with no data when a worker starts, and then with one or more
-requests at a time. It is a function and not a class because the server hides what fails when it builds a
-class, and it never raises, because one failing request would take its neighbours with it.
+Multi Model Server calls ``handle`` once without data when a worker starts, then with one or more requests at
+a time. It is a function because the server hides the errors of a handler class, and it never raises for a
+request, because one failing request would fail the whole batch.
 """
 
 import faulthandler
@@ -18,29 +18,36 @@ from typing import Any, NamedTuple
 import torch
 from sagemaker_inference import content_types, parameters
 
-from byoc.errors import RequestError, UnsupportedMediaTypeError
-from byoc.serving import json_log, payload
-from byoc.serving.limits import Limits
-from byoc.serving.request import Record
+from byoc.artifact import check_artifact
+from byoc.errors import RequestError
+from byoc.model import LoadedModel, Result
+from byoc.package import import_package, package_name
+from byoc.serving import json_log, request, response
+from byoc.serving.request import Limits, Record
+from byoc.serving.response import Fields
 from byoc.serving.worker_status import WorkerFile
-from sentiment.model.predictor import Prediction, Predictor
 
 logger = logging.getLogger("worker")
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-# Texts of one step: of requests that were waiting together, so that none of them waits long for the others.
+# Texts predicted in one step: requests of one batch are not delayed for longer than that.
 STEP_TEXTS = 256
 
 
 class _Worker(NamedTuple):
-    """What a worker has once it has loaded the model."""
+    """The state of a worker.
 
-    predictor: Predictor
+    Attributes:
+        file: shows the supervisor whether the worker is busy.
+        error_records: whether a bad record becomes an error in its place instead of failing the request.
+        accept: the media type for a request that accepts anything.
+    """
+
+    model: LoadedModel
     file: WorkerFile
     limits: Limits
-    # Whether a bad line becomes an error in its place, instead of failing the request.
+    fields: Fields
     error_records: bool
-    # What is answered to a request that accepts anything.
     accept: str
 
 
@@ -48,13 +55,13 @@ _worker: _Worker | None = None
 
 
 class _InternalError(RequestError):
-    """A fault of ours: the log has the traceback, the caller does not."""
+    """A fault of the container or the model; the traceback is in the log only."""
 
     status = 500
 
 
 class _Request(NamedTuple):
-    """A request that was understood: a text or an error for each record, and what to answer in."""
+    """A decoded request: a text or an error per record, and the media type of the answer."""
 
     records: Sequence[Record]
     media_type: str
@@ -65,25 +72,25 @@ class _Request(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """An answer: figures are those of the request log."""
+    """An answer; ``metrics`` go into the request log."""
 
     body: bytes
-    media_type: str = payload.JSON
+    media_type: str = request.JSON
     status: int = 200
-    figures: Mapping[str, float] = {}
+    metrics: Mapping[str, float] = {}
 
 
 def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes] | None:
-    """Answer requests; the status and headers of each answer go into the context.
+    """Answer requests; the status and the headers of each answer go into the context.
 
     Args:
-        data: one mapping a request, with its body under "body"; None to load the model.
+        data: one mapping per request with its body under "body"; None to load the model.
         context: Multi Model Server's.
 
     Raises:
         ArtifactError: the model cannot be loaded.
     """
-    # The server knows a handler as a function, so its state is the module's.
+    # The server keeps a handler as a function, so that its state is the module's.
     global _worker  # noqa: PLW0603
     if data is None:
         _worker = _load(Path(context.system_properties["model_dir"]), context.system_properties.get("gpu_id"))
@@ -92,44 +99,49 @@ def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes
     assert _worker is not None, "the server loads the model before it sends requests"
     headers = [_lower(context.get_all_request_header(i)) for i in range(len(data))]
     try:
-        requests = [_read(_worker, item, own) for item, own in zip(data, headers, strict=True)]
+        requests = [_read(_worker, item, names) for item, names in zip(data, headers, strict=True)]
         answers = _answer_in_steps(_worker, requests)
     finally:
         _worker.file.idle()
     for i, answer in enumerate(answers):
         context.set_response_status(answer.status, http.client.responses[answer.status], i)
         context.set_response_content_type(i, answer.media_type)
-        figures = {"batch-size": len(data), "queue-seconds": _queue_seconds(headers[i], received)}
-        for name, figure in (figures | dict(answer.figures)).items():
-            context.set_response_header(i, f"X-{name}", str(figure))
+        metrics = {"batch-size": len(data), "queue-seconds": _queue_seconds(headers[i], received)}
+        for name, value in (metrics | dict(answer.metrics)).items():
+            context.set_response_header(i, f"X-{name}", str(value))
         attributes = headers[i].get(CUSTOM_ATTRIBUTES.lower(), "")
         if attributes and attributes.isascii() and attributes.isprintable():
             context.set_response_header(i, CUSTOM_ATTRIBUTES, attributes)
-    # Or the server prints figures of its own for every batch, which nobody reads.
+    # Otherwise the server prints its own metrics for every batch.
     context.metrics = None
     return [answer.body for answer in answers]
 
 
 def _load(model_dir: Path, gpu: int | None) -> _Worker:
-    """Load the model and predict once: a model that cannot do that is not loaded.
+    """Load the model and predict the probe: a model that cannot predict is not loaded.
 
-    container/serving/models.py makes the folders.
+    container/serving/model_registry.py makes the folders.
     """
     json_log.use(os.environ.get("SERVE_LOG_LEVEL") or "info", _is_routine)
-    # Says where the worker is when it is killed for taking too long.
+    # Prints a traceback when the supervisor kills an overdue worker.
     faulthandler.enable()
+    package = import_package()
     folder, name = model_dir.parents[1], model_dir.name
-    precision = os.environ.get("SERVE_PRECISION") or "fp32"
-    predictor = Predictor.load((folder / "artifacts" / name).resolve(), _device(gpu), precision)
-    predictor.predict(["a probe"])
+    artifact = (folder / "artifacts" / name).resolve()
+    check_artifact(artifact, package_name())
+    model = package.load(artifact, _device(gpu), os.environ.get("SERVE_PRECISION") or "fp32")
+    fields = Fields(package.csv_fields, package.plain_field)
+    response.encode(model.predict([package.probe]), request.JSON, fields)
     default = Limits()
     worker = _Worker(
-        predictor,
+        model,
         WorkerFile(folder / "workers" / name),
         Limits(
             int(os.environ.get("SERVE_MAX_TEXTS") or default.texts),
             int(os.environ.get("SERVE_MAX_CHARACTERS") or default.characters),
+            (*package.text_fields, "inputs"),
         ),
+        fields,
         os.environ.get("SAGEMAKER_BATCH", "").lower() == "true",
         os.environ.get(parameters.DEFAULT_INVOCATIONS_ACCEPT_ENV) or content_types.ANY,
     )
@@ -138,9 +150,9 @@ def _load(model_dir: Path, gpu: int | None) -> _Worker:
 
 
 def _is_routine(record: logging.LogRecord) -> bool:
-    """Whether it is what the server's own part of a worker says at each start and end.
+    """Whether a record is the server's own at each start and end of a worker.
 
-    It uses the root logger, and takes being unloaded for an error, with a traceback.
+    The server logs to the root logger, and logs an unloaded model as an error with a traceback.
     """
     error = record.exc_info[1] if record.exc_info else None
     return record.name == "root" and (record.levelno <= logging.INFO or str(error) == "Frontend disconnected")
@@ -152,8 +164,8 @@ def _device(gpu: int | None) -> str:
     if torch.cuda.is_available():
         return f"cuda:{gpu}"
     logger.warning(
-        "CUDA CANNOT START ON GPU %s, SO THAT THE MODEL RUNS ON THE CPU, slowly: torch %s is for CUDA %s, "
-        "which the driver may be too old for: see InferenceAmiVersion of the endpoint configuration",
+        "CUDA CANNOT START ON GPU %s, SO THAT THE MODEL RUNS ON THE CPU, slowly: torch %s is built for CUDA "
+        "%s; the driver may be older, see InferenceAmiVersion of the endpoint configuration",
         gpu,
         torch.__version__,
         torch.version.cuda,
@@ -162,12 +174,12 @@ def _device(gpu: int | None) -> str:
 
 
 def _lower(headers: Mapping[str, Any]) -> dict[str, str]:
-    """Headers by name; the server keeps the case in which the client wrote it."""
+    """Headers by lower-case name; the server keeps the client's spelling."""
     return {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
 
 
 def _queue_seconds(headers: Mapping[str, str], received: float) -> float:
-    """From when nginx had all of the request until the worker got it."""
+    """The time from when nginx had the whole request until the worker got it."""
     try:
         return round(max(0.0, received - float(headers["x-received"])), 3)
     except (KeyError, ValueError):
@@ -175,19 +187,18 @@ def _queue_seconds(headers: Mapping[str, str], received: float) -> float:
 
 
 def _read(worker: _Worker, item: Mapping[str, Any], headers: Mapping[str, str]) -> _Request | RequestError:
-    """Decode one request; what is wrong with it is returned, not raised."""
+    """Decode one request; an error is returned, not raised."""
     content_type = headers.get("content-type", "")
     worker.file.busy()
     try:
-        if "body" not in item:
-            # The server itself takes apart forms, which is what curl sends unless told otherwise.
-            raise UnsupportedMediaTypeError(f"content type {content_type or 'missing'}; {payload.EXPECTED}")
+        # The server parses forms, which curl sends by default, itself: there is no body then.
+        body = bytes(item["body"]) if "body" in item else b""
         accept = headers.get("accept") or content_types.ANY
         if accept == content_types.ANY:
             accept = worker.accept
-        media_type = payload.choose_media_type(accept, content_type)
-        decode = payload.decode_records if worker.error_records else payload.decode
-        return _Request(decode(bytes(item["body"]), content_type, worker.limits), media_type)
+        media_type = response.choose_media_type(accept, content_type, worker.fields)
+        decode = request.decode_records if worker.error_records else request.decode
+        return _Request(decode(body, content_type, worker.limits), media_type)
     except RequestError as error:
         return error
     except Exception:
@@ -196,59 +207,54 @@ def _read(worker: _Worker, item: Mapping[str, Any], headers: Mapping[str, str]) 
 
 
 def _answer_in_steps(worker: _Worker, requests: Sequence[_Request | RequestError]) -> list[_Answer]:
-    """Predict for several requests at a time, but not for more than STEP_TEXTS texts of them.
-
-    Each step has the time of a request.
-    """
+    """Predict several requests at a time, but at most STEP_TEXTS texts; each step has a request's time."""
     answers: dict[int, _Answer] = {
-        i: _refusal(request) for i, request in enumerate(requests) if isinstance(request, RequestError)
+        i: _refuse(item) for i, item in enumerate(requests) if isinstance(item, RequestError)
     }
-    understood = {i: request for i, request in enumerate(requests) if isinstance(request, _Request)}
-    for step in _steps(understood):
+    decoded = {i: item for i, item in enumerate(requests) if isinstance(item, _Request)}
+    for step in _steps(decoded):
         worker.file.busy()
-        answers |= _answer(worker.predictor, {i: understood[i] for i in step})
+        answers |= _answer(worker, {i: decoded[i] for i in step})
     return [answers[i] for i in range(len(requests))]
 
 
 def _steps(requests: Mapping[int, _Request]) -> Iterator[list[int]]:
     step: list[int] = []
     count = 0
-    for i, request in requests.items():
-        if step and count + len(request.records) > STEP_TEXTS:
+    for i, item in requests.items():
+        if step and count + len(item.records) > STEP_TEXTS:
             yield step
             step, count = [], 0
         step.append(i)
-        count += len(request.records)
+        count += len(item.records)
     if step:
         yield step
 
 
-def _answer(predictor: Predictor, requests: Mapping[int, _Request]) -> dict[int, _Answer]:
+def _answer(worker: _Worker, requests: Mapping[int, _Request]) -> dict[int, _Answer]:
     try:
-        predictions = iter(
-            predictor.predict([text for request in requests.values() for text in request.texts])
-        )
-        return {i: _encode(request, predictions) for i, request in requests.items()}
+        texts = [text for item in requests.values() for text in item.texts]
+        results = worker.model.predict(texts) if texts else []
+        if len(results) != len(texts):
+            raise ValueError(f"the model returned {len(results)} results for {len(texts)} texts")
+        rest = iter(results)
+        return {i: _encode(worker, item, rest) for i, item in requests.items()}
     except Exception:
         logger.exception("prediction failed")
         if len(requests) > 1:
-            # Alone, so that the one that fails does not harm its neighbours.
-            return {i: answer for j in requests for i, answer in _answer(predictor, {j: requests[j]}).items()}
-        return {i: _refusal(_InternalError("the prediction failed; see the log")) for i in requests}
+            # One by one, so that the failing request does not fail the batch.
+            return {i: answer for j in requests for i, answer in _answer(worker, {j: requests[j]}).items()}
+        return {i: _refuse(_InternalError("the prediction failed; see the log")) for i in requests}
 
 
-def _encode(request: _Request, predictions: Iterator[Prediction]) -> _Answer:
-    results = [
-        record if isinstance(record, RequestError) else next(predictions) for record in request.records
-    ]
-    own = [result for result in results if isinstance(result, Prediction)]
-    figures = {
-        "texts": len(own),
-        "characters": sum(map(len, request.texts)),
-        "unknown-share": round(sum(one.unknown_share for one in own) / max(1, len(own)), 4),
-    }
-    return _Answer(payload.encode(results, request.media_type), request.media_type, figures=figures)
+def _encode(worker: _Worker, item: _Request, predictions: Iterator[Result]) -> _Answer:
+    results = [record if isinstance(record, RequestError) else next(predictions) for record in item.records]
+    predicted = [result for result in results if not isinstance(result, RequestError)]
+    metrics: dict[str, float] = {"texts": len(predicted), "characters": sum(map(len, item.texts))}
+    if compute := getattr(worker.model, "metrics", None):
+        metrics |= {name.replace("_", "-"): value for name, value in compute(predicted).items()}
+    return _Answer(response.encode(results, item.media_type, worker.fields), item.media_type, metrics=metrics)
 
 
-def _refusal(error: RequestError) -> _Answer:
+def _refuse(error: RequestError) -> _Answer:
     return _Answer(json.dumps({"error": str(error)}).encode(), status=error.status)

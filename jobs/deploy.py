@@ -6,7 +6,7 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError
 
-from byoc.serving.payload import CSV, JSON, JSON_LINES
+from byoc.serving.request import CSV, JSON, JSON_LINES
 from jobs import artifact, delete, instances, options, package_group, scaling, wait
 from jobs.account import Account
 from jobs.artifact import Artifact

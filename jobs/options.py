@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from byoc.hyperparameters import parse_hyperparameters
 from jobs import image, instances
 from jobs.account import Account
 from sentiment.hyperparameters import Hyperparameters
@@ -70,7 +71,7 @@ def _parse_hyperparameters(
         if name in values:
             raise click.BadParameter(f"{name} is set twice", param=parameter)
         values[name] = value
-    Hyperparameters.parse(values)
+    parse_hyperparameters(Hyperparameters, values)
     return values
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from byoc.serving.payload import CSV, JSON, JSON_LINES, TEXT
+from byoc.serving.request import CSV, JSON, JSON_LINES, TEXT
 from jobs.account import Account
 from jobs.artifact import Artifact
 from jobs.aws_request import Request, send

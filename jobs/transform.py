@@ -5,7 +5,7 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError
 
-from byoc.serving.payload import JSON_LINES
+from byoc.serving.request import JSON_LINES
 from jobs import artifact, delete, instances, options, storage, wait
 from jobs.account import Account
 from jobs.aws_request import Request, send, show

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from byoc.hyperparameters import parse_hyperparameters
 from jobs import ROOT, options, wait
 from jobs.account import Account
 from jobs.aws_request import Request, send, show
@@ -35,7 +36,7 @@ def read_tuning(path: Path, fixed: Mapping[str, str]) -> dict[str, Any]:
         entries = [entry for key in RANGES for entry in ranges[key]]
         for entry in entries:
             for value in entry["Values"] if "Values" in entry else (entry["MinValue"], entry["MaxValue"]):
-                Hyperparameters.parse({entry["Name"]: value})
+                parse_hyperparameters(Hyperparameters, {entry["Name"]: value})
         objective = tuning["HyperParameterTuningJobObjective"]
         if objective["MetricName"] not in [metric["Name"] for metric in METRICS]:
             raise ValueError(f"no metric {objective['MetricName']} in jobs/metrics.json")

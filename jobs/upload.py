@@ -11,7 +11,7 @@ from s3transfer.subscribers import BaseSubscriber
 from tqdm import tqdm
 
 from byoc.errors import DataError, RequestError
-from byoc.serving.payload import JSON_LINES, decode
+from byoc.serving.request import JSON_LINES, decode
 from jobs import options, storage
 from jobs.account import Account
 from jobs.aws_request import Request, show

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.baselines import BASELINES
 from benchmarks.accuracy.folds import FOLDS, existing_folder, link_unlabeled, write_channels
-from benchmarks.accuracy.run_spec import parse, run_spec
+from benchmarks.accuracy.run_spec import parse_run_spec, run_spec
 from benchmarks.accuracy.tables import RUNS, Run, load_runs, write_tables
 from benchmarks.harness import job_environment, processor, today, train_command
+from byoc.hyperparameters import parse_hyperparameters
 from byoc.version import version
 from sentiment.data.reviews import Review
 from sentiment.evaluation.metrics import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
@@ -35,7 +36,7 @@ from sentiment.model.calibration import temperature
 
 def run_job(base: Path, spec: str, seed: int) -> Run:
     """Run a job, and evaluate it on the validation channel."""
-    values = parse(spec) | {"seed": str(seed)}
+    values = parse_run_spec(spec) | {"seed": str(seed)}
     start = time.perf_counter()
     subprocess.run(train_command(**values), env=job_environment(base), stdout=sys.stderr, check=True)
     seconds = time.perf_counter() - start
@@ -47,7 +48,7 @@ def run_job(base: Path, spec: str, seed: int) -> Run:
     return evaluate(logits, table[:, 0].astype(np.int8), seconds) | {
         "epochs": len(metrics["epochs"]),
         "best_epoch": metrics["best_epoch"],
-        "hyperparameters": Hyperparameters.parse(values).that_decide(),
+        "hyperparameters": parse_hyperparameters(Hyperparameters, values).that_decide(),
     }
 
 

@@ -3,10 +3,11 @@
 import argparse
 
 from byoc.errors import HyperparameterError
+from byoc.hyperparameters import parse_hyperparameters
 from sentiment.hyperparameters import Hyperparameters
 
 
-def parse(text: str) -> dict[str, str]:
+def parse_run_spec(text: str) -> dict[str, str]:
     """Values by hyperparameter.
 
     Raises:
@@ -17,7 +18,7 @@ def parse(text: str) -> dict[str, str]:
     if not all(equals for _, equals, _ in pairs):
         raise ValueError("expected name=value,name=value")
     values = {name: value for name, _, value in pairs}
-    Hyperparameters.parse(values)
+    parse_hyperparameters(Hyperparameters, values)
     return values
 
 
@@ -30,7 +31,7 @@ def run_spec(text: str) -> str:
     if not text.startswith("preset="):
         raise argparse.ArgumentTypeError(f"{text!r} does not begin with preset=; write preset=default,...")
     try:
-        parse(text)
+        parse_run_spec(text)
     except (ValueError, HyperparameterError) as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
     return text

@@ -69,7 +69,7 @@ def measure(predictor: Predictor, reviews: list[Review]) -> dict[str, float]:
     start = time.perf_counter()
     batches = [predictor.predict(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)]
     seconds = time.perf_counter() - start
-    positive = np.array([prediction.probability > 0.5 for batch in batches for prediction in batch])
+    positive = np.array([prediction["probability"] > 0.5 for batch in batches for prediction in batch])
     labels = np.array([review.label for review in reviews])
     return {
         "network_ms": network_ms,

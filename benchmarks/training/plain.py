@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from byoc.distributed.process_group import SINGLE_PROCESS
+from byoc.hyperparameters import parse_hyperparameters
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.sequences import Examples
 
-BASELINE = Hyperparameters.parse({"preset": "baseline"})
+BASELINE = parse_hyperparameters(Hyperparameters, {"preset": "baseline"})
 MAX_LENGTH = 500
 BATCH_SIZE = 512
 

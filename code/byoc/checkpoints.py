@@ -22,7 +22,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from byoc.errors import CheckpointError
-from byoc.files import is_whole, partial, write_with_checksum
+from byoc.files import matches_checksum, temporary_path, write_with_checksum
 from byoc.version import version
 
 logger = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class Checkpoints:
         """
         if self.folder is None:
             return None
-        for left_over in self.folder.glob(partial(Path("checkpoint-*")).name):
+        for left_over in self.folder.glob(temporary_path(Path("checkpoint-*")).name):
             left_over.unlink(missing_ok=True)
         files = self._files()
         for path, _ in files:
@@ -194,7 +194,7 @@ def _read(path: Path) -> bytes | None:
     except OSError as error:
         logger.warning("checkpoint %s cannot be read (%s): trying the one before it", path, error.strerror)
         return None
-    if is_whole(path, content):
+    if matches_checksum(path, content):
         return content
     logger.warning("checkpoint %s is damaged: trying the one before it", path)
     return None

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Atomic writes: a file exists as a whole or not at all."""
 
 import hashlib
 import os
@@ -7,21 +7,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-_DIGITS = 16  # of a SHA-256, in a file's name
+_DIGITS = 16  # of the SHA-256 in a file's name
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of ``path`` when the block ends.
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose content replaces ``path`` when the block ends.
 
-    Before that it has another name, in the same folder; what was written of it is removed when the block
-    fails, so that a full disk has room for the reason.
+    The partial file is removed when the block fails, so that a full disk has space for the failure file.
 
     Raises:
-        OSError: it cannot be written; always with the path.
+        OSError: the file cannot be written; always carries the path.
     """
-    temporary = partial(path)
-    with naming(path):
+    temporary = temporary_path(path)
+    with name_in_errors(path):
         try:
             with temporary.open("wb") as stream:
                 yield stream
@@ -33,34 +32,34 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_with_checksum(stem: Path, content: bytes) -> Path:
-    """Write ``STEM-SHA256.safetensors``, whose name says what its content's SHA-256 begins with.
+    """Write ``STEM-SHA256.safetensors``, with the first digits of the content's SHA-256 in the name.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
     path = stem.with_name(f"{stem.name}-{digest}.safetensors")
-    with replacing(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(content)
     return path
 
 
-def is_whole(path: Path, content: bytes) -> bool:
-    """Whether the content of such a file is what was written."""
+def matches_checksum(path: Path, content: bytes) -> bool:
+    """Whether the content has the SHA-256 in the file's name."""
     return hashlib.sha256(content).hexdigest().startswith(path.stem[-_DIGITS:])
 
 
-def partial(path: Path) -> Path:
-    """The name of a file that is not yet whole."""
+def temporary_path(path: Path) -> Path:
+    """The name of a file while it is being written."""
     return path.with_name(f".{path.name}.partial")
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let the errors of the system in the block name a path, which those of writing do not.
+def name_in_errors(path: Path) -> Iterator[None]:
+    """Add the path to system errors in the block that carry none, as those of writing do.
 
     Raises:
-        OSError: with the path, where the system named none.
+        OSError: with the path.
     """
     try:
         yield

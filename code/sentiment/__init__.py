@@ -1,1 +1,39 @@
-"""Sentiment of movie reviews: an LSTM, from raw text to probability."""
+"""An LSTM for the sentiment of movie reviews; the members are those of ``byoc.model.ModelPackage``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sentiment.hyperparameters import Hyperparameters as Hyperparameters
+
+if TYPE_CHECKING:
+    from byoc.job import Job
+    from sentiment.model.predictor import Predictor
+
+distributed = True
+probe = "A probe."
+csv_fields = ("label", "probability")
+plain_field = "probability"
+metric_names = ("unknown_share",)
+
+# The imports wait for the call: torch takes seconds, and ``python -m jobs`` does without it.
+
+
+def train(job: "Job") -> None:
+    """Train the LSTM, or make embeddings from unlabeled reviews alone."""
+    from sentiment.training.run import train  # noqa: PLC0415
+
+    train(job)
+
+
+def load(folder: Path, device: str, precision: str) -> "Predictor":
+    """The model in an artifact folder."""
+    from sentiment.model.predictor import Predictor  # noqa: PLC0415
+
+    return Predictor.load(folder, device, precision)
+
+
+def check_artifact(folder: Path) -> None:
+    """Check that weights, vocabulary and settings agree."""
+    from sentiment.model.artifact import load_artifact  # noqa: PLC0415
+
+    load_artifact(folder)

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import psutil
 
+from byoc.artifact import check_artifact
 from byoc.errors import ArtifactError
+from byoc.package import import_package, package_name
 from byoc.serving.worker_status import Worker, workers
-from sentiment.model.artifact import load_artifact
 from serving import cgroup
 from serving.model_server import Answer, ModelServer
 from serving.settings import MIB, WORKER_BYTES, Settings
@@ -159,7 +160,8 @@ class ModelRegistry:
                     507,
                     f"the model needs about {needed // MIB} MiB of memory, and {free // MIB} MiB are free",
                 )
-            load_artifact(artifact)
+            check_artifact(artifact, package_name())
+            import_package().check_artifact(artifact)
         except (ArtifactError, OSError) as error:
             raise ModelError(400, str(error)) from error
 

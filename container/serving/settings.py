@@ -12,7 +12,7 @@ from sagemaker_inference import parameters
 
 from byoc.errors import UserError
 from byoc.serving.json_log import LEVELS
-from byoc.serving.limits import Limits
+from byoc.serving.request import Limits
 from serving import cgroup
 
 MIB = 2**20

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from byoc.serving.limits import Limits
+from byoc.serving.request import Limits
 from serving import cgroup
 from serving.settings import MIB, Settings, SettingsError
 

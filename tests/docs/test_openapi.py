@@ -9,15 +9,16 @@ import schemathesis
 from schemathesis.core.failures import Failure
 
 from byoc.errors import MalformedBodyError, RequestError
-from byoc.serving.limits import Limits
-from byoc.serving.payload import CSV, JSON, JSON_LINES, TEXT, encode
-from sentiment.model.predictor import Prediction
+from byoc.model import Result
+from byoc.serving.request import CSV, JSON, JSON_LINES, TEXT, Limits
+from byoc.serving.response import Fields, encode
 from tests.support import openapi
 
-ANSWERS: list[Prediction | RequestError] = [
-    Prediction("positive", 0.97),
+FIELDS = Fields(("label", "probability"), "probability")
+ANSWERS: list[Result | RequestError] = [
+    {"label": "positive", "probability": 0.97},
     MalformedBodyError('line 2, column 1: "not" JSON'),
-    Prediction("negative", 0),
+    {"label": "negative", "probability": 0},
 ]
 
 
@@ -40,7 +41,7 @@ def test_invalid_description_is_refused(description: Any) -> None:
 def test_content_types_are_those_of_code(description: Any) -> None:
     operation = description["paths"]["/invocations"]["post"]
     assert set(operation["requestBody"]["content"]) == {JSON, JSON_LINES, CSV, TEXT}
-    assert set(operation["responses"]["200"]["content"]) == {JSON, JSON_LINES, CSV}
+    assert set(operation["responses"]["200"]["content"]) == {JSON, JSON_LINES, CSV, TEXT}
 
 
 def test_every_refusal_is_described(description: Any) -> None:
@@ -57,13 +58,13 @@ def test_limits_are_those_of_code(description: Any) -> None:
 
 @pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV])
 def test_answers_with_errors_match_description(media_type: str) -> None:
-    check(encode(ANSWERS, media_type), media_type)
+    check(encode(ANSWERS, media_type, FIELDS), media_type)
 
 
 @pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV])
 def test_wrong_answer_violates_description(media_type: str) -> None:
     with pytest.raises(Failure, match="violates schema"):
-        check(encode(ANSWERS, media_type).replace(b"positive", b"good"), media_type)
+        check(encode(ANSWERS, media_type, FIELDS).replace(b"positive", b"good"), media_type)
 
 
 def check(body: bytes, media_type: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.accuracy.tables import by_run_spec, format_figures, load_runs, on_all_folds, on_first_fold
-from sentiment.hyperparameters import PRESETS, Hyperparameters, allowed
+from byoc.hyperparameters import describe_range
+from sentiment.hyperparameters import PRESETS, Hyperparameters
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -18,7 +19,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 @pytest.mark.parametrize("spec", fields(Hyperparameters), ids=lambda spec: spec.name)
 def test_every_hyperparameter_has_its_row(spec: "Field[Any]") -> None:
-    assert f"| `{spec.name}` | {spec.default} | {allowed(spec)} | {spec.metadata['help']} |" in README
+    assert f"| `{spec.name}` | {spec.default} | {describe_range(spec)} | {spec.metadata['help']} |" in README
 
 
 def test_variables_of_serving_are_those_of_its_documentation() -> None:

@@ -89,7 +89,7 @@ def test_model_gives_in_serving_what_it_gave_in_training(
     with (base / "output" / "data" / "predictions.csv").open(newline="") as stream:
         recorded = {float(row["probability"]) for row in csv.DictReader(stream)}
     served = {
-        p.probability for p in Predictor.load(base / "model").predict([text for text, _ in few_reviews])
+        p["probability"] for p in Predictor.load(base / "model").predict([text for text, _ in few_reviews])
     }
     assert recorded
     for probability in recorded:
@@ -130,7 +130,7 @@ def test_every_content_type_gives_the_probabilities_of_the_library(
         body.encode(), {"content-TYPE": content_type, "Accept": "application/json"}
     )
     assert status == 200
-    expected = [round(p.probability, 6) for p in Predictor.load(base / "model").predict(TEXTS)]
+    expected = [round(p["probability"], 6) for p in Predictor.load(base / "model").predict(TEXTS)]
     actual = [record["probability"] for record in json.loads(answer)]
     assert actual == pytest.approx(expected, abs=2e-6)
 

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from hypothesis import strategies as st
 
 from byoc.errors import RequestError
-from byoc.serving.payload import JSON, choose_media_type, decode, decode_records
+from byoc.serving.request import JSON, decode, decode_records
+from byoc.serving.response import Fields, choose_media_type
 from tests.image.broken_http import one_of, places
 from tests.image.raw_http import GOOD, End, Exchange, chunked, cut, request
 from tests.support.hostile_bodies import accepts, bodies, content_types, media_types, texts
 
+FIELDS = Fields(("label", "probability"), "probability")
 ROUTES = {"/ping": "GET", "/invocations": "POST", "/execution-parameters": "GET"}
 
 OK, MISSING, NOT_ALLOWED, UNSUPPORTED = ({status} for status in (200, 404, 405, 415))
@@ -23,7 +25,7 @@ SURVIVED = {200, *range(400, 500)}
 def worth(body: bytes, content_type: str, accept: str, *, batch: bool) -> tuple[set[int], int | None]:
     """The expected status for a body, and the number of records."""
     try:
-        choose_media_type(accept, content_type)
+        choose_media_type(accept, content_type, FIELDS)
         return OK, len((decode_records if batch else decode)(body, content_type))
     except RequestError as error:
         return {error.status}, None

@@ -64,7 +64,7 @@ def predictor(folder: Path) -> Predictor:
 @pytest.fixture(scope="module")
 def outside(predictor: Predictor, texts: list[str]) -> list[float]:
     """The predictions for the batch."""
-    return [prediction.probability for prediction in predictor.predict(texts)]
+    return [prediction["probability"] for prediction in predictor.predict(texts)]
 
 
 def test_fit_leaves_an_artifact(seen: dict[str, Any]) -> None:
@@ -109,7 +109,9 @@ def test_batch_transform_answers_a_long_file(
     answers = [json.loads(line) for line in lines]
     assert [i for i, answer in enumerate(answers) if "error" in answer] == [BAD_LINE]
     some = [i for i in range(0, len(all_reviews), 50) if i != BAD_LINE]
-    expected = [prediction.probability for prediction in predictor.predict([all_reviews[i][0] for i in some])]
+    expected = [
+        prediction["probability"] for prediction in predictor.predict([all_reviews[i][0] for i in some])
+    ]
     assert len(answers) == len(all_reviews)
     assert [answers[i]["probability"] for i in some] == pytest.approx(expected, abs=1e-5)
 

@@ -32,7 +32,7 @@ def server(image: str, trained: Path) -> Iterator[Container]:
 @pytest.fixture(scope="module")
 def outside(trained: Path) -> list[float]:
     """Predictions of the same artifact outside the image."""
-    return [p.probability for p in Predictor.load(trained / "model", "cpu").predict(REVIEWS)]
+    return [p["probability"] for p in Predictor.load(trained / "model", "cpu").predict(REVIEWS)]
 
 
 @pytest.mark.parametrize("content_type", BODIES)

@@ -49,7 +49,7 @@ def test_each_request_gets_its_own_answer(
     loaded: tuple[Container, list[str], list[Answer]], trained: Path
 ) -> None:
     _, texts, answers = loaded
-    expected = [p.probability for p in Predictor.load(trained / "model").predict(texts[:300])]
+    expected = [p["probability"] for p in Predictor.load(trained / "model").predict(texts[:300])]
     for start in range(0, 3000, 300):
         found = [json.loads(answer.body)[0]["probability"] for answer in answers[start : start + 300]]
         assert found == pytest.approx(expected, abs=1e-5)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from byoc.hyperparameters import parse_hyperparameters
 from byoc.opt_ml import OptMl
 from sentiment.hyperparameters import PRESETS, Hyperparameters
 
@@ -45,7 +46,9 @@ def bare_path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_preset_on_the_command_line_is_all_of_it(preset: str) -> None:
     ours = OptMl(LOCAL_TEST / "test_dir").hyperparameters()
-    assert Hyperparameters.parse(ours, {"preset": preset}) == Hyperparameters.parse({"preset": preset})
+    assert parse_hyperparameters(Hyperparameters, ours, {"preset": preset}) == parse_hyperparameters(
+        Hyperparameters, {"preset": preset}
+    )
 
 
 def test_torch_comes_from_the_index_of_cpu_builds_unless_told_otherwise() -> None:

@@ -4,7 +4,7 @@ import json
 
 from hypothesis import strategies as st
 
-from byoc.serving.payload import CSV, JSON, JSON_LINES, TEXT
+from byoc.serving.request import CSV, JSON, JSON_LINES, TEXT
 
 any_text = st.text(st.characters(), max_size=20)  # lone surrogates too
 pieces = st.sampled_from(

@@ -1,4 +1,4 @@
-"""The model server's handler, with the model server's own context."""
+"""The model server's handler with the server's own context, over the toy model."""
 
 import faulthandler
 import json
@@ -16,11 +16,10 @@ from mms.context import Context, RequestProcessor
 
 import inference
 from byoc.errors import ArtifactError
-from byoc.serving import json_log, payload
+from byoc.serving import json_log, request
 from byoc.serving.worker_status import workers
-from sentiment.model.predictor import Prediction, Predictor
+from tests.support import toy
 
-FORMAT_1 = Path(__file__).parents[1] / "support" / "artifact_format_1"
 TEXT = {"Content-Type": "text/plain"}
 JSON = {"Content-Type": "application/json"}
 LINES = {"Content-Type": "application/jsonlines"}
@@ -41,7 +40,7 @@ def context(model_dir: Path, headers: Sequence[dict[str, Any]] = (), gpu: int | 
     return result
 
 
-def make_folders(folder: Path, artifact: Path = FORMAT_1) -> Path:
+def make_folders(folder: Path, artifact: Path = toy.ARTIFACT) -> Path:
     """What container/serving/models.py makes; gives the model directory."""
     for name in ("models/model", "artifacts", "workers/model"):
         (folder / name).mkdir(parents=True)
@@ -54,6 +53,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a worker that has loaded the model; its log and its signals are pytest's."""
     folder = tmp_path_factory.mktemp("serve")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_PACKAGE", "tests.support.toy")
         patch.setattr(json_log, "use", lambda *_: None)
         patch.setattr(faulthandler, "enable", lambda: None)
         assert inference.handle(None, context(make_folders(folder))) is None
@@ -63,9 +63,10 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Load the model with these variables, for one test."""
+    monkeypatch.setenv("MODEL_PACKAGE", "tests.support.toy")
     monkeypatch.setattr(inference, "_worker", None)
 
-    def load(artifact: Path = FORMAT_1, gpu: int | None = None, **environment: str) -> Path:
+    def load(artifact: Path = toy.ARTIFACT, gpu: int | None = None, **environment: str) -> Path:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         inference.handle(None, context(make_folders(tmp_path, artifact), gpu=gpu))
@@ -101,7 +102,7 @@ def error(answer: Answer) -> str:
 def test_answer_has_the_default_status_and_its_content_type() -> None:
     answer = ask(b'"great"', JSON)
     assert (answer.status, answer.content_type) == (200, "application/json")
-    assert json.loads(answer.body)[0]["label"] == "positive"
+    assert json.loads(answer.body) == [{"answer": "GREAT", "length": 5}]
 
 
 @pytest.mark.parametrize("name", ["content-type", "Content-Type", "CONTENT-TYPE"])
@@ -117,7 +118,7 @@ def test_what_is_no_header_is_ignored() -> None:
 def test_accept_is_served() -> None:
     answer = ask(b"great", TEXT | {"accept": "text/csv"})
     assert answer.content_type == "text/csv"
-    assert answer.body.startswith(b"positive,")
+    assert answer.body.startswith(b"GREAT,5")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_limits_come_from_the_environment(reload: Any, variable: str, body: byte
 def test_default_limits_are_those_of_the_library() -> None:
     worker = inference._worker
     assert worker is not None
-    assert worker.limits == payload.DEFAULT_LIMITS
+    assert worker.limits == request.Limits(text_fields=("text", "sentence", "inputs"))
 
 
 @pytest.mark.parametrize("value", ["trace=1", "a", " ~", "x" * 1024])
@@ -197,7 +198,7 @@ def test_figures_of_an_answer() -> None:
         "X-queue-seconds": "0.0",
         "X-texts": "3",
         "X-characters": "20",
-        "X-unknown-share": "0.1667",
+        "X-longest": "10",
     }
 
 
@@ -254,7 +255,7 @@ LINES_OF_WHICH_ONE_IS_BAD = b'{"text": "great"}\n{"text": 7}\n"worst"\n'
 def test_bad_line_is_named() -> None:
     answer = ask(LINES_OF_WHICH_ONE_IS_BAD, LINES)
     assert answer.status == 400
-    assert error(answer) == 'line 2: expected a string, or an object with "text" or "inputs"'
+    assert error(answer) == 'line 2: expected a string, or an object with "text" or "sentence" or "inputs"'
 
 
 @pytest.mark.parametrize("flag", ["true", "True"])
@@ -263,9 +264,9 @@ def test_bad_line_of_batch_transform_is_an_error_in_its_place(reload: Any, flag:
     answer = ask(LINES_OF_WHICH_ONE_IS_BAD, LINES)
     assert answer.status == 200
     assert [sorted(json.loads(line)) for line in answer.body.split(b"\n")] == [
-        ["label", "probability"],
+        ["answer", "length"],
         ["error"],
-        ["label", "probability"],
+        ["answer", "length"],
     ]
 
 
@@ -289,16 +290,16 @@ def test_batch_transform_still_refuses_what_it_cannot_tell_apart(reload: Any) ->
 
 def fail_on(monkeypatch: pytest.MonkeyPatch, word: str) -> list[int]:
     """Let the prediction fail for texts with this word; gives how many texts it was asked for each time."""
-    predict = Predictor.predict
+    predict = toy.Model.predict
     counts: list[int] = []
 
-    def fail(self: Predictor, texts: Sequence[str]) -> list[Prediction]:
+    def fail(self: toy.Model, texts: Sequence[str]) -> list[dict[str, Any]]:
         counts.append(len(texts))
         if any(word in text for text in texts):
             raise RuntimeError("secret detail")
         return predict(self, texts)
 
-    monkeypatch.setattr(Predictor, "predict", fail)
+    monkeypatch.setattr(toy.Model, "predict", fail)
     return counts
 
 
@@ -332,7 +333,7 @@ def test_neighbours_of_a_failing_text_get_what_they_get_alone(monkeypatch: pytes
 def test_fault_in_the_reading_is_500(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(payload, "decode", lambda *_: 1 / 0)
+    monkeypatch.setattr(request, "decode", lambda *_: 1 / 0)
     answer = ask(b"great", TEXT)
     assert (answer.status, error(answer)) == (500, "the request cannot be decoded; see the log")
     assert "ZeroDivisionError" in caplog.text
@@ -388,7 +389,7 @@ def test_worker_that_waits_is_idle(loaded: Path) -> None:
 
 def test_worker_is_busy_while_it_predicts(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
-    monkeypatch.setattr(Predictor, "predict", lambda *_: seen.append(busy_seconds(loaded)))
+    monkeypatch.setattr(toy.Model, "predict", lambda *_: seen.append(busy_seconds(loaded)))
     ask(b"great", TEXT)
     assert seen[0] > 0
 
@@ -400,7 +401,7 @@ def test_worker_is_busy_while_it_reads(loaded: Path, monkeypatch: pytest.MonkeyP
         seen.append(busy_seconds(loaded))
         return []
 
-    monkeypatch.setattr(payload, "decode", decode)
+    monkeypatch.setattr(request, "decode", decode)
     ask(b"great", TEXT)
     assert seen[0] > 0
 
@@ -409,12 +410,12 @@ def test_every_step_has_a_time_of_its_own(loaded: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(inference, "STEP_TEXTS", 1)
     begun: list[float] = []
 
-    def predict(_self: Predictor, texts: Sequence[str]) -> list[Prediction]:
+    def predict(_self: toy.Model, texts: Sequence[str]) -> list[dict[str, Any]]:
         begun.append(time.monotonic() - busy_seconds(loaded))
         time.sleep(0.01)
-        return [Prediction("positive", 1.0)] * len(texts)
+        return [{"answer": "A", "length": 1}] * len(texts)
 
-    monkeypatch.setattr(Predictor, "predict", predict)
+    monkeypatch.setattr(toy.Model, "predict", predict)
     ask_together((b"great", TEXT), (b"great", TEXT))
     assert begun[1] - begun[0] >= 0.01
 
@@ -430,13 +431,13 @@ def test_worker_is_there_once_it_has_predicted_a_probe(
     reload: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    predict = Predictor.predict
+    predict = toy.Model.predict
 
-    def count(self: Predictor, texts: Sequence[str]) -> list[Prediction]:
+    def count(self: toy.Model, texts: Sequence[str]) -> list[dict[str, Any]]:
         seen.append(len(workers(tmp_path / "workers" / "model")))
         return predict(self, texts)
 
-    monkeypatch.setattr(Predictor, "predict", count)
+    monkeypatch.setattr(toy.Model, "predict", count)
     reload()
     assert (seen, len(workers(tmp_path / "workers" / "model"))) == ([0], 1)
 
@@ -450,12 +451,12 @@ def test_model_that_cannot_predict_is_not_loaded(
     assert workers(tmp_path / "workers" / "model") == []
 
 
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["manifest.json", "toy.json"])
 def test_model_with_a_damaged_file_fails_the_worker_by_its_name(
     reload: Any, tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
     artifact = tmp_path_factory.mktemp("ml") / "model"
-    shutil.copytree(FORMAT_1, artifact)
+    shutil.copytree(toy.ARTIFACT, artifact)
     (artifact / name).write_bytes((artifact / name).read_bytes()[:-9])
     with pytest.raises(ArtifactError, match=name):
         reload(artifact)

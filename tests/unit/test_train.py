@@ -447,4 +447,4 @@ def test_probabilities_served_are_the_calibrated_ones(run: Run, hyperparameters:
     with (folder / "output" / "data" / "predictions.csv").open() as stream:
         written = [float(row["probability"]) for row in csv.DictReader(stream)]
     served = Predictor.load(folder / "model").predict([text for text, _ in PAIRS[:20]])
-    assert [prediction.probability for prediction in served] == pytest.approx(written, abs=1e-5)
+    assert [prediction["probability"] for prediction in served] == pytest.approx(written, abs=1e-5)

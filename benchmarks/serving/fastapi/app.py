@@ -15,7 +15,7 @@ async def invocations(request: Request) -> list[dict[str, Any]]:
     """Predict one text."""
     content = await request.json()
     predictions = predictor.predict([content["inputs"]])
-    return [{"label": item.label, "probability": item.probability} for item in predictions]
+    return [{"label": item["label"], "probability": item["probability"]} for item in predictions]
 
 
 app = FastAPI()

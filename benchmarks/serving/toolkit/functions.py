@@ -2,8 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from sentiment.model.predictor import Prediction, Predictor
+from sentiment.model.predictor import Predictor
 
 
 def model_fn(model_dir: str) -> Predictor:
@@ -16,11 +17,11 @@ def input_fn(body: str, _content_type: str) -> list[str]:
     return [json.loads(body)["inputs"]]
 
 
-def predict_fn(texts: list[str], predictor: Predictor) -> list[Prediction]:
+def predict_fn(texts: list[str], predictor: Predictor) -> list[dict[str, Any]]:
     """Predict each text."""
     return predictor.predict(texts)
 
 
-def output_fn(predictions: list[Prediction], _accept: str) -> str:
+def output_fn(predictions: list[dict[str, Any]], _accept: str) -> str:
     """Serialize the response."""
-    return json.dumps([{"label": item.label, "probability": item.probability} for item in predictions])
+    return json.dumps([{"label": item["label"], "probability": item["probability"]} for item in predictions])

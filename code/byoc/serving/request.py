@@ -1,37 +1,109 @@
-"""Request bodies of each content type to their records, each a text or what is wrong with it.
+"""Request bodies to texts. Reading a body costs time and memory in proportion to its size, whatever it holds.
 
-Whatever a body holds, reading it costs time and memory in proportion to its size.
+A media type may carry parameters and be written in any case. Texts are UTF-8.
 """
 
+import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from byoc.errors import MalformedBodyError
-from byoc.serving.limits import Limits
+from byoc.errors import MalformedBodyError, UnsupportedMediaTypeError
 
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+CSV = "text/csv"
+TEXT = "text/plain"
+MEDIA_TYPES = (JSON, JSON_LINES, CSV, TEXT)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a request.
+
+    Attributes:
+        texts: number of texts.
+        characters: length of each text.
+        text_fields: keys of an object that hold its text; the first one present counts.
+    """
+
+    texts: int = 10_000
+    characters: int = 20_000
+    text_fields: tuple[str, ...] = ("text", "inputs")
+
+
+DEFAULT_LIMITS = Limits()
+
+# A text, or the reason why there is none.
 Record = str | MalformedBodyError
 
+_UTF8_NAMES = {"utf-8", "utf8", "us-ascii", "ascii"}
+_PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)')
 _LINE = re.compile(rb"([^\n]*)(?:\n|\Z)")
-# Of a table with one column: quoted, over as many lines as it likes, or else a line as it is.
+# A row of a table with one column: quoted, over any number of lines, or else one line as it is.
 _ROW = re.compile(rb'"(?P<quoted>(?:[^"]++|"")*+)"\r?(?:\n|\Z)|(?P<line>[^\n]*)(?:\n|\Z)')
 
-# Numbers are not needed, and turning digits into one takes time quadratic in how many they are.
+# Numbers are not needed, and parsing digits takes time quadratic in their count.
 _JSON = json.JSONDecoder(parse_int=lambda _digits: None, parse_float=lambda _digits: None)
 # The parts of JSON that cost memory of their own: two bytes can become an object of 80.
 _JSON_PART = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{,]', re.DOTALL)
-_JSON_PARTS_A_TEXT = 40
+_JSON_PARTS_PER_TEXT = 40
 
 
-def read_json(body: bytes, limits: Limits) -> Iterator[Record]:
-    """A text, a list of texts, or an object that has either as its "inputs" or "instances".
+def decode(body: bytes, content_type: str, limits: Limits = DEFAULT_LIMITS) -> list[str]:
+    """The texts of a request, in order.
 
     Raises:
-        MalformedBodyError: of several lines that together are not JSON, nobody can tell how many records
-            they are.
+        UnsupportedMediaTypeError: the content type is not supported.
+        MalformedBodyError: the body does not match it or exceeds the limits; names the line.
     """
+    texts = []
+    for record in _read(body, content_type, limits):
+        if isinstance(record, MalformedBodyError):
+            raise record
+        texts.append(record)
+    return texts
+
+
+def decode_records(body: bytes, content_type: str, limits: Limits = DEFAULT_LIMITS) -> list[Record]:
+    """One text or error per record: batch transform needs an answer for every line.
+
+    A record is a line of JSON Lines, a row of CSV, an item of a JSON list, or else the whole body. Where a
+    row lacks its closing quote, its first line is a bad record, and the next line starts another.
+
+    Raises:
+        UnsupportedMediaTypeError: the content type is not supported.
+        MalformedBodyError: a body of several lines is not JSON, so that its records cannot be counted.
+    """
+    return list(_read(body, content_type, limits))
+
+
+def parse_media_type(header: str) -> tuple[str, dict[str, str]]:
+    """A media type in lower case, and its parameters."""
+    media_type, separator, parameters = header.partition(";")
+    return media_type.strip().lower(), {
+        name.lower(): value.strip().strip('"') for name, value in _PARAMETER.findall(separator + parameters)
+    }
+
+
+def _read(body: bytes, content_type: str, limits: Limits) -> Iterator[Record]:
+    media_type, parameters = parse_media_type(content_type)
+    reader = _READERS.get(media_type)
+    if reader is None:
+        raise UnsupportedMediaTypeError(
+            f"content type {media_type[:100] or 'missing'}; expected one of {', '.join(MEDIA_TYPES)}"
+        )
+    charset = parameters.get("charset", "utf-8").lower()
+    if charset not in _UTF8_NAMES:
+        raise UnsupportedMediaTypeError(f"charset {charset[:100]}; send UTF-8")
+    return reader(body.removeprefix(codecs.BOM_UTF8), limits)
+
+
+def _read_json(body: bytes, limits: Limits) -> Iterator[Record]:
+    """A text, a list of texts, or an object with either as its "inputs" or "instances"."""
     content = _parse_json(body, "body", limits)
     if isinstance(content, MalformedBodyError) and b"\n" in body.strip():
         raise content
@@ -50,8 +122,7 @@ def read_json(body: bytes, limits: Limits) -> Iterator[Record]:
         yield too_many if i >= limits.texts else _text(item, f"{name}[{i}]", limits)
 
 
-def read_json_lines(body: bytes, limits: Limits) -> Iterator[Record]:
-    """A text a line."""
+def _read_json_lines(body: bytes, limits: Limits) -> Iterator[Record]:
     too_many = _too_many(limits)
     for number, line in enumerate(_matches(_LINE, body), start=1):
         where = f"line {number}"
@@ -60,13 +131,13 @@ def read_json_lines(body: bytes, limits: Limits) -> Iterator[Record]:
         )
 
 
-def read_csv(body: bytes, limits: Limits) -> Iterator[Record]:
-    """A text a row, which may be several lines if it is quoted; a single line may go without quotes.
+def _read_csv(body: bytes, limits: Limits) -> Iterator[Record]:
+    """A text per row; a quoted one may span lines, and a single line may go without quotes.
 
-    The csv module cannot go on behind a row that is broken. Here that costs its first line only.
+    The csv module cannot go on after a broken row, which here costs its first line only.
     """
     line = body.removesuffix(b"\n").removesuffix(b"\r")
-    # The SageMaker SDK's CSVSerializer sends a string as it is, unquoted.
+    # The SageMaker SDK's CSVSerializer sends a string unquoted.
     if line and not line.startswith(b'"') and b"\n" not in line:
         yield _utf8(line, "row 1", limits)
         return
@@ -75,9 +146,8 @@ def read_csv(body: bytes, limits: Limits) -> Iterator[Record]:
         yield too_many if number > limits.texts else _csv_text(row, f"row {number}", limits)
 
 
-def read_text(body: bytes, limits: Limits) -> Iterator[Record]:
-    """The whole body is one text."""
-    yield _utf8(body, "body", limits) if body else MalformedBodyError("body: empty, expected one review")
+def _read_text(body: bytes, limits: Limits) -> Iterator[Record]:
+    yield _utf8(body, "body", limits) if body else MalformedBodyError("body: empty, expected one text")
 
 
 def _csv_text(row: re.Match[bytes], where: str, limits: Limits) -> Record:
@@ -85,17 +155,17 @@ def _csv_text(row: re.Match[bytes], where: str, limits: Limits) -> Record:
         return _utf8(row["quoted"].replace(b'""', b'"'), where, limits)
     line = row["line"].removesuffix(b"\r")
     if not line:
-        return MalformedBodyError(f"{where}: empty, expected one review")
+        return MalformedBodyError(f"{where}: empty, expected one text")
     if line.startswith(b'"'):
-        return MalformedBodyError(f"{where}: expected one review in double quotes, with those in it doubled")
+        return MalformedBodyError(f"{where}: expected one text in double quotes, with inner quotes doubled")
     if b"," in line:
         columns = line.count(b",") + 1
-        return MalformedBodyError(f"{where}: {columns} columns, expected 1; put each review in double quotes")
+        return MalformedBodyError(f"{where}: {columns} columns, expected 1; put each text in double quotes")
     return _utf8(line, where, limits)
 
 
 def _matches(pattern: re.Pattern[bytes], body: bytes) -> Iterator[re.Match[bytes]]:
-    """As ``finditer``, but without the empty match behind the last line end."""
+    """As ``finditer``, but without the empty match after the last line end."""
     for match in pattern.finditer(body):
         yield match
         if match.end() == len(body):
@@ -103,9 +173,9 @@ def _matches(pattern: re.Pattern[bytes], body: bytes) -> Iterator[re.Match[bytes
 
 
 def _parse_json(body: bytes, where: str, limits: Limits) -> Any:
-    """A JSON value, or what is wrong with it as a ``MalformedBodyError``."""
-    most = _JSON_PARTS_A_TEXT * limits.texts
-    # Counting single bytes is quick, and enough for all but the largest of bodies.
+    """A JSON value, or the reason why there is none as a ``MalformedBodyError``."""
+    most = _JSON_PARTS_PER_TEXT * limits.texts
+    # Counting single bytes is quick, and enough for all but the largest bodies.
     if sum(map(body.count, (b'"', b"[", b"{", b","))) > most:
         parts = islice(_JSON_PART.finditer(body), most + 1)
         if sum(1 for _ in parts) > most:
@@ -122,14 +192,15 @@ def _parse_json(body: bytes, where: str, limits: Limits) -> Any:
 
 
 def _text(value: Any, where: str, limits: Limits) -> Record:
-    """A text, alone or as an object's "text" or "inputs"."""
+    """A text, alone or as an object's text field."""
     if isinstance(value, dict):
-        value = value.get("text", value.get("inputs"))
+        value = next((value[field] for field in limits.text_fields if field in value), None)
     if isinstance(value, str):
         return _bounded(value, where, limits)
     if isinstance(value, MalformedBodyError):
         return value
-    return MalformedBodyError(f'{where}: expected a string, or an object with "text" or "inputs"')
+    fields = " or ".join(f'"{field}"' for field in limits.text_fields)
+    return MalformedBodyError(f"{where}: expected a string, or an object with {fields}")
 
 
 def _utf8(body: bytes, where: str, limits: Limits) -> Record:
@@ -151,3 +222,11 @@ def _bounded(text: str, where: str, limits: Limits) -> Record:
 
 def _too_many(limits: Limits) -> MalformedBodyError:
     return MalformedBodyError(f"more than {limits.texts} texts; send them in several requests")
+
+
+_READERS: dict[str, Callable[[bytes, Limits], Iterator[Record]]] = {
+    JSON: _read_json,
+    JSON_LINES: _read_json_lines,
+    CSV: _read_csv,
+    TEXT: _read_text,
+}

@@ -18,8 +18,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
+from byoc.artifact import MANIFEST, check_artifact
 from byoc.errors import ArtifactError, DataError
-from byoc.files import replacing
+from byoc.files import atomic_write
 from sentiment.model.artifact import SETTINGS_FILE, VOCABULARY_FILE, WEIGHTS_FILE, load_artifact
 from sentiment.text.vocabulary import FIRST_WORD, Vocabulary
 
@@ -29,7 +30,7 @@ PRETRAINED = "pretrained"
 VECTORS_FILE = "vectors.safetensors"
 # What SageMaker makes of a job's model folder; it puts it into a channel as it is.
 _ARCHIVE = "model.tar.gz"
-_FILES = {SETTINGS_FILE, VOCABULARY_FILE, WEIGHTS_FILE, VECTORS_FILE}
+_FILES = {MANIFEST, SETTINGS_FILE, VOCABULARY_FILE, WEIGHTS_FILE, VECTORS_FILE}
 
 
 class WordVectors(NamedTuple):
@@ -50,9 +51,9 @@ class WordVectors(NamedTuple):
             OSError: the folder cannot be written.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SETTINGS_FILE).unlink(missing_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
         self.vocabulary.save(folder / VOCABULARY_FILE)
-        with replacing(folder / VECTORS_FILE) as stream:
+        with atomic_write(folder / VECTORS_FILE) as stream:
             stream.write(serialize({"vectors": self.vectors, "vocabulary": _digest(self.vocabulary)}))
 
     def fingerprint(self) -> str:
@@ -126,12 +127,13 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 def _read(folder: Path, source: Path) -> WordVectors:
-    if (folder / SETTINGS_FILE).is_file():
+    if (folder / MANIFEST).is_file():
+        check_artifact(folder, __name__.partition(".")[0])
         artifact = load_artifact(folder)
         return WordVectors(artifact.vocabulary, artifact.weights["embedding.weight"])
     if not (folder / VECTORS_FILE).is_file():
         raise ArtifactError(
-            f"{source} has neither {VECTORS_FILE} nor {SETTINGS_FILE}; expected what a training job left "
+            f"{source} has neither {VECTORS_FILE} nor {MANIFEST}; expected what a training job left "
             f"in its model folder, or its {_ARCHIVE}"
         )
     try:

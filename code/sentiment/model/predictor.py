@@ -1,8 +1,8 @@
 """A loaded model that turns texts into predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,20 +15,6 @@ from sentiment.text.ngrams import NgramInserter
 from sentiment.text.sequences import Sequences, truncate
 from sentiment.text.tokenizer import tokenize
 from sentiment.text.vocabulary import UNK_ID
-
-
-class Prediction(NamedTuple):
-    """The answer to one text.
-
-    Attributes:
-        label: "positive" or "negative".
-        probability: that of "positive", whatever the label.
-        unknown_share: the share of the text's words that the lookup table does not hold; 0 without words.
-    """
-
-    label: str
-    probability: float
-    unknown_share: float = 0.0
 
 
 class Predictor:
@@ -60,16 +46,25 @@ class Predictor:
         """
         return cls(load_artifact(folder), device, precision)
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """One prediction a text, in order; a text without a known word gets one too."""
+    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """One object per text: label, probability of "positive", and the share of unknown words."""
         ids = [self._ids(text) for text in texts]
         sequences = self._inserter.insert(Sequences.from_lists(ids))
         probabilities = sigmoid(evaluate(self._network, sequences, dtype=self._dtype))
         shares = [own.count(UNK_ID) / max(1, len(own)) for own in ids]
         return [
-            Prediction("positive" if p > 0.5 else "negative", float(p), share)
+            {
+                "label": "positive" if p > 0.5 else "negative",
+                "probability": round(float(p), 6),
+                "_unknown_share": share,
+            }
             for p, share in zip(probabilities, shares, strict=True)
         ]
+
+    def metrics(self, results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """The mean share of unknown words."""
+        shares = [result["_unknown_share"] for result in results]
+        return {"unknown_share": round(sum(shares) / max(1, len(shares)), 4)}
 
     def _ids(self, text: str) -> list[int]:
         ids = np.array(self._vocabulary.ids(tokenize(text, self._stop_words)), np.int32)

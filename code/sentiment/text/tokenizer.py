@@ -20,13 +20,15 @@ from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWar
 from bs4.exceptions import ParserRejectedMarkup
 from nltk.tokenize.destructive import MacIntyreContractions
 
-from byoc.serving.limits import MAX_CHARACTERS
 from sentiment.settings import STOP_WORDS
 
 # Nobody can act on warnings about the content of reviews.
 warnings.filterwarnings("ignore", category=MarkupResemblesLocatorWarning)
 warnings.filterwarnings("ignore", category=XMLParsedAsHTMLWarning)
 
+# html.parser takes time quadratic in the length of hostile input. The longest IMDb review has
+# 13,704 characters.
+MAX_CHARACTERS = 20_000
 # Limits on the number of "<" and "&", and of "<!": html.parser takes seconds for a text full of them. The
 # maxima over 75,000 IMDb reviews are 128 and 1.
 MAX_MARKUP = 300

@@ -2,9 +2,7 @@
 
 import logging
 
-from byoc.distributed.process_group import ProcessGroup
-from byoc.opt_ml import OptMl
-from byoc.signals import StopFlag
+from byoc.job import Job
 from byoc.version import version
 from sentiment.data import datasets
 from sentiment.embeddings.store import PRETRAINED, WordVectors
@@ -14,7 +12,7 @@ from sentiment.hyperparameters import Hyperparameters
 logger = logging.getLogger(__name__)
 
 
-def run(opt_ml: OptMl, hyperparameters: Hyperparameters, process_group: ProcessGroup, stop: StopFlag) -> None:
+def run(job: Job) -> None:
     """One process's part of it: all read, the first one learns.
 
     Raises:
@@ -22,12 +20,14 @@ def run(opt_ml: OptMl, hyperparameters: Hyperparameters, process_group: ProcessG
         Stopped: any of the processes was told to stop before the vectors were there.
         OSError: they cannot be written.
     """
+    hyperparameters: Hyperparameters = job.hyperparameters
+    process_group, stop = job.process_group, job.stop
     logger.info("version %s; word vectors alone; %s", version(), hyperparameters)
     if hyperparameters.embedding_init == "documents":
         logger.warning(
             "embedding_init=documents: those come in the job that has the labels; here they are word2vec's"
         )
-    channels, sharded = opt_ml.channels(), opt_ml.sharded_channels()
+    channels, sharded = job.channels, job.opt_ml.sharded_channels()
     vocabulary, reviews = datasets.load_unlabeled(channels, hyperparameters, sharded, process_group, stop)
     shape = (len(vocabulary), hyperparameters.embedding_dim)
     epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
@@ -35,6 +35,5 @@ def run(opt_ml: OptMl, hyperparameters: Hyperparameters, process_group: ProcessG
         stop, lambda: word2vec([reviews], shape, epochs, seed) if process_group.rank == 0 else None
     )
     if vectors is not None:
-        WordVectors(vocabulary, vectors).save(opt_ml.model)
-    process_group.destroy()
-    logger.info("done; word vectors for a channel %s are in %s", PRETRAINED, opt_ml.model)
+        WordVectors(vocabulary, vectors).save(job.opt_ml.model)
+    logger.info("done; word vectors for a channel %s are in %s", PRETRAINED, job.opt_ml.model)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from byoc.files import replacing
+from byoc.files import atomic_write
 from sentiment.data.sources import Sources
 from sentiment.evaluation.metrics import Metrics, sigmoid
 from sentiment.text.sequences import Examples
@@ -52,7 +52,7 @@ def write_metrics(folder: Path, content: Mapping[str, Any]) -> None:
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "metrics.json") as stream:
+    with atomic_write(folder / "metrics.json") as stream:
         stream.write(json.dumps(content, indent=2).encode() + b"\n")
 
 
@@ -78,7 +78,7 @@ def write_predictions(
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "predictions.csv") as raw:
+    with atomic_write(folder / "predictions.csv") as raw:
         stream = io.TextIOWrapper(raw, "utf-8", newline="")
         writer = csv.writer(stream)
         writer.writerow(["set", "file", "line", "label", "probability", "words"])

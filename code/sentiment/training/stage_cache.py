@@ -17,7 +17,7 @@ from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
 from byoc.checkpoints import is_being_uploaded
-from byoc.files import is_whole, partial, write_with_checksum
+from byoc.files import matches_checksum, temporary_path, write_with_checksum
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Stages:
             except OSError as error:
                 logger.warning("%s cannot be read (%s): made again", path, error.strerror)
                 continue
-            if is_whole(path, content):
+            if matches_checksum(path, content):
                 logger.info("going on behind %s", path)
                 return deserialize(content)
             logger.warning("%s is damaged: made again", path)
@@ -67,7 +67,7 @@ class Stages:
 
 def remove_stages(folder: Path | None) -> None:
     """Remove all that there are, those of other jobs and what a killed one did not finish included."""
-    for pattern in ("stage-*.safetensors", partial(Path("stage-*")).name):
+    for pattern in ("stage-*.safetensors", temporary_path(Path("stage-*")).name):
         for path in folder.glob(pattern) if folder else ():
             if not is_being_uploaded(path):
                 path.unlink(missing_ok=True)

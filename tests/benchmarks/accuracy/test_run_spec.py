@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from benchmarks.accuracy.run_spec import parse, run_spec
+from benchmarks.accuracy.run_spec import parse_run_spec, run_spec
 from benchmarks.accuracy.tables import load_runs
 from benchmarks.harness import ROOT
 
@@ -13,7 +13,7 @@ CHANGES = (ROOT / "benchmarks" / "accuracy" / "changes.txt").read_text("utf-8").
 
 def test_run_spec_is_hyperparameters() -> None:
     assert run_spec("preset=best,epochs=2") == "preset=best,epochs=2"
-    assert parse("preset=best,epochs=2") == {"preset": "best", "epochs": "2"}
+    assert parse_run_spec("preset=best,epochs=2") == {"preset": "best", "epochs": "2"}
 
 
 @pytest.mark.parametrize(

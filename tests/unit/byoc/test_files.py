@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from byoc.files import is_whole, naming, replacing, write_with_checksum
+from byoc.files import atomic_write, matches_checksum, name_in_errors, write_with_checksum
 
 
 def test_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with replacing(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
@@ -20,21 +20,21 @@ def test_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(TypeError), replacing(path) as stream:
+    with pytest.raises(TypeError), atomic_write(path) as stream:
         stream.write("no bytes")  # type: ignore[call-overload]
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("file", b"old")]
 
 
 def test_full_disk_names_the_file(tmp_path: Path) -> None:
     # The device that is always full.
-    with pytest.raises(OSError, match="No space left") as caught, replacing(tmp_path / "file"):
+    with pytest.raises(OSError, match="No space left") as caught, atomic_write(tmp_path / "file"):
         Path("/dev/full").write_bytes(b"x")
     assert caught.value.filename == str(tmp_path / "file")
     assert caught.value.errno == errno.ENOSPC
 
 
 def test_a_name_that_the_system_gave_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught, naming(Path("other")):
+    with pytest.raises(FileNotFoundError) as caught, name_in_errors(Path("other")):
         (tmp_path / "missing").read_bytes()
     assert caught.value.filename == str(tmp_path / "missing")
 
@@ -42,5 +42,5 @@ def test_a_name_that_the_system_gave_is_kept(tmp_path: Path) -> None:
 def test_checksum_in_a_name_tells_whether_a_file_is_whole(tmp_path: Path) -> None:
     path = write_with_checksum(tmp_path / "stem", b"content")
     assert path.name == "stem-ed7002b439e9ac84.safetensors"
-    assert is_whole(path, path.read_bytes())
-    assert not is_whole(path, b"conten")
+    assert matches_checksum(path, path.read_bytes())
+    assert not matches_checksum(path, b"conten")

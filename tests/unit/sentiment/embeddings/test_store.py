@@ -3,15 +3,17 @@
 import errno
 import io
 import tarfile
+from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from byoc.artifact import write_artifact
 from byoc.errors import DataError
 from sentiment.embeddings.store import VECTORS_FILE, WordVectors, load
-from sentiment.model.artifact import VOCABULARY_FILE, Artifact, save
+from sentiment.model.artifact import VOCABULARY_FILE, Artifact, write_files
 from sentiment.settings import NetworkSettings, TextSettings
 from sentiment.text.vocabulary import Vocabulary
 
@@ -47,7 +49,8 @@ def test_trained_model_has_vectors_too(tmp_path: Path) -> None:
     network = NetworkSettings(6, 2, 3, "mean")
     weights = {name: np.zeros(shape, np.float32) for name, shape in network.tensor_shapes().items()}
     weights["embedding.weight"] = VECTORS
-    save(Artifact(weights, VOCABULARY, network, TextSettings([], 5, "tail"), {}), tmp_path / "model")
+    artifact = Artifact(weights, VOCABULARY, network, TextSettings([], 5, "tail"), {})
+    write_artifact(tmp_path / "model", "sentiment", partial(write_files, artifact))
     archive(tmp_path / "model", tmp_path / "channel" / "model.tar.gz")
     assert same(load(tmp_path / "channel", 2))
 

@@ -26,14 +26,14 @@ def test_format_1_loads_for_ever() -> None:
 
 def test_format_1_predicts_what_it_did(predictor: Predictor) -> None:
     good, bad = predictor.predict(["A great, great film. I love it!", "The worst film. A bad, bad waste."])
-    assert (good.label, bad.label) == ("positive", "negative")
-    np.testing.assert_allclose([good.probability, bad.probability], [0.962518, 0.082267], atol=1e-5)
+    assert (good["label"], bad["label"]) == ("positive", "negative")
+    np.testing.assert_allclose([good["probability"], bad["probability"]], [0.962518, 0.082267], atol=1e-5)
 
 
 def test_predictions_are_in_the_order_of_the_texts(predictor: Predictor) -> None:
     texts = ["great " * n + "bad " * m for n in range(8) for m in range(8)]
-    together = [prediction.probability for prediction in predictor.predict(texts)]
-    alone = [predictor.predict([text])[0].probability for text in texts]
+    together = [prediction["probability"] for prediction in predictor.predict(texts)]
+    alone = [predictor.predict([text])[0]["probability"] for text in texts]
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
@@ -45,7 +45,7 @@ def test_words_are_those_of_the_definition(predictor: Predictor) -> None:
 
 
 def test_text_without_a_word_gets_a_prediction(predictor: Predictor) -> None:
-    assert 0 < predictor.predict(["!!!"])[0].probability < 1
+    assert 0 < predictor.predict(["!!!"])[0]["probability"] < 1
 
 
 def test_no_text_gets_none(predictor: Predictor) -> None:
@@ -53,10 +53,10 @@ def test_no_text_gets_none(predictor: Predictor) -> None:
 
 
 def test_probability_is_that_of_positive_whatever_the_label(predictor: Predictor) -> None:
-    for label, probability, _ in predictor.predict(["great", "worst", "film", ""]):
-        assert (label == "positive") == (probability > 0.5)
+    for result in predictor.predict(["great", "worst", "film", ""]):
+        assert (result["label"] == "positive") == (result["probability"] > 0.5)
 
 
 def test_missing_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="no trained model"):
+    with pytest.raises(ArtifactError, match="cannot be read"):
         Predictor.load(tmp_path)

@@ -7,9 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nltk.tokenize.destructive import NLTKWordTokenizer
 
-from byoc.serving.limits import MAX_CHARACTERS
 from sentiment.settings import STOP_WORDS
-from sentiment.text.tokenizer import select_stop_words, tokenize
+from sentiment.text.tokenizer import MAX_CHARACTERS, select_stop_words, tokenize
 from tests.support.reference_text import reference_words
 
 MARKUP = [

@@ -21,4 +21,4 @@ def handle(data: Sequence[Mapping[str, Any]] | None, _context: Any) -> list[Any]
     bodies = [item["body"] for item in data]
     texts = [(body if isinstance(body, dict) else json.loads(body))["inputs"] for body in bodies]
     predictions = _predictor.predict(texts)
-    return [[{"label": item.label, "probability": item.probability}] for item in predictions]
+    return [[{"label": item["label"], "probability": item["probability"]}] for item in predictions]

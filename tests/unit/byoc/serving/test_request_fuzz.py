@@ -9,12 +9,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from byoc.errors import MalformedBodyError, NotAcceptableError, RequestError, UnsupportedMediaTypeError
-from byoc.serving.limits import Limits
-from byoc.serving.payload import CSV, JSON, JSON_LINES, choose_media_type, decode, decode_records, encode
-from sentiment.model.predictor import Prediction
+from byoc.model import Result
+from byoc.serving.request import CSV, JSON, JSON_LINES, MEDIA_TYPES, Limits, decode, decode_records
+from byoc.serving.response import Fields, choose_media_type, encode
 from tests.support.hostile_bodies import accepts, any_text, bodies, content_types, media_types
 
 LIMITS = Limits(texts=5, characters=12)
+FIELDS = Fields(("label", "probability"), "probability")
 
 
 @settings(max_examples=500, deadline=None)
@@ -77,11 +78,13 @@ def test_any_texts_survive_quoting(texts: list[str]) -> None:
 @given(any_text | accepts, content_types | any_text)
 def test_any_accept_gives_a_media_type_or_a_refusal(accept: str, content_type: str) -> None:
     with contextlib.suppress(NotAcceptableError):
-        assert choose_media_type(accept, content_type) in (JSON, JSON_LINES, CSV)
+        assert choose_media_type(accept, content_type, FIELDS) in MEDIA_TYPES
 
 
 answers = st.lists(
-    st.builds(Prediction, st.sampled_from(["positive", "negative"]), st.floats(0, 1))
+    st.fixed_dictionaries(
+        {"label": st.sampled_from(["positive", "negative"]), "probability": st.floats(0, 1)}
+    )
     | st.builds(MalformedBodyError, any_text)
     | st.builds(UnsupportedMediaTypeError, any_text),
     min_size=1,
@@ -91,13 +94,13 @@ answers = st.lists(
 
 @settings(max_examples=500, deadline=None)
 @given(answers)
-def test_every_answer_is_a_line(answers: list[Prediction | RequestError]) -> None:
-    wanted = ["error" if isinstance(answer, RequestError) else answer.label for answer in answers]
-    rows = encode(answers, CSV).decode().split("\n")
+def test_every_answer_is_a_line(answers: list[Result | RequestError]) -> None:
+    wanted = ["error" if isinstance(answer, RequestError) else answer["label"] for answer in answers]
+    rows = encode(answers, CSV, FIELDS).decode().split("\n")
     assert [row[0] for row in csv.reader(rows, strict=True)] == wanted
     assert all(len(row) == 2 for row in csv.reader(rows, strict=True))
-    records = [json.loads(line) for line in encode(answers, JSON_LINES).decode().split("\n")]
+    records = [json.loads(line) for line in encode(answers, JSON_LINES, FIELDS).decode().split("\n")]
     assert [record.get("label", "error") for record in records] == wanted
-    body = encode(answers, JSON)
+    body = encode(answers, JSON, FIELDS)
     assert json.loads(body) == records
     assert b"\n" not in body

@@ -1,0 +1,90 @@
+"""A training job, as the container hands it to the model package."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from byoc import artifact
+from byoc.checkpoints import Checkpoints
+from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from byoc.errors import DataError
+from byoc.opt_ml import OptMl
+from byoc.signals import StopFlag
+
+logger = logging.getLogger(__name__)
+
+_CHECKPOINT_MINUTES = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Attributes of a job.
+
+    Attributes:
+        package: import name of the model package.
+        opt_ml: paths and configuration below /opt/ml.
+        hyperparameters: an instance of the package's ``Hyperparameters``.
+        stop: ``stop.requested`` becomes True on SIGTERM; 120 seconds are left then.
+        checkpoints: the checkpoint store; writes nothing in a job without a checkpoint folder.
+        process_group: the processes that train together.
+    """
+
+    package: str
+    opt_ml: OptMl
+    hyperparameters: Any
+    stop: StopFlag
+    checkpoints: Checkpoints
+    process_group: ProcessGroup = SINGLE_PROCESS
+
+    @classmethod
+    def create(
+        cls,
+        package: str,
+        opt_ml: OptMl,
+        hyperparameters: Any,
+        stop: StopFlag,
+        process_group: ProcessGroup = SINGLE_PROCESS,
+    ) -> "Job":
+        """A job with the checkpoint store of its folder."""
+        minutes = getattr(hyperparameters, "checkpoint_interval_minutes", _CHECKPOINT_MINUTES)
+        checkpoints = Checkpoints(opt_ml.checkpoints, minutes)
+        return cls(package, opt_ml, hyperparameters, stop, checkpoints, process_group)
+
+    @property
+    def channels(self) -> dict[str, Path]:
+        """The folders of the data channels, by name."""
+        return self.opt_ml.channels()
+
+    def channel(self, name: str) -> Path:
+        """The folder of a channel.
+
+        Raises:
+            DataError: the job has no such channel.
+        """
+        channels = self.channels
+        if name not in channels:
+            raise DataError(f"expected a channel {name}; the channels are: {', '.join(channels) or 'none'}")
+        return channels[name]
+
+    def write_artifact(self, write: Callable[[Path], None]) -> None:
+        """Replace the model folder as a whole, on rank 0; ``write`` gets an empty folder for its files.
+
+        Raises:
+            OSError: the folder cannot be written; the old model is unharmed.
+        """
+        if self.process_group.rank == 0:
+            artifact.write_artifact(self.opt_ml.model, self.package, write)
+
+    def report_metrics(self, **values: float) -> None:
+        """Log one line ``name=value; ...`` for SageMaker's metric definitions."""
+        logger.info("%s", format_metrics(**values))
+
+
+def format_metrics(**values: float) -> str:
+    """The metrics as ``name=value;`` with plain decimals: floats have four digits after the point."""
+    return " ".join(
+        f"{name}={value:.4f};" if isinstance(value, float) else f"{name}={value};"
+        for name, value in values.items()
+    )

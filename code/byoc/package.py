@@ -1,0 +1,66 @@
+"""The model package that ``MODEL_PACKAGE`` names, with defaults for its optional members."""
+
+import importlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+from byoc.errors import PackageError
+from byoc.model import ModelPackage
+
+REQUIRED = ("Hyperparameters", "train", "load")
+
+
+def package_name() -> str:
+    """The import name of the model package."""
+    return os.environ.get("MODEL_PACKAGE") or "sentiment"
+
+
+def import_package(name: str | None = None) -> ModelPackage:
+    """Import a model package, by default the one that ``MODEL_PACKAGE`` names.
+
+    Raises:
+        PackageError: there is no such package, or it lacks required members; lists them.
+    """
+    name = name or package_name()
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise PackageError(
+            f"MODEL_PACKAGE: no package {name!r} on PYTHONPATH; expected the import name of a model package"
+        ) from None
+    missing = [member for member in REQUIRED if not hasattr(module, member)]
+    if missing:
+        raise PackageError(
+            f"MODEL_PACKAGE: {name!r} is no model package: it lacks {', '.join(missing)}; "
+            "see docs/your-own-model.md"
+        )
+    members = {member: getattr(module, member, default) for member, default in _DEFAULTS.items()}
+    return cast(ModelPackage, SimpleNamespace(**members, **{m: getattr(module, m) for m in REQUIRED}))
+
+
+def _upload_files(folder: Path, channel: str) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "_")):
+            continue
+        if path.is_dir():
+            yield from _upload_files(path, channel)
+        else:
+            yield path
+
+
+_DEFAULTS = {
+    "distributed": False,
+    "probe": "A short text.",
+    "text_fields": ("text",),
+    "csv_fields": (),
+    "plain_field": None,
+    "metric_names": (),
+    "check": lambda _folder, _channel: "",
+    "upload_files": _upload_files,
+    "check_artifact": lambda _folder: None,
+}

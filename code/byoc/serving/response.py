@@ -1,0 +1,128 @@
+"""Results to response bodies: content negotiation, and one JSON object, CSV row or line per text."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from byoc.errors import NotAcceptableError, RequestError
+from byoc.model import Result
+from byoc.serving.request import CSV, JSON, JSON_LINES, TEXT, parse_media_type
+
+_WEIGHT = re.compile(r"[01](\.\d*)?")
+
+
+class Fields(NamedTuple):
+    """The keys of a result that an answer carries.
+
+    Attributes:
+        csv: of a CSV row, in order; all keys where empty.
+        plain: of a ``text/plain`` line; None where that media type is not offered.
+    """
+
+    csv: tuple[str, ...] = ()
+    plain: str | None = None
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """The media types that can be produced."""
+        return (JSON, JSON_LINES, CSV, TEXT) if self.plain else (JSON, JSON_LINES, CSV)
+
+
+def choose_media_type(accept: str | None, content_type: str, fields: Fields) -> str:
+    """The media type that the Accept header prefers (RFC 9110, section 12.5.1).
+
+    Where it leaves the choice open, lines are answered with lines, and everything else with JSON.
+
+    Raises:
+        NotAcceptableError: it names only media types that cannot be produced.
+    """
+    media_type, _ = parse_media_type(content_type)
+    default = media_type if media_type in (JSON_LINES, CSV) else JSON
+    ranges = dict(parse_media_type(item) for item in (accept or "*/*").split(","))
+    best = max((default, *fields.media_types), key=lambda candidate: _weight(candidate, ranges))
+    if _weight(best, ranges) <= 0:
+        raise NotAcceptableError(
+            f"cannot answer in {(accept or '')[:100]}; expected one of {', '.join(fields.media_types)}"
+        )
+    return best
+
+
+def _weight(media_type: str, ranges: Mapping[str, Mapping[str, str]]) -> float:
+    """The weight of a media type: that of the most specific range which covers it."""
+    for pattern in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
+        if pattern in ranges:
+            weight = ranges[pattern].get("q", "1")
+            return float(weight) if _WEIGHT.fullmatch(weight) else 0.0
+    return 0.0
+
+
+def encode(results: Sequence[Result | RequestError], media_type: str, fields: Fields) -> bytes:
+    """A body with one record per result.
+
+    An error becomes ``{"error": reason}`` in JSON, ``error,"reason"`` in CSV, and ``error: reason`` in plain
+    text. Keys that begin with ``_`` are left out.
+
+    Raises:
+        ValueError: a result holds a number that is not finite, which JSON does not have.
+    """
+    # A reason may quote half a surrogate pair of the caller's.
+    return _ENCODERS[media_type](results, fields).encode("utf-8", "backslashreplace")
+
+
+def _record(result: Result | RequestError) -> dict[str, Any]:
+    if isinstance(result, RequestError):
+        return {"error": str(result)}
+    return {key: value for key, value in result.items() if not key.startswith("_")}
+
+
+def _encode_json(results: Sequence[Result | RequestError], _fields: Fields) -> str:
+    return json.dumps([_record(result) for result in results], allow_nan=False)
+
+
+def _encode_json_lines(results: Sequence[Result | RequestError], _fields: Fields) -> str:
+    # No line end after the last record: batch transform adds it when it assembles the output.
+    return "\n".join(json.dumps(_record(result), allow_nan=False) for result in results)
+
+
+def _encode_csv(results: Sequence[Result | RequestError], fields: Fields) -> str:
+    return "\n".join(_csv_row(_record(result), fields.csv) for result in results)
+
+
+def _csv_row(record: Mapping[str, Any], keys: Sequence[str]) -> str:
+    if "error" in record:
+        # As many columns as a result has.
+        return ",".join(["error", _quote(_one_line(record["error"])), *[""] * (len(keys) - 2)])
+    return ",".join(_cell(record.get(key)) for key in keys or record)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+    return _quote(text) if re.search(r'[",\r\n]', text) else text
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _encode_text(results: Sequence[Result | RequestError], fields: Fields) -> str:
+    return "\n".join(
+        f"error: {_one_line(str(result))}"
+        if isinstance(result, RequestError)
+        else _one_line(str(result[fields.plain or ""]))
+        for result in results
+    )
+
+
+_ENCODERS: dict[str, Callable[[Sequence[Result | RequestError], Fields], str]] = {
+    JSON: _encode_json,
+    JSON_LINES: _encode_json_lines,
+    CSV: _encode_csv,
+    TEXT: _encode_text,
+}
