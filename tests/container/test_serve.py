@@ -66,6 +66,7 @@ def test_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     assert str(file) in refusal(tmp_path)
 
 
+@pytest.mark.usefixtures("nginx_program")
 def test_missing_java_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "model").symlink_to(FORMAT_1)
     assert refusal(tmp_path) == "no Java found; put it on the PATH or set JAVA_HOME"
