@@ -72,4 +72,4 @@ def test_invalid_run_spec_stops_before_measuring(
     monkeypatch.setattr(sys, "argv", ["accuracy", str(tmp_path), "preset=best", "preset=best,epoch=2"])
     with pytest.raises(SystemExit):
         accuracy.main()
-    assert "'preset=best,epoch=2': hyperparameter epoch" in capsys.readouterr().err
+    assert "'preset=best,epoch=2': unknown hyperparameter 'epoch'" in capsys.readouterr().err
