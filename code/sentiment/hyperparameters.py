@@ -83,11 +83,11 @@ class Hyperparameters:
     @property
     def has_head_start(self) -> bool:
         """Whether there is work before the first step that is worth keeping."""
-        return self.embedding_init != "random" or self.has_teachers
+        return self.embedding_init != "random" or self.has_ngram_model
 
     @property
-    def has_teachers(self) -> bool:
-        """Whether a regression on n-grams has a part in it."""
+    def has_ngram_model(self) -> bool:
+        """Whether the job fits an n-gram model."""
         return self.max_ngrams > 0 or self.soft_label_weight > 0 or self.ngram_init != "none"
 
     def that_decide(self) -> dict[str, Any]:

@@ -1,26 +1,23 @@
-"""What training and serving must agree on: how a review becomes ids, and the shape of the network.
-
-Both are recorded in the artifact, so that serving does what training did.
-"""
+"""Settings shared by training and serving and stored in the artifact: preprocessing and network shape."""
 
 from dataclasses import dataclass
 
 STOP_WORDS = ("all", "keep-negations", "none")
 TRUNCATE = ("head", "tail", "head-tail")
 POOLING = ("last", "mean", "smoothed-mean", "max")
-# Of the poolings that are means, how many words more than a review's they divide by. The damped one is the
-# smaller the fewer words there are, so that few make no great certainty: a mean that is shrunk to zero.
-DAMPING = {"mean": 0, "smoothed-mean": 100}
+# Tokens of value zero that a mean pooling adds to each review: they shrink the mean, and so the confidence,
+# of short reviews.
+PSEUDO_COUNT = {"mean": 0, "smoothed-mean": 100}
 
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """How a review becomes word ids.
+    """Preprocessing.
 
     Attributes:
-        stop_words: the words left out.
-        max_length: words of a review that count.
-        truncate: which words of a longer one, one of ``TRUNCATE``.
+        stop_words: words to remove.
+        max_length: words kept per review.
+        truncate: part of a longer review to keep, one of ``TRUNCATE``.
     """
 
     stop_words: list[str]
@@ -28,10 +25,10 @@ class TextSettings:
     truncate: str
 
     def __post_init__(self) -> None:
-        """Refuse what no review can be cut by, whoever wrote it.
+        """Validate settings that may come from a file.
 
         Raises:
-            ValueError: naming the value.
+            ValueError: a value is invalid.
         """
         if not isinstance(self.stop_words, list) or not all(
             isinstance(word, str) for word in self.stop_words
@@ -43,14 +40,13 @@ class TextSettings:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """The shape of the network.
+    """Shape of the network.
 
     Attributes:
-        vocab_size: ids of the lookup table, "no word" and "infrequent word" included.
-        embedding_dim: width of a word's vector.
-        hidden_dim: width of the LSTM's state.
-        pooling: what of the LSTM's outputs the linear layer sees: the ``last`` word's, their ``mean``
-            or their ``max`` over the words of the review, or a ``smoothed-mean``, see ``DAMPING``.
+        vocab_size: number of token ids.
+        embedding_dim: embedding size.
+        hidden_dim: LSTM hidden size.
+        pooling: how LSTM outputs are pooled over time, one of ``POOLING``; see ``PSEUDO_COUNT``.
         ngram_scores: whether the last element of each embedding is the token's n-gram score, which counts at
             the first occurrence of the token only.
     """
@@ -62,10 +58,10 @@ class NetworkSettings:
     ngram_scores: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what no network can be built by.
+        """Validate settings that may come from a file.
 
         Raises:
-            ValueError: naming the value.
+            ValueError: a value is invalid.
         """
         _check_positive(
             vocab_size=self.vocab_size,
@@ -77,7 +73,7 @@ class NetworkSettings:
             raise ValueError(f"ngram_scores is {self.ngram_scores!r}, expected true or false")
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The network's tensors by name: part of the artifact's format."""
+        """Shapes of the network's tensors by name: part of the artifact's format."""
         gates = 4 * self.hidden_dim
         return {
             "embedding.weight": (self.vocab_size, self.embedding_dim),

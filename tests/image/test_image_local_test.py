@@ -74,7 +74,7 @@ def log(clone: Path, image: str) -> str:
 def test_best_preset_trains(log: str) -> None:
     for word in (
         "unlabeled: ",
-        "teachers: ",
+        "n-gram model: ",
         "document vectors: pass 15 of 15 over",
     ):
         assert word in log

@@ -1,4 +1,4 @@
-"""Reviews in which pairs of words tell what the words alone do not."""
+"""Reviews whose label depends on the order of two words, so that only n-grams separate the classes."""
 
 import numpy as np
 
@@ -9,15 +9,14 @@ VOCAB_SIZE = 30
 
 
 def examples(count: int) -> Examples:
-    """Of the words 2 and 3, positive reviews have "2 3" and negative ones "3 2" somewhere."""
+    """Positive reviews contain the words "2 3", negative ones "3 2"; each review has its own group."""
     labels = (np.arange(count) % 2).astype(np.int8)
     texts = []
     for label in labels:
         words = GENERATOR.integers(4, VOCAB_SIZE, 12).tolist()
         words[5:7] = [2, 3] if label else [3, 2]
         texts.append(words)
-    return Examples(Sequences.from_lists(texts), labels)
+    return Examples(Sequences.from_lists(texts), labels, np.arange(count, dtype=np.uint64))
 
 
 TRAINING = examples(400)
-MOVIES = np.arange(400, dtype=np.uint64)  # a movie each

@@ -418,7 +418,7 @@ def test_head_start_is_in_a_checkpoint_and_not_made_again(
 def test_job_stopped_in_its_head_start_is_no_failure(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stop_at(monkeypatch, soft_labels.Told, "targets")
+    stop_at(monkeypatch, soft_labels.SoftLabels, "targets")
     folder = run(hyperparameters=HEAD_START)
     assert "stopped before the first step: there is nothing to save" in capsys.readouterr().out
     assert not (folder / "output" / "failure").exists()

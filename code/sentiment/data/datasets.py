@@ -17,7 +17,7 @@ from byoc.errors import DataError
 from byoc.signals import StopFlag
 from sentiment.data.channels import Reader, training_channel
 from sentiment.data.corpus import Corpus, WordTable
-from sentiment.data.gather import examples_of, movies_of, sources_of
+from sentiment.data.gather import examples_of, sources_of
 from sentiment.data.reviews import UNLABELED
 from sentiment.data.sources import Sources
 from sentiment.embeddings import store as pretrained
@@ -40,9 +40,7 @@ class Datasets:
         text: how reviews became ids.
         vocabulary: the lookup table, made of the words of the training part and of the unlabelled reviews.
         training: what the network learns from.
-        movies: [training reviews], a hash of what each is about.
         unlabeled: what else there is to read, without labels; none of it is of a movie that is held out.
-        unlabeled_movies: [unlabelled reviews], as ``movies``.
         held_out: what it is measured on, ``validation`` always and ``test`` if there is such a channel.
         word_counts: how many words of each held-out review count.
         sources: where each held-out review comes from.
@@ -52,9 +50,7 @@ class Datasets:
     text: TextSettings
     vocabulary: Vocabulary
     training: Examples
-    movies: NDArray[np.uint64]
-    unlabeled: Sequences
-    unlabeled_movies: NDArray[np.uint64]
+    unlabeled: Examples
     held_out: dict[str, Examples]
     word_counts: dict[str, NDArray[np.int64]]
     sources: dict[str, Sources]
@@ -68,7 +64,7 @@ class Datasets:
             self,
             vocabulary=vocabulary,
             training=self.training._replace(sequences=insert(self.training.sequences)),
-            unlabeled=insert(self.unlabeled),
+            unlabeled=self.unlabeled._replace(sequences=insert(self.unlabeled.sequences)),
             held_out={
                 name: part._replace(sequences=insert(part.sequences)) for name, part in self.held_out.items()
             },
@@ -78,9 +74,9 @@ class Datasets:
         """What of the data decides which weights come out, by name: a count, and a hash of the content."""
         words = hashlib.sha256("\n".join(self.vocabulary.words).encode())
         found = {
-            "training data": _fingerprint(*self.training),
+            "training data": _fingerprint(self.training),
             "unlabeled data": _fingerprint(self.unlabeled),
-            "validation data": _fingerprint(*self.held_out["validation"]),
+            "validation data": _fingerprint(self.held_out["validation"]),
             "vocabulary": f"of {len(self.vocabulary)} ids, SHA-256 {words.hexdigest()[:16]}",
         }
         if self.pretrained is not None:
@@ -88,11 +84,11 @@ class Datasets:
         return found
 
 
-def _fingerprint(sequences: Sequences, *others: NDArray[np.int8]) -> str:
+def _fingerprint(examples: Examples) -> str:
     digest = hashlib.sha256()
-    for content in (sequences.ids.tobytes(), sequences.offsets.tobytes(), *map(bytes, others)):
-        digest.update(content)
-    return f"of {len(sequences)} reviews, SHA-256 {digest.hexdigest()[:16]}"
+    for array in (examples.sequences.ids, examples.sequences.offsets, examples.labels):
+        digest.update(array.tobytes())
+    return f"of {len(examples.labels)} reviews, SHA-256 {digest.hexdigest()[:16]}"
 
 
 def load(
@@ -137,9 +133,7 @@ def load(
         text,
         vocabulary,
         to_examples("training", training),
-        movies_of(training, process_group),
-        to_examples(UNLABELED, unlabeled).sequences,
-        movies_of(unlabeled, process_group),
+        to_examples(UNLABELED, unlabeled),
         examples,
         {name: part.sequences.lengths for name, part in examples.items()},
         {name: sources_of(part, process_group) for name, part in held_out.items()},

@@ -28,27 +28,18 @@ def examples_of(
 ) -> Examples:
     """Everybody's reviews of one part, in the order of the channel."""
     sequences = corpus.encode(part, table, vocabulary, text.max_length, text.truncate)
-    labels = part.labels
+    labels, groups = part.labels, part.movies
     if process_group.size > 1:
         lengths, ids = process_group.concatenate(sequences.lengths), process_group.concatenate(sequences.ids)
         order = _order(part, process_group)
         sequences = Sequences(ids, np.concatenate([[0], np.cumsum(lengths)])).take(order)
-        labels = process_group.concatenate(labels)[order]
+        labels, groups = process_group.concatenate(labels)[order], process_group.concatenate(groups)[order]
     if name != UNLABELED:
         found = f"{len(labels)} reviews, {(labels == 1).sum()} of them positive"
         logger.info("%s: %s, %d words that count", name, found, len(sequences.ids))
     elif len(labels):
         logger.info("%s: %d reviews, %d words that count", name, len(labels), len(sequences.ids))
-    return Examples(sequences, labels)
-
-
-def movies_of(part: Corpus, process_group: ProcessGroup) -> NDArray[np.uint64]:
-    """What everybody's reviews of one part are about, in the order of the channel."""
-    return (
-        process_group.concatenate(part.movies)[_order(part, process_group)]
-        if process_group.size > 1
-        else part.movies
-    )
+    return Examples(sequences, labels, groups)
 
 
 def sources_of(part: Corpus, process_group: ProcessGroup) -> Sources:

@@ -16,7 +16,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from sentiment.embeddings.word2vec import SCALE
-from sentiment.ngram_model.features import NGrams
+from sentiment.ngram_model.features import NgramFeatures
 from sentiment.text.ngrams import Keys, find_keys
 from sentiment.text.sequences import Sequences
 
@@ -76,10 +76,10 @@ def document_vectors(
     """
     reviews = np.zeros((len(sequences), dimensions), np.float32)
     words = np.zeros((len(wanted), dimensions), np.float32)
-    ngrams = NGrams.frequent(sequences, base, _FEWEST)
+    ngrams = NgramFeatures.fit(sequences, base, _FEWEST)
     if len(ngrams.keys) == 0:
         return Documents(reviews, words)
-    matrix = ngrams.matrix(sequences)
+    matrix = ngrams.transform(sequences)
     has_words = np.diff(matrix.indptr) > 0
     with threadpool_limits(1, "blas"):
         space = _learned(matrix[has_words], dimensions, epochs, np.random.default_rng(seed))

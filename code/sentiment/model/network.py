@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sentiment.ngram_model.scores import NgramScores
-from sentiment.settings import DAMPING, NetworkSettings
+from sentiment.settings import PSEUDO_COUNT, NetworkSettings
 from sentiment.text.batching import Batch, evaluation_batches
 from sentiment.text.sequences import Sequences
 from sentiment.text.vocabulary import PAD_ID, UNK_ID
@@ -56,7 +56,7 @@ class SentimentLSTM(nn.Module):
     ) -> None:
         super().__init__()
         self.pooling = settings.pooling
-        self.damping = DAMPING.get(settings.pooling)
+        self.pseudo_count = PSEUDO_COUNT.get(settings.pooling)
         self.ngram_scores = settings.ngram_scores
         self.word_dropout = word_dropout
         self.embedding = nn.Embedding(settings.vocab_size, settings.embedding_dim, padding_idx=PAD_ID)
@@ -89,7 +89,7 @@ class SentimentLSTM(nn.Module):
         if ngram_scores is None:
             return
         self.embedding.weight[:, -1] = torch.from_numpy(ngram_scores.scores[-1])
-        if self.damping is not None:
+        if self.pseudo_count is not None:
             self._hand_on(ngram_scores.slope.item(), ngram_scores.intercept.item())
 
     def _hand_on(self, slope: float, intercept: float) -> None:
@@ -170,8 +170,8 @@ class SentimentLSTM(nn.Module):
                 vectors = _with_ngram_scores(vectors, vectors[..., -1] * counts[begin : begin + CHUNK, :rows])
             outputs, state = self.lstm(vectors, tuple(part[:, :rows].contiguous() for part in state))
             self._pool_chunk(pooled[:rows], outputs.float(), lengths[:rows] - begin)
-        if self.damping is not None:
-            pooled /= lengths[:, None] + self.damping
+        if self.pseudo_count is not None:
+            pooled /= lengths[:, None] + self.pseudo_count
         logits: Tensor = self.linear(pooled).squeeze(1)
         return logits
 
@@ -204,7 +204,7 @@ class SentimentLSTM(nn.Module):
         padding = (steps[:, None] >= lengths).unsqueeze(2)
         if self.pooling == "max":
             return outputs.masked_fill(padding, -torch.inf).amax(0)
-        return outputs.masked_fill(padding, 0).sum(0) / (lengths[:, None] + (self.damping or 0))
+        return outputs.masked_fill(padding, 0).sum(0) / (lengths[:, None] + (self.pseudo_count or 0))
 
 
 def is_first(ids: Tensor) -> Tensor:

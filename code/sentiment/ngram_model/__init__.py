@@ -1,1 +1,1 @@
-"""Logistic regression over n-grams (NBSVM)."""
+"""N-gram model: soft labels, n-gram tokens and token scores from one cross-fitted NBSVM."""

@@ -1,4 +1,4 @@
-"""The words, pairs and triples that a set of reviews has, and which of them a review has."""
+"""Binary n-gram features of reviews."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,79 +10,66 @@ from scipy import sparse
 from byoc.errors import DataError
 from sentiment.text.ngrams import MAX_BASE, Keys, find_keys, iterate_ngrams
 from sentiment.text.sequences import Sequences
-from sentiment.text.vocabulary import MAX_ORDER
+from sentiment.text.vocabulary import MAX_ORDER, Vocabulary
 
 
-class NGrams(NamedTuple):
-    """The n-grams that count.
+class NgramFeatures(NamedTuple):
+    """The n-grams that serve as features.
 
     Attributes:
-        keys: [n-grams], a number for each, rising; see ``iterate_ngrams``.
-        base: how many ids words have, those that these reviews lack included.
+        keys: [n-grams], sorted.
+        base: number of word ids, see ``iterate_ngrams``.
     """
 
     keys: Keys
     base: int
 
     @classmethod
-    def of(cls, sequences: Sequences, base: int) -> "NGrams":
-        """Those in at least two of the reviews; the arguments are those of ``frequent``.
+    def fit(cls, sequences: Sequences, base: int, min_reviews: int) -> "NgramFeatures":
+        """Select the n-grams, if any, of at least ``min_reviews`` reviews.
 
         Raises:
-            DataError: there are none, or too many different words.
-        """
-        found = cls.frequent(sequences, base, 2)
-        if len(found.keys) == 0:
-            raise DataError(
-                "no two reviews share a word, so that nothing is learned from n-grams\n"
-                "give more, or ngram_init=none, max_ngrams=0 and soft_label_weight=0"
-            )
-        return found
-
-    @classmethod
-    def frequent(cls, sequences: Sequences, base: int, fewest: int) -> "NGrams":
-        """Those in at least so many of the reviews; there may be none.
-
-        Args:
-            sequences: the reviews as word ids.
-            base: larger than any word id, that of a word which only other reviews have included.
-            fewest: reviews that have to have it.
-
-        Raises:
-            DataError: there are too many different words.
+            DataError: the vocabulary is too large for n-gram keys.
         """
         if base > MAX_BASE:
-            raise DataError(f"of more than {MAX_BASE} words no n-grams are made\ngive a lower vocab_size")
-        found = [keys for _, keys in _occurrences(sequences, base)]
-        keys, counts = np.unique(np.concatenate([np.empty(0, np.int64), *found]), return_counts=True)
-        return cls(keys[counts >= fewest], base)
+            raise DataError(f"n-grams support at most {MAX_BASE} token ids; lower vocab_size")
+        occurrences = [keys for _, keys in _iterate_occurrences(sequences, base)]
+        keys, counts = np.unique(np.concatenate([np.empty(0, np.int64), *occurrences]), return_counts=True)
+        return cls(keys[counts >= min_reviews], base)
 
-    def matrix(self, sequences: Sequences) -> sparse.csr_array:
+    def transform(self, sequences: Sequences) -> sparse.csr_array:
         """[reviews, n-grams] float32, 1 where a review has the n-gram."""
         rows, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
-        for row, keys in _occurrences(sequences, self.base):
-            column, is_known = find_keys(self.keys, keys)
-            rows.append(row[is_known])
-            columns.append(column[is_known].astype(np.int32))
+        for row, keys in _iterate_occurrences(sequences, self.base):
+            column, is_feature = find_keys(self.keys, keys)
+            rows.append(row[is_feature])
+            columns.append(column[is_feature].astype(np.int32))
         row, column = np.concatenate(rows), np.concatenate(columns)
         ones = np.ones(len(row), np.float32)
         return sparse.csr_array((ones, (row, column)), shape=(len(sequences), len(self.keys)))
 
-    def words(self) -> NDArray[np.int64]:
-        """[n-grams, MAX_ORDER] word ids; 0 behind the last word of a shorter one."""
+    def word_ids(self) -> NDArray[np.int64]:
+        """[n-grams, MAX_ORDER], padded with 0."""
         return self.keys[:, None] // self.base ** np.arange(MAX_ORDER) % self.base
 
+    def to_tokens(self, indices: NDArray[np.int64], vocabulary: Vocabulary) -> list[str]:
+        """Selected n-grams as words separated by spaces."""
+        return [
+            " ".join(map(vocabulary.word, filter(None, ids))) for ids in self.word_ids()[indices].tolist()
+        ]
 
-def _occurrences(sequences: Sequences, base: int) -> Iterator[tuple[NDArray[np.int32], Keys]]:
-    """Row and key of each n-gram in each review that has it, once; some reviews at a time."""
-    first = 0
+
+def _iterate_occurrences(sequences: Sequences, base: int) -> Iterator[tuple[NDArray[np.int32], Keys]]:
+    """Row and key of each distinct n-gram of each review, a chunk of reviews at a time."""
+    start = 0
     for chunk in sequences.chunks():
         rows = chunk.rows
-        found = [np.stack([rows[ends], keys]) for _, keys, ends in iterate_ngrams(chunk, base)]
-        row, key = np.concatenate(found, axis=1)
+        row, key = np.concatenate(
+            [np.stack([rows[ends], keys]) for _, keys, ends in iterate_ngrams(chunk, base)], axis=1
+        )
         order = np.lexsort((key, row))
         row, key = row[order], key[order]
         is_first = np.ones(len(row), np.bool_)
         is_first[1:] = (row[1:] != row[:-1]) | (key[1:] != key[:-1])
-        yield (first + row[is_first]).astype(np.int32), key[is_first]
-        first += len(chunk)
+        yield (start + row[is_first]).astype(np.int32), key[is_first]
+        start += len(chunk)

@@ -1,139 +1,88 @@
-"""The model that an LSTM has to beat, and to learn from: a regression on which n-grams a review has.
+"""NBSVM: logistic regression on n-grams weighted by naive-Bayes log-count ratios.
 
-Each n-gram is weighted by how much oftener it comes in positive reviews than in negative ones: Wang and
-Manning, ACL 2012, section 2.3. Of no review a teacher has seen the label when it judges it, or it would be
-too sure; nor that of another one about the same movie, whose names it would take for signs.
+Wang and Manning, ACL 2012, section 2.3, with targets that may be probabilities. scikit-learn's logistic
+regression takes classes only; a probability would need every review twice.
 """
 
-import logging
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.optimize import minimize
 
-from byoc.errors import DataError
 from sentiment.evaluation.metrics import sigmoid
-from sentiment.ngram_model import regression
-from sentiment.ngram_model.features import NGrams
-from sentiment.text.sequences import Examples, Sequences
 
-logger = logging.getLogger(__name__)
-
-PARTS = 4  # the labelled reviews of each are judged by a teacher that learned from the others
-_STRENGTH = 1.0  # inverse strength of the regression's L2 penalty
+_MAX_ITERATIONS = 200
+_GRADIENT_TOLERANCE = 1e-4  # of the mean loss, in nats; scikit-learn's default
 
 
-class Teacher(NamedTuple):
-    """A regression on weighted n-grams.
+class NBSVM(NamedTuple):
+    """A fitted model.
 
     Attributes:
-        coefficients: [n-grams], of a logit.
-        intercept: of a logit.
+        coefficients: [n-grams], of the logit.
+        intercept: of the logit.
     """
 
     coefficients: NDArray[np.float32]
     intercept: np.float32
 
     @classmethod
-    def of(
+    def fit(
         cls,
         matrix: sparse.csr_array,
         targets: NDArray[np.float32],
-        strength: float = _STRENGTH,
-        allowed: NDArray[np.bool_] | None = None,
-    ) -> "Teacher":
-        """The teacher that has learned from these reviews, of both classes.
+        c: float = 1.0,
+        usable: NDArray[np.bool_] | None = None,
+    ) -> "NBSVM":
+        """Fit a model to reviews of both classes.
 
         Args:
             matrix: [reviews, n-grams] float32, 1 where a review has the n-gram.
             targets: [reviews] probabilities of "positive".
-            strength: inverse strength of the regression's L2 penalty.
-            allowed: [n-grams], which it may use; all if None.
+            c: inverse strength of the L2 penalty.
+            usable: [n-grams], the features to use; all if None.
         """
-        positive, negative = (matrix.T @ part + 1.0 for part in (targets, 1 - targets))
+        positive, negative = (matrix.T @ weights + 1.0 for weights in (targets, 1 - targets))
         ratios = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-        if allowed is not None:
-            ratios *= allowed
-        return cls(*regression.fit(matrix, targets, ratios.astype(np.float32), strength))
+        if usable is not None:
+            ratios *= usable
+        return cls(*fit_logistic_regression(matrix, targets, ratios.astype(np.float32), c))
 
-    def probabilities(self, matrix: sparse.csr_array) -> NDArray[np.float32]:
+    def predict_proba(self, matrix: sparse.csr_array) -> NDArray[np.float32]:
         """[reviews] probabilities of "positive"."""
-        logits = matrix @ self.coefficients + self.intercept
-        return sigmoid(logits).astype(np.float32)
+        return sigmoid(matrix @ self.coefficients + self.intercept).astype(np.float32)
 
 
-class Teachers(NamedTuple):
-    """One for each part of the reviews, which has not read that part, and one that has read all of them.
+def fit_logistic_regression(
+    matrix: sparse.csr_array, targets: NDArray[np.float32], factors: NDArray[np.float32], c: float
+) -> tuple[NDArray[np.float32], np.float32]:
+    """Minimize the log loss plus an L2 penalty.
 
-    Attributes:
-        ngrams: that they know.
-        matrix: [reviews, n-grams], 1 where a labelled review has the n-gram.
-        labels: [reviews].
-        part: [reviews], the part that each is of.
-        each: ``PARTS`` teachers, and the one of all parts.
+    Args:
+        matrix: [reviews, n-grams] float32.
+        targets: [reviews] probabilities of "positive".
+        factors: [n-grams], of the columns before the penalty; 0 excludes a column.
+        c: inverse strength of the penalty, as in scikit-learn.
+
+    Returns:
+        [n-grams] coefficients of the unscaled columns, and the intercept.
     """
+    transposed = matrix.T
+    penalty = 1 / (c * len(targets))
 
-    ngrams: NGrams
-    matrix: sparse.csr_array
-    labels: NDArray[np.int8]
-    part: NDArray[np.int64]
-    each: list[Teacher]
+    def loss(solution: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights, intercept = solution[:-1], solution[-1]
+        # In float32, or scipy would copy the matrix.
+        logits = matrix @ (weights * factors).astype(np.float32) + np.float32(intercept)
+        errors = (sigmoid(logits) - targets).astype(np.float32)
+        gradient = np.empty_like(solution)
+        gradient[:-1] = factors * (transposed @ errors) / len(targets) + penalty * weights
+        gradient[-1] = errors.mean()
+        losses = np.logaddexp(0, logits) - targets * logits
+        return float(losses.mean(dtype=np.float64) + penalty / 2 * weights @ weights), gradient
 
-    @classmethod
-    def of(cls, training: Examples, movies: NDArray[np.uint64], vocab_size: int) -> "Teachers":
-        """Those of labelled reviews.
-
-        Args:
-            training: of both classes.
-            movies: [reviews], a hash of what each is about.
-            vocab_size: how many ids words have.
-
-        Raises:
-            DataError: there is too little to learn from.
-        """
-        labels = training.labels
-        if np.bincount(labels, minlength=2).min() < 2:
-            raise DataError(
-                "a teacher needs two reviews of each class to train on\n"
-                "give more, or ngram_init=none, max_ngrams=0 and soft_label_weight=0"
-            )
-        logger.info("teachers: learn from %d reviews, for a minute or two", len(labels))
-        ngrams = NGrams.of(training.sequences, vocab_size)
-        matrix = ngrams.matrix(training.sequences)
-        part = parts(labels, movies)
-        certain = labels.astype(np.float32)
-        each = [Teacher.of(matrix[part != k], certain[part != k]) for k in range(PARTS)]
-        found = cls(ngrams, matrix, labels, part, [*each, Teacher.of(matrix, certain)])
-        right = ((found.told() > 0.5) == (labels == 1)).mean()
-        logger.info("teachers: %d n-grams, accuracy %.4f on reviews not seen", matrix.shape[1], right)
-        return found
-
-    def told(self) -> NDArray[np.float32]:
-        """[reviews] probabilities of "positive", each by the teacher that has not read it."""
-        told = np.empty(len(self.labels), np.float32)
-        for number, teacher in enumerate(self.each[:PARTS]):
-            told[self.part == number] = teacher.probabilities(self.matrix[self.part == number])
-        return told
-
-    def told_of(self, others: Sequences) -> NDArray[np.float32]:
-        """[PARTS + 1, others] probabilities of "positive" of reviews that no teacher has read, by each."""
-        told = np.empty((len(self.each), len(others)), np.float32)
-        begin = 0
-        for chunk in others.chunks():
-            matrix = self.ngrams.matrix(chunk)
-            for number, teacher in enumerate(self.each):
-                told[number, begin : begin + len(chunk)] = teacher.probabilities(matrix)
-            begin += len(chunk)
-        return told
-
-
-def parts(labels: NDArray[np.int8], movies: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """[reviews] the part of each: by movie, or by turns in each class where movies are too few."""
-    part = (movies % np.uint64(PARTS)).astype(np.int64)
-    left = [np.bincount(labels[part != number], minlength=2).min() for number in range(PARTS)]
-    if min(left) == 0:
-        for label in (0, 1):
-            of_class = labels == label
-            part[of_class] = np.arange(of_class.sum()) % PARTS
-    return part
+    options = {"maxiter": _MAX_ITERATIONS, "gtol": _GRADIENT_TOLERANCE, "ftol": 0}
+    solution = minimize(loss, np.zeros(len(factors) + 1), jac=True, method="L-BFGS-B", options=options).x
+    return (solution[:-1] * factors).astype(np.float32), np.float32(solution[-1])

@@ -1,6 +1,6 @@
-"""What teachers make of the reviews, for the network to learn from: with labels, and without.
+"""Soft labels for distillation: out-of-fold probabilities of labeled and unlabeled reviews.
 
-They err elsewhere than an LSTM does, and say how sure they are: Hinton, Vinyals and Dean, arXiv:1503.02531.
+They carry the n-gram model's confidence: Hinton, Vinyals and Dean, arXiv:1503.02531.
 """
 
 from typing import NamedTuple
@@ -9,67 +9,60 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from sentiment.ngram_model.nbsvm import PARTS, Teachers
+from sentiment.ngram_model.cross_fit import FOLDS, CrossFittedNBSVM
 from sentiment.text.sequences import Sequences
 
-# Inverse strength of the L2 penalty where vectors join in, and what the teachers' logits, which are large
-# beside the vectors' elements, are multiplied by for it.
-_STRENGTH = 0.02
-_LOGITS = 0.3
-_SUREST = 1e-6
+_C = 0.02  # inverse strength of the L2 penalty with document vectors
+_LOGIT_SCALE = 0.3  # brings logits to the size of vector elements, for the penalty
+_MIN_PROBABILITY = 1e-6
 
 
-class Told(NamedTuple):
-    """What teachers say of the reviews.
+class SoftLabels(NamedTuple):
+    """Probabilities of "positive".
 
     Attributes:
-        labelled: [labelled] probabilities of "positive", each by the teacher that has not read the review.
-        others: [PARTS + 1, others] of reviews without a label, by each teacher; the last one has read all.
+        labeled: [labeled reviews], each from a model fitted without the review.
+        unlabeled: [FOLDS + 1, unlabeled reviews], from each model.
     """
 
-    labelled: NDArray[np.float32]
-    others: NDArray[np.float32]
+    labeled: NDArray[np.float32]
+    unlabeled: NDArray[np.float32]
 
     @classmethod
-    def by(cls, teachers: Teachers, others: Sequences) -> "Told":
-        """What the teachers say."""
-        return cls(teachers.told(), teachers.told_of(others))
+    def predict(cls, model: CrossFittedNBSVM, unlabeled: Sequences) -> "SoftLabels":
+        """Predict all labels from n-grams."""
+        return cls(model.predict_out_of_fold(), model.predict_unlabeled(unlabeled))
 
-    def with_vectors(self, vectors: NDArray[np.float32], teachers: Teachers) -> "Told":
-        """What they say when they know the reviews' vectors, too, by a regression on both.
+    def refine(self, vectors: NDArray[np.float32], model: CrossFittedNBSVM) -> "SoftLabels":
+        """Predict the labels again, by regression on these logits and on document vectors.
 
         Args:
-            vectors: [labelled and others, dimensions], with a root mean square of 1.
-            teachers: those who told this.
+            vectors: [labeled + unlabeled reviews, dimensions], with a root mean square of 1.
+            model: of ``predict``.
         """
-        # What the regression of a part learns from has come by teachers who have read that part. Of one label
-        # among thousands, in one of its columns, that leaves next to nothing.
-        count = len(self.labelled)
-        own, labels, part = _columns(vectors[:count], self.labelled), teachers.labels, teachers.part
-        labelled, others = np.empty_like(self.labelled), np.empty_like(self.others)
-        for number in range(PARTS + 1):
-            read, unread = part != number, part == number
-            regression = LogisticRegression(C=_STRENGTH, max_iter=1_000).fit(own[read], labels[read])
-            if unread.any():
-                labelled[unread] = regression.predict_proba(own[unread])[:, 1]
+        # A fold's regression is fitted to predictions of models that saw the fold. The leak is negligible:
+        # one label among thousands, in one column.
+        count = len(self.labeled)
+        columns = _columns(vectors[:count], self.labeled)
+        labeled, unlabeled = np.empty_like(self.labeled), np.empty_like(self.unlabeled)
+        for k in range(FOLDS + 1):
+            inside = model.fold == k
+            regression = LogisticRegression(C=_C, max_iter=1_000).fit(columns[~inside], model.labels[~inside])
+            if inside.any():
+                labeled[inside] = regression.predict_proba(columns[inside])[:, 1]
             if len(vectors) > count:
-                them = _columns(vectors[count:], self.others[number])
-                others[number] = regression.predict_proba(them)[:, 1]
-        return Told(labelled, others)
+                further = _columns(vectors[count:], self.unlabeled[k])
+                unlabeled[k] = regression.predict_proba(further)[:, 1]
+        return SoftLabels(labeled, unlabeled)
 
-    def targets(self, labels: NDArray[np.int8], share: float) -> NDArray[np.float32]:
-        """[labelled and others] what the network is to say.
-
-        Args:
-            labels: [labelled].
-            share: how much of a labelled one's target is a teacher's word; the rest is the label.
-        """
-        mixed = (1 - share) * labels.astype(np.float32) + share * self.labelled
-        return np.concatenate([mixed, self.others[PARTS]]).astype(np.float32)
+    def targets(self, labels: NDArray[np.int8], weight: float) -> NDArray[np.float32]:
+        """[labeled + unlabeled reviews] training targets; ``weight`` is the soft share of a labeled one."""
+        mixed = (1 - weight) * labels.astype(np.float32) + weight * self.labeled
+        return np.concatenate([mixed, self.unlabeled[FOLDS]]).astype(np.float32)
 
 
-def _columns(vectors: NDArray[np.float32], told: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[reviews, dimensions + 1]: vectors and logits."""
-    sure = told.astype(np.float64).clip(_SUREST, 1 - _SUREST)
-    logits = np.log(sure / (1 - sure)) * _LOGITS
+def _columns(vectors: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[reviews, dimensions + 1]: vectors and scaled logits."""
+    clipped = probabilities.astype(np.float64).clip(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
+    logits = np.log(clipped / (1 - clipped)) * _LOGIT_SCALE
     return np.column_stack([vectors, logits.astype(np.float32)])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,10 +77,17 @@ class Examples(NamedTuple):
     Attributes:
         sequences: tokens of each review.
         labels: [reviews], 1 for positive, 0 for negative, -1 without a label.
+        groups: [reviews], hash of the group of each; reviews of one movie form a group.
     """
 
     sequences: Sequences
     labels: NDArray[np.int8]
+    groups: NDArray[np.uint64] = np.empty(0, np.uint64)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No reviews."""
+        return cls(Sequences.from_lists([]), np.empty(0, np.int8))
 
 
 def truncate(ids: NDArray[np.int32], max_length: int, keep: str) -> NDArray[np.int32]:

@@ -130,7 +130,7 @@ def setup(job: Job) -> TrainingRun:
     network = SentimentLSTM(settings, *dropouts)
     network.begin_with(begin.vectors, begin.ngram_scores)
     network.to(process_group.device)
-    sequences = head_start.to_learn_from(data, hyperparameters)
+    sequences = head_start.training_sequences(data, hyperparameters)
     training = Targets(sequences, begin.probabilities, begin.ngram_scores)
     loop = TrainingLoop(network, training, hyperparameters, made_with, process_group, begin)
     if found is not None:
@@ -166,7 +166,7 @@ def write_model(run: TrainingRun, measured: Mapping[str, Metrics] | None = None)
     summary = results.summary(run.loop.history, metrics) | {"temperature": float(run.temperature)}
     training = {
         "hyperparameters": asdict(run.hyperparameters),
-        "reviews": {"training": len(run.data.training.labels), "unlabeled": len(run.data.unlabeled)},
+        "reviews": {"training": len(run.data.training.labels), "unlabeled": len(run.data.unlabeled.labels)},
         **summary,
     }
     weights = calibrated(run.loop.best_weights, run.temperature)

@@ -1,4 +1,4 @@
-"""What a training has before its first step: phrases, word vectors, and what teachers say of the reviews."""
+"""Everything computed before the first training step: the n-gram model and the initial embeddings."""
 
 import logging
 from typing import Any, NamedTuple, Self
@@ -14,13 +14,10 @@ from sentiment.data.datasets import Datasets
 from sentiment.embeddings.documents import Documents, document_vectors
 from sentiment.embeddings.word2vec import word2vec
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.ngram_model import selection as phrase_choice
-from sentiment.ngram_model.nbsvm import Teachers
-from sentiment.ngram_model.scores import NgramScores, fit_ngram_scores
-from sentiment.ngram_model.soft_labels import Told
-from sentiment.settings import DAMPING
+from sentiment.ngram_model import model as ngram_model
+from sentiment.ngram_model.scores import NgramScores
 from sentiment.text.ngrams import Keys
-from sentiment.text.sequences import Sequences
+from sentiment.text.sequences import Examples, Sequences
 from sentiment.text.vocabulary import Vocabulary
 from sentiment.training.stage_cache import NOT_KEPT, Stages, Tensors
 
@@ -72,10 +69,14 @@ class HeadStart(NamedTuple):
         )
 
 
-def to_learn_from(data: Datasets, hyperparameters: Hyperparameters) -> Sequences:
-    """The labelled reviews, and behind them, if teachers say what those without a label are, the others."""
-    labelled = data.training.sequences
-    return labelled.concatenate(data.unlabeled) if hyperparameters.soft_label_weight > 0 else labelled
+def training_sequences(data: Datasets, hyperparameters: Hyperparameters) -> Sequences:
+    """The labeled reviews, then the unlabeled ones if they are trained on with soft labels."""
+    return data.training.sequences.concatenate(_soft_labeled(data, hyperparameters).sequences)
+
+
+def _soft_labeled(data: Datasets, hyperparameters: Hyperparameters) -> Examples:
+    """Unlabeled reviews to train on."""
+    return data.unlabeled if hyperparameters.soft_label_weight > 0 else Examples.empty()
 
 
 def make(
@@ -110,8 +111,8 @@ def make(
 
 def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> HeadStart:
     begin = HeadStart([], data.training.labels.astype(np.float32))
-    if hyperparameters.has_teachers:
-        begin = _taught(data, hyperparameters, stages)
+    if hyperparameters.has_ngram_model:
+        begin = _fit_ngram_model(data, hyperparameters, stages)
     else:
         documents = _documents(data, np.empty(0, np.int64), hyperparameters, stages)
         begin = begin._replace(vectors=documents and documents.words)
@@ -121,7 +122,7 @@ def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> H
     elif hyperparameters.embedding_init == "word2vec":
         data = data.insert_ngrams(begin.ngrams)
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
-        parts = [data.training.sequences, data.unlabeled]
+        parts = [data.training.sequences, data.unlabeled.sequences]
         epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
         made_of = "\n".join(begin.ngrams).encode()
         found = stages.done("vectors", lambda: {"vectors": word2vec(parts, shape, epochs, seed)}, made_of)
@@ -130,15 +131,15 @@ def _make(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> H
 
 
 def _documents(
-    data: Datasets, phrases: Keys, hyperparameters: Hyperparameters, stages: Stages
+    data: Datasets, ngrams: Keys, hyperparameters: Hyperparameters, stages: Stages
 ) -> Documents | None:
-    """Vectors of the reviews, labelled ones first, and of words and phrases; None where none is needed."""
+    """Vectors of the reviews, labeled ones first, and of words and n-grams; None if they are not used."""
     is_needed = data.pretrained is None or hyperparameters.soft_label_weight > 0
     if hyperparameters.embedding_init != "documents" or not is_needed:
         return None
     base = len(data.vocabulary)
-    wanted = np.concatenate([np.arange(base), phrases])
-    reviews = data.training.sequences.concatenate(data.unlabeled)
+    wanted = np.concatenate([np.arange(base), ngrams])
+    reviews = data.training.sequences.concatenate(data.unlabeled.sequences)
     width, epochs = hyperparameters.embedding_dim, hyperparameters.document_epochs
 
     def learn() -> Tensors:
@@ -149,38 +150,17 @@ def _documents(
     return Documents(**found)
 
 
-def _taught(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> HeadStart:
+def _fit_ngram_model(data: Datasets, hyperparameters: Hyperparameters, stages: Stages) -> HeadStart:
     """All but the vectors of word2vec."""
-    teachers = Teachers.of(data.training, data.movies, len(data.vocabulary))
-    choices = phrase_choice.chosen(teachers, hyperparameters.max_ngrams)
-    phrases = np.unique(np.concatenate(choices))
-    texts = phrase_choice.as_text(phrases, teachers, data.vocabulary)
-    documents = _documents(data, teachers.ngrams.keys[phrases], hyperparameters, stages)
-    told = _told(teachers, data, hyperparameters, documents)
-    probabilities = told.targets(teachers.labels, hyperparameters.soft_label_weight)
-    begin = HeadStart(texts, probabilities, documents and documents.words)
-    if hyperparameters.ngram_init == "none":
-        return begin
-    allowed = np.ones((len(choices), len(data.vocabulary) + len(phrases)), np.bool_)
-    allowed[:, len(data.vocabulary) :] = [np.isin(phrases, choice) for choice in choices]
-    sequences = to_learn_from(data.insert_ngrams(texts), hyperparameters)
-    damping = DAMPING.get(hyperparameters.pooling, 0)
-    movies = data.unlabeled_movies[: told.others.shape[1]]  # of none where teachers are not asked
-    found = fit_ngram_scores(teachers, sequences, told.others, movies, allowed, damping)
-    return begin._replace(ngram_scores=found)
+    documents: Documents | None = None
 
+    def embed_reviews(ngrams: Keys) -> NDArray[np.float32] | None:
+        nonlocal documents
+        documents = _documents(data, ngrams, hyperparameters, stages)
+        return documents and documents.reviews
 
-def _told(
-    teachers: Teachers, data: Datasets, hyperparameters: Hyperparameters, documents: Documents | None
-) -> Told:
-    """What teachers say of the reviews to learn from."""
-    is_asked = hyperparameters.soft_label_weight > 0
-    if is_asked and len(data.unlabeled) == 0:
-        logger.info("teachers: there is no channel unlabeled, which would let the network learn more of them")
-    told = Told.by(teachers, data.unlabeled if is_asked else Sequences.from_lists([]))
-    if not is_asked or documents is None:
-        return told
-    told = told.with_vectors(documents.reviews, teachers)
-    right = ((told.labelled > 0.5) == (teachers.labels == 1)).mean()
-    logger.info("teachers with document vectors: accuracy %.4f on reviews not seen", right)
-    return told
+    if hyperparameters.soft_label_weight > 0 and len(data.unlabeled.labels) == 0:
+        logger.info("soft_label_weight has more effect with a channel unlabeled; this job has none")
+    unlabeled = _soft_labeled(data, hyperparameters)
+    model = ngram_model.fit(data.training, unlabeled, data.vocabulary, hyperparameters, embed_reviews)
+    return HeadStart(model.ngrams, model.probabilities, documents and documents.words, model.scores)

@@ -117,13 +117,13 @@ def test_stop_ends_the_reading(tmp_path: Path) -> None:
 def test_unlabelled_reviews_are_read_and_give_words(tmp_path: Path) -> None:
     unlabeled = [("nowhere else", ""), ("nowhere else at all", "")]
     data = load(channels(tmp_path, training=REVIEWS, unlabeled=unlabeled), SMALL)
-    assert len(data.unlabeled) == 2
+    assert len(data.unlabeled.labels) == 2
     assert "nowhere" in data.vocabulary.words
     assert len(data.training.labels) + len(data.held_out["validation"].labels) == 200
 
 
 def test_without_the_channel_there_are_none(tmp_path: Path) -> None:
-    assert len(load(channels(tmp_path, training=REVIEWS), SMALL).unlabeled) == 0
+    assert len(load(channels(tmp_path, training=REVIEWS), SMALL).unlabeled.labels) == 0
 
 
 def test_text_that_is_held_out_is_not_read_without_its_label(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_text_that_is_held_out_is_not_read_without_its_label(tmp_path: Path) -> 
         tmp_path, training=REVIEWS, validation=held_out[1:], test=held_out[:1], unlabeled=unlabeled
     )
     data = load(found, SMALL)
-    assert len(data.unlabeled) == 1
+    assert len(data.unlabeled.labels) == 1
     assert not {"test", "validation"} & set(data.vocabulary.words)
 
 
@@ -150,7 +150,7 @@ def test_movie_that_is_held_out_is_not_read_of_without_labels(
     held_out = len(data.held_out["validation"].labels) // 2
     assert held_out > 0
     are_known = "unsup" in urls_of
-    assert len(data.unlabeled) == (60 - held_out if are_known else 60)
+    assert len(data.unlabeled.labels) == (60 - held_out if are_known else 60)
     assert ("channel unlabeled does not tell its movies" in caplog.text) == (not are_known)
 
 

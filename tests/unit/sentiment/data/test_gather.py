@@ -7,7 +7,7 @@ from tests.support.programs import run_processes
 # Every process runs this; a failed assertion is its exit code.
 THREE = """
 from sentiment.data.corpus import Share, WordTable, read
-from sentiment.data.gather import examples_of, movies_of, sources_of
+from sentiment.data.gather import examples_of, sources_of
 from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from sentiment.data.reviews import Review
 from sentiment.settings import TextSettings
@@ -21,18 +21,19 @@ REVIEWS = [
 def found(process_group, share):
     table = WordTable()
     part = read(REVIEWS, str.split, table, share)
-    movies, sources = movies_of(part, process_group), sources_of(part, process_group)
+    sources = sources_of(part, process_group)
     vocabulary = Vocabulary([f"w{i}" for i in range(9)])
     examples = examples_of("test", part, table, vocabulary, TextSettings([], 2, "tail"), process_group)
-    return examples, movies, [sources[i] for i in range(len(sources))]
+    return examples, [sources[i] for i in range(len(sources))]
 
 process_group = ProcessGroup.init()
-examples, movies, sources = found(process_group, Share(process_group.rank, process_group.size))
-expected_examples, expected_movies, expected_sources = found(SINGLE_PROCESS, Share())
+examples, sources = found(process_group, Share(process_group.rank, process_group.size))
+expected_examples, expected_sources = found(SINGLE_PROCESS, Share())
 assert examples.sequences.ids.tolist() == expected_examples.sequences.ids.tolist()
 assert examples.sequences.offsets.tolist() == expected_examples.sequences.offsets.tolist()
 assert examples.labels.tolist() == [0, 1] * 4
-assert movies.tolist() == expected_movies.tolist() and len(set(movies.tolist())) == 4
+groups = examples.groups.tolist()
+assert groups == expected_examples.groups.tolist() and len(set(groups)) == 4
 assert sources == (expected_sources if process_group.rank == 0 else [])
 process_group.destroy()
 """

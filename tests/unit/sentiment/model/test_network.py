@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sentiment.evaluation.metrics import sigmoid
 from sentiment.model.network import SentimentLSTM, evaluate, is_first, to_tensors
 from sentiment.ngram_model.scores import NgramScores
-from sentiment.settings import DAMPING, POOLING, NetworkSettings
+from sentiment.settings import POOLING, PSEUDO_COUNT, NetworkSettings
 from sentiment.text.batching import pad
 from sentiment.text.sequences import Sequences
 from sentiment.text.vocabulary import PAD_ID, UNK_ID
@@ -55,7 +55,7 @@ def test_pooling_is_what_it_says(network: SentimentLSTM) -> None:
     expected = {
         "last": real[-1],
         "mean": real.mean(0),
-        "smoothed-mean": real.sum(0) / (3 + DAMPING["smoothed-mean"]),
+        "smoothed-mean": real.sum(0) / (3 + PSEUDO_COUNT["smoothed-mean"]),
         "max": real.amax(0),
     }[network.pooling]
     torch.testing.assert_close(network._pool(outputs, lengths)[0], expected)
@@ -198,7 +198,7 @@ NGRAM_SCORES = NgramScores(
 )
 
 
-@pytest.fixture(params=DAMPING)
+@pytest.fixture(params=PSEUDO_COUNT)
 def with_ngram_scores(request: pytest.FixtureRequest) -> SentimentLSTM:
     """A network that begins with ``NGRAM_SCORES``, without dropout."""
     network = SentimentLSTM(NetworkSettings(50, 16, 32, request.param, ngram_scores=True))
@@ -210,14 +210,14 @@ IDS = torch.tensor([[2, 5, 9, 5, 30, 2], [49, 48, 0, 0, 0, 0]])
 LENGTHS = torch.tensor([6, 2])
 
 
-def line(weights: NDArray[np.float32], damping: int = 0) -> list[float]:
+def line(weights: NDArray[np.float32], pseudo_count: int = 0) -> list[float]:
     """The logits of ``IDS`` by slope, intercept and the mean weight of the words; each counts once."""
     sums = [float(weights[np.unique(ids[:n])].sum()) for ids, n in zip(IDS, LENGTHS, strict=True)]
-    return [2.5 * total / (n + damping) - 0.5 for total, n in zip(sums, LENGTHS.tolist(), strict=True)]
+    return [2.5 * total / (n + pseudo_count) - 0.5 for total, n in zip(sums, LENGTHS.tolist(), strict=True)]
 
 
 def test_initial_logits_are_those_of_the_regression(with_ngram_scores: SentimentLSTM) -> None:
-    expected = line(WEIGHTS, DAMPING[with_ngram_scores.pooling])
+    expected = line(WEIGHTS, PSEUDO_COUNT[with_ngram_scores.pooling])
     assert with_ngram_scores(IDS, LENGTHS).tolist() == pytest.approx(expected, rel=0.05)
 
 
@@ -225,7 +225,7 @@ def test_given_ngram_scores_replace_the_embeddings_own(
     with_ngram_scores: SentimentLSTM,
 ) -> None:
     ngram_scores = torch.from_numpy(WEIGHTS[::-1].copy())[IDS]
-    expected = line(WEIGHTS[::-1], DAMPING[with_ngram_scores.pooling])
+    expected = line(WEIGHTS[::-1], PSEUDO_COUNT[with_ngram_scores.pooling])
     assert with_ngram_scores(IDS, LENGTHS, ngram_scores).tolist() == pytest.approx(expected, rel=0.05)
     own = torch.from_numpy(WEIGHTS)[IDS]
     assert torch.equal(with_ngram_scores(IDS, LENGTHS, own), with_ngram_scores(IDS, LENGTHS))

@@ -15,7 +15,7 @@ from sentiment.embeddings.documents import Documents
 from sentiment.embeddings.store import WordVectors
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.ngrams import Keys, encode_ngram
-from sentiment.text.sequences import Sequences
+from sentiment.text.sequences import Examples, Sequences
 from sentiment.training import warm_start as head_start
 from sentiment.training.stage_cache import Stages
 from tests.unit.sentiment.data.test_datasets import REVIEWS, channels
@@ -50,14 +50,14 @@ def test_there_is_none_unless_it_is_asked_for(data: Datasets) -> None:
 
 
 def test_teacher_makes_the_unlabelled_reviews_ones_to_learn_from(data: Datasets) -> None:
-    sequences, found = head_start.to_learn_from(data, TAUGHT), make(data, TAUGHT)
+    sequences, found = head_start.training_sequences(data, TAUGHT), make(data, TAUGHT)
     assert len(sequences) == len(found.probabilities) == len(data.training.labels) + 25
     assert (found.probabilities[-25:-5] > 0.5).all()
     assert TAUGHT.has_head_start
 
 
 def test_without_a_teacher_only_labelled_ones_are_learned_from(data: Datasets) -> None:
-    assert len(head_start.to_learn_from(data, PLAIN)) == len(data.training.labels)
+    assert len(head_start.training_sequences(data, PLAIN)) == len(data.training.labels)
 
 
 @pytest.mark.parametrize("embedding_init", ["word2vec", "documents"])
@@ -83,10 +83,10 @@ def test_nothing_of_validation_is_learned_from(tmp_path: Path) -> None:
     unlabeled = [(text, "0") for text, _ in REVIEWS]
     data = datasets.load(channels(tmp_path, training=REVIEWS, unlabeled=unlabeled), TAUGHT)
     held_out = {tuple(data.held_out["validation"].sequences[i]) for i in range(5)}
-    sequences = head_start.to_learn_from(data, TAUGHT)
+    sequences = head_start.training_sequences(data, TAUGHT)
     known = {tuple(sequences[i]) for i in range(len(sequences))}
     # Had one been read elsewhere, its film's name would be a known word on both sides.
-    assert len(data.unlabeled) == len(data.training.labels)
+    assert len(data.unlabeled.labels) == len(data.training.labels)
     assert held_out.isdisjoint(known)
 
 
@@ -116,15 +116,15 @@ def test_phrases_are_in_all_that_is_read(data: Datasets) -> None:
     phrases = make(data, WITH_ALL).ngrams
     more = data.insert_ngrams(phrases)
     assert len(more.training.sequences.ids) > len(data.training.sequences.ids)
-    assert len(more.unlabeled.ids) > len(data.unlabeled.ids)
+    assert len(more.unlabeled.sequences.ids) > len(data.unlabeled.sequences.ids)
     assert len(more.held_out["validation"].sequences.ids) > len(data.held_out["validation"].sequences.ids)
     assert more.word_counts["validation"].sum() == len(data.held_out["validation"].sequences.ids)
 
 
 def test_unlabelled_reviews_are_learned_from_with_ngram_scores(data: Datasets) -> None:
     found = make(data, WITH_ALL)
-    count = len(data.training.labels) + len(data.unlabeled)
-    assert len(head_start.to_learn_from(data, WITH_ALL)) == len(found.probabilities) == count
+    count = len(data.training.labels) + len(data.unlabeled.labels)
+    assert len(head_start.training_sequences(data, WITH_ALL)) == len(found.probabilities) == count
     assert found.ngram_scores is not None
     assert len(found.ngram_scores.fold) == count
 
@@ -141,7 +141,7 @@ def test_teachers_have_document_vectors_if_they_are_asked_for(
 ) -> None:
     caplog.set_level(logging.INFO, logger="sentiment")
     with_vectors = make(data, WITH_DOCUMENTS).probabilities
-    assert "teachers with document vectors: accuracy" in caplog.text
+    assert "n-gram model with document vectors: out-of-fold accuracy" in caplog.text
     assert not np.array_equal(with_vectors, make(data, WITH_ALL).probabilities)
 
 
@@ -188,18 +188,23 @@ def test_with_pretrained_vectors_only_teachers_of_distillation_need_documents(
 
 
 def test_labelled_reviews_alone_are_judged_by_their_vectors_too(data: Datasets) -> None:
-    data = replace(data, unlabeled=Sequences.from_lists([]), unlabeled_movies=np.empty(0, np.uint64))
+    data = replace(data, unlabeled=Examples.empty())
     found = make(data, WITH_DOCUMENTS)
     assert len(found.probabilities) == len(data.training.labels)
     assert not np.array_equal(found.probabilities, make(data, WITH_ALL).probabilities)
 
 
 def test_reviews_of_a_movie_are_read_with_the_same_weights(data: Datasets) -> None:
-    movies = np.arange(len(data.training.labels), dtype=np.uint64) // 3
-    data = replace(data, movies=movies, unlabeled_movies=np.arange(25, dtype=np.uint64) // 2)
+    groups = np.arange(len(data.training.labels), dtype=np.uint64) // 3
+    unlabeled_groups = np.arange(25, dtype=np.uint64) // 2
+    data = replace(
+        data,
+        training=data.training._replace(groups=groups),
+        unlabeled=data.unlabeled._replace(groups=unlabeled_groups),
+    )
     ngram_scores = make(data, WITH_ALL).ngram_scores
     assert ngram_scores is not None
-    every = np.concatenate([data.movies, data.unlabeled_movies])
+    every = np.concatenate([groups, unlabeled_groups])
     pairs = set(zip(every.tolist(), ngram_scores.fold.tolist(), strict=True))
     assert len(pairs) == len(set(every.tolist()))
 
