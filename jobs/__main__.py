@@ -1,5 +1,6 @@
 """``python -m jobs``: the command line, and its error messages."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -7,9 +8,11 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, TokenRetrievalError
 
 from byoc.errors import UserError
+from jobs import model_package
 from jobs.delete import delete
 from jobs.deploy import deploy
 from jobs.logs import logs
+from jobs.model_package import ModelPackage
 from jobs.status import status
 from jobs.stop import stop
 from jobs.train import train
@@ -44,8 +47,17 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-def main() -> None:
-    """Train and deploy the sentiment model on Amazon SageMaker."""
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    default=model_package.DEFAULT,
+    help="Folder of the model package. Default: code/sentiment.",
+)
+@click.pass_context
+def main(context: click.Context, model: Path) -> None:
+    """Train and deploy a model package on Amazon SageMaker."""
+    context.obj = ModelPackage(model)
 
 
 for command in (upload, train, tune, deploy, transform, status, logs, stop, delete):

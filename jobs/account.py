@@ -7,18 +7,18 @@ from typing import Any
 import boto3
 import click
 
-FOLDER = "sentiment"  # everything in a bucket is below this folder
-
 
 class Account:
     """Clients, and names that depend on the account.
 
     Args:
+        prefix: beginning of names, and folder of all objects in a bucket.
         region: None for AWS_REGION, AWS_DEFAULT_REGION or the region of the AWS profile.
         bucket: bucket of data and results; None for the SageMaker SDK's default.
     """
 
-    def __init__(self, region: str | None = None, bucket: str | None = None) -> None:
+    def __init__(self, prefix: str, region: str | None = None, bucket: str | None = None) -> None:
+        self.prefix = prefix
         self._session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
         self._bucket = bucket
         self._clients: dict[str, Any] = {}
@@ -55,4 +55,4 @@ class Account:
 
     def uri(self, *names: str) -> str:
         """The S3 URI of a folder in the bucket."""
-        return "/".join([f"s3://{self.bucket}", FOLDER, *names])
+        return "/".join([f"s3://{self.bucket}", self.prefix, *names])

@@ -55,3 +55,9 @@ def send(account: Account, request: Request) -> dict[str, Any]:
     call = getattr(account.client(request.service), xform_name(request.operation))
     response: dict[str, Any] = call(**request.parameters)
     return response
+
+
+def send_all(account: Account, requests: Iterable[Request]) -> None:
+    """Send requests in order; the first error ends it."""
+    for request in requests:
+        send(account, request)

@@ -4,7 +4,7 @@ import click
 
 from jobs import options, scaling
 from jobs.account import Account
-from jobs.aws_request import Request, send, show
+from jobs.aws_request import Request, send, send_all, show
 from jobs.resources import ENDPOINT, ResourceType
 
 CONFIGURATION = ResourceType("endpoint configuration", "EndpointConfig")
@@ -40,8 +40,7 @@ def undo(account: Account, request: Request) -> None:
 
 def remove(account: Account, name: str) -> None:
     """Delete an endpoint and its dependents."""
-    for request in requests(account, name):
-        send(account, request)
+    send_all(account, requests(account, name))
 
 
 @click.command()
@@ -63,6 +62,4 @@ def delete(account: Account, name: str, yes: bool, dry_run: bool) -> None:
         click.echo(f"{request.operation} {request.parameters}", err=True)
     if not yes:
         click.confirm("Delete", abort=True, err=True)
-    for request in deletions:
-        send(account, request)
-    return None
+    return send_all(account, deletions)

@@ -10,7 +10,7 @@ from byoc.serving.request import CSV, JSON, JSON_LINES
 from jobs import artifact, delete, instances, options, package_group, scaling, wait
 from jobs.account import Account
 from jobs.artifact import Artifact
-from jobs.aws_request import Request, check, send, show
+from jobs.aws_request import Request, check, send, send_all, show
 from jobs.resources import ENDPOINT
 from jobs.scaling import Scaling
 from jobs.security import SecurityOptions, with_security
@@ -192,8 +192,7 @@ def deploy(account: Account, job: str, name: str, **values: Any) -> None:
     click.echo(f"{name}: {settings}", err=True)
     if not yes:
         click.confirm("Deploy", abort=True, err=True)
-    for request in registration:
-        send(account, request)
+    send_all(account, registration)
     wait.run(account, ENDPOINT, name, lambda: create(account, endpoint), watch=watch)
     scaling.apply(account, policies)
     click.echo(name)

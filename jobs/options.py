@@ -8,19 +8,23 @@ from typing import Any
 
 import click
 
-from byoc.hyperparameters import parse_hyperparameters
 from jobs import image, instances
 from jobs.account import Account
-from sentiment.hyperparameters import Hyperparameters
+from jobs.model_package import ModelPackage
 
 Command = Callable[..., Any]
-# The policies in jobs/policies/ permit only resources whose names begin with the prefix.
-PREFIX = "sentiment"
 PROJECT_TAG = {"Key": "project", "Value": "sagemaker-sentiment-lstm"}
 
 
+def current_package(context: click.Context | None = None) -> ModelPackage:
+    """The package that ``--model`` selected."""
+    package = (context or click.get_current_context()).find_object(ModelPackage)
+    assert package is not None
+    return package
+
+
 def _check_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str:
-    name = name or f"{PREFIX}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = name or f"{current_package(context).prefix}-{datetime.now():%Y%m%d-%H%M%S}"
     limit = 32 if context.command.name == "tune" else 63
     if len(name) > limit or not re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", name):
         raise click.BadParameter(f"expected up to {limit} letters, digits and single -", param=parameter)
@@ -53,7 +57,7 @@ def _parse_tags(
 
 
 def _parse_hyperparameters(
-    _context: click.Context, parameter: click.Parameter, arguments: tuple[str, ...]
+    context: click.Context, parameter: click.Parameter, arguments: tuple[str, ...]
 ) -> dict[str, str]:
     """Hyperparameters as SageMaker takes them, checked as the job will check them.
 
@@ -71,7 +75,7 @@ def _parse_hyperparameters(
         if name in values:
             raise click.BadParameter(f"{name} is set twice", param=parameter)
         values[name] = value
-    parse_hyperparameters(Hyperparameters, values)
+    current_package(context).check_hyperparameters(values)
     return values
 
 
@@ -93,7 +97,7 @@ def with_account(command: Command) -> Command:
     @click.option("--bucket", help="Bucket for data and results. Default: sagemaker-REGION-ACCOUNT.")
     @wraps(command)
     def wrapper(region: str | None, bucket: str | None, **options: Any) -> Any:
-        return command(Account(region, bucket), **options)
+        return command(Account(current_package().prefix, region, bucket), **options)
 
     return wrapper
 
@@ -116,7 +120,7 @@ def instance_type(default: str) -> Callable[[Command], Command]:
 hyperparameters = click.argument(
     "hyperparameters", nargs=-1, metavar="[HYPERPARAMETER=VALUE]...", callback=_parse_hyperparameters
 )
-name = click.option("--name", callback=_check_name, help="Default: sentiment-DATE-TIME.")
+name = click.option("--name", callback=_check_name, help="Default: PACKAGE-DATE-TIME.")
 instance_count = positive("--instance-count", 1)
 image_and_role = several(
     click.option(

@@ -5,7 +5,7 @@ from typing import Any
 from byoc.serving.request import CSV, JSON, JSON_LINES, TEXT
 from jobs.account import Account
 from jobs.artifact import Artifact
-from jobs.aws_request import Request, send
+from jobs.aws_request import Request
 from jobs.resources import ResourceType
 
 GROUP = ResourceType("model package group", "ModelPackageGroup")
@@ -32,9 +32,3 @@ def requests(account: Account, artifact: Artifact, group: str, tags: list[dict[s
         parameters = {"ModelPackageGroupName": group, "Tags": tags}
         requests.insert(0, Request("sagemaker", "CreateModelPackageGroup", parameters))
     return requests
-
-
-def register(account: Account, artifact: Artifact, group: str, tags: list[dict[str, str]]) -> None:
-    """Register a model."""
-    for request in requests(account, artifact, group, tags):
-        send(account, request)

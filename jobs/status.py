@@ -18,7 +18,7 @@ def newest(account: Account) -> list[tuple[datetime, str]]:
     rows = []
     for type_ in RESOURCE_TYPES:
         call = getattr(account.client("sagemaker"), f"list_{xform_name(type_.shape)}s")
-        arguments = {"NameContains": options.PREFIX, "SortBy": "CreationTime", "SortOrder": "Descending"}
+        arguments = {"NameContains": account.prefix, "SortBy": "CreationTime", "SortOrder": "Descending"}
         page = call(MaxResults=NEWEST, **arguments)
         for entry in page.get(f"{type_.shape}Summaries") or page.get("Endpoints", []):
             created, name, status = entry["CreationTime"], entry[f"{type_.shape}Name"], type_.status(entry)

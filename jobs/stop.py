@@ -4,7 +4,7 @@ import click
 
 from jobs import options, resources
 from jobs.account import Account
-from jobs.aws_request import send, show
+from jobs.aws_request import send_all, show
 
 
 @click.command()
@@ -25,7 +25,6 @@ def stop(account: Account, name: str, dry_run: bool) -> None:
         raise click.ClickException(states + hint)
     if dry_run:
         return show(requests)
-    for request in requests:
-        send(account, request)
+    send_all(account, requests)
     click.echo(f"stopping; to see when it has stopped: python -m jobs status {name}", err=True)
     return None

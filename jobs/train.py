@@ -1,118 +1,78 @@
 """``train``: run a training job."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from jobs import ROOT, image, options, package_group, role, storage, wait
+from jobs import image, options, package_group, role, storage, wait
 from jobs.account import Account
 from jobs.artifact import Artifact
-from jobs.aws_request import Request, send, show
+from jobs.aws_request import Request, send, send_all, show
 from jobs.resources import TRAINING
 from jobs.security import SecurityOptions, with_security
 
-METRICS = json.loads((ROOT / "jobs" / "metrics.json").read_text("utf-8"))
 CHANNELS = ("training", "validation", "test", "unlabeled", "pretrained")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSettings:
-    """Settings of a training job, or of every training job of a tuning job; mostly command-line options.
-
-    Attributes:
-        channels: names and S3 URIs.
-        models: S3 folder of the models; SageMaker appends the name of the job.
-        checkpoints: S3 folder, None for no checkpoints.
-    """
-
-    image: str
-    role: str
-    channels: Mapping[str, str]
-    models: str
-    checkpoints: str | None = None
-    instance_type: str
-    instance_count: int
-    volume_gb: int
-    max_minutes: int
-    spot: bool
-    max_wait_minutes: int
-    input_mode: str
-    sharded: bool
-    security: SecurityOptions
-
-    def __str__(self) -> str:
-        """The part of the cost that is known in advance."""
-        return f"{self.instance_count} x {self.instance_type}, for at most {self.max_minutes} minutes"
-
-
-def definition(settings: JobSettings) -> dict[str, Any]:
-    """Request parameters that training jobs and tuning jobs share.
+def definition(account: Account, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Request parameters that training jobs and tuning jobs share, from the values of ``job_options``.
 
     Raises:
         click.UsageError: the options contradict each other.
+        click.ClickException: image, role or data do not exist.
     """
-    stopping = {"MaxRuntimeInSeconds": 60 * settings.max_minutes}
-    if settings.spot:
-        if settings.max_wait_minutes < settings.max_minutes:
+    stopping = {"MaxRuntimeInSeconds": 60 * values["max_minutes"]}
+    if values["spot"]:
+        if values["max_wait_minutes"] < values["max_minutes"]:
             raise click.UsageError("--max-wait-minutes includes the run; set at least --max-minutes")
-        stopping["MaxWaitTimeInSeconds"] = 60 * settings.max_wait_minutes
-    checkpoints = {"CheckpointConfig": {"S3Uri": settings.checkpoints}} if settings.checkpoints else {}
+        stopping["MaxWaitTimeInSeconds"] = 60 * values["max_wait_minutes"]
+    uris = {name: values[name] for name in CHANNELS if values[name]}
+    required = "unlabeled" if values.get("pretrain") else "training"
+    uris.setdefault(required, account.uri(required))
+    for uri in uris.values():
+        storage.check_not_empty(account, uri)
+    security: SecurityOptions = values["security"]
     return {
         "AlgorithmSpecification": {
-            "TrainingImage": settings.image,
-            "TrainingInputMode": settings.input_mode,
-            "MetricDefinitions": METRICS,
+            "TrainingImage": image.find(account, values["image"]),
+            "TrainingInputMode": values["input_mode"],
+            "MetricDefinitions": options.current_package().metric_definitions,
         },
-        "RoleArn": settings.role,
-        "InputDataConfig": [_channel(settings, name, uri) for name, uri in settings.channels.items()],
-        "OutputDataConfig": {"S3OutputPath": settings.models, **settings.security.s3_key},
+        "RoleArn": role.find(account, values["role"]),
+        "InputDataConfig": [_channel(name, uri, values["sharded"]) for name, uri in uris.items()],
+        "OutputDataConfig": {"S3OutputPath": account.uri("models"), **security.s3_key},
         "ResourceConfig": {
-            "InstanceType": settings.instance_type,
-            "InstanceCount": settings.instance_count,
-            "VolumeSizeInGB": settings.volume_gb,
-            **settings.security.volume_key(),
+            "InstanceType": values["instance_type"],
+            "InstanceCount": values["instance_count"],
+            "VolumeSizeInGB": values["volume_gb"],
+            **security.volume_key(),
         },
         "StoppingCondition": stopping,
-        "EnableNetworkIsolation": settings.security.network_isolation,
-        "EnableManagedSpotTraining": settings.spot,
-        **checkpoints,
-        **settings.security.vpc,
+        "EnableNetworkIsolation": security.network_isolation,
+        "EnableManagedSpotTraining": values["spot"],
+        **security.vpc,
     }
 
 
-def _channel(settings: JobSettings, name: str, uri: str) -> dict[str, Any]:
-    distribution = "ShardedByS3Key" if settings.sharded and name == "training" else "FullyReplicated"
+def _channel(name: str, uri: str, sharded: bool) -> dict[str, Any]:
+    distribution = "ShardedByS3Key" if sharded and name == "training" else "FullyReplicated"
     source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": distribution}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def resolve(account: Account, values: Mapping[str, Any]) -> JobSettings:
-    """Settings from the values of ``job_options``, with image, role and channels looked up.
-
-    Raises:
-        click.ClickException: image, role or data do not exist.
-    """
-    settings = dict(values)
-    uris = {name: settings.pop(name) for name in CHANNELS}
-    channels = {name: uri for name, uri in uris.items() if uri}
-    required = "unlabeled" if settings.pop("pretrain", False) else "training"
-    channels.setdefault(required, account.uri(required))
-    for uri in channels.values():
-        storage.check_not_empty(account, uri)
-    settings["image"] = image.find(account, settings["image"])
-    settings["role"] = role.find(account, settings["role"])
-    return JobSettings(channels=channels, models=account.uri("models"), **settings)
+def capacity(values: Mapping[str, Any]) -> str:
+    """The billed capacity of a job."""
+    count, type_, minutes = (values[key] for key in ("instance_count", "instance_type", "max_minutes"))
+    return f"{count} x {type_}, for at most {minutes} minutes"
 
 
 job_options = options.several(
     options.s3_uri("--training", "Training data. Default: the data uploaded for this channel."),
     options.s3_uri("--validation", "Data to select the best epoch. Default: a tenth is held out."),
     options.s3_uri("--test", "Data to evaluate the model."),
-    options.s3_uri("--unlabeled", "Reviews without labels, for word vectors and for preset=best."),
-    options.s3_uri("--pretrained", "Word vectors to start from: the S3 folder of a job's model.tar.gz."),
+    options.s3_uri("--unlabeled", "Data without labels; the sentiment model needs it for preset=best."),
+    options.s3_uri("--pretrained", "Word vectors to start from: S3 folder of a job's model.tar.gz."),
     click.option(
         "--input-mode",
         type=click.Choice(["File", "FastFile"]),
@@ -137,7 +97,7 @@ job_options = options.several(
 @options.hyperparameters
 @options.name
 @job_options
-@click.option("--pretrain", is_flag=True, help="Train word vectors only, from the unlabeled channel.")
+@click.option("--pretrain", is_flag=True, help="Train word vectors only, from the channel unlabeled.")
 @options.s3_uri(
     "--checkpoints",
     "S3 folder of checkpoints; training resumes from the latest. Default with --spot: a new folder.",
@@ -151,30 +111,28 @@ def train(account: Account, hyperparameters: dict[str, str], name: str, **values
 
     For example: python -m jobs train epochs=3 hidden_dim=100 --spot
     """
-    tags, watch, dry_run, group = (values.pop(option) for option in ("tags", "wait", "dry_run", "register"))
-    pretrain = values["pretrain"]
+    tags, watch, pretrain, group = (values[option] for option in ("tags", "wait", "pretrain", "register"))
     if group and not watch:
         raise click.UsageError("--register needs --wait: the model exists only after the job")
-    if pretrain and (group or any(values[name] for name in CHANNELS if name != "unlabeled")):
+    if pretrain and (group or any(values[channel] for channel in CHANNELS if channel != "unlabeled")):
         raise click.UsageError("--pretrain trains no model and accepts no channel except --unlabeled")
-    if values["spot"] and not values["checkpoints"]:
-        values["checkpoints"] = account.uri("checkpoints", name)
-    settings = resolve(account, values)
+    checkpoints = values["checkpoints"] or (account.uri("checkpoints", name) if values["spot"] else None)
     parameters = {
         "TrainingJobName": name,
         "HyperParameters": hyperparameters,
-        **definition(settings),
+        **definition(account, values),
+        **({"CheckpointConfig": {"S3Uri": checkpoints}} if checkpoints else {}),
         "Tags": tags,
     }
     request = Request("sagemaker", "CreateTrainingJob", parameters)
-    if dry_run:
+    if values["dry_run"]:
         return show([request])
-    click.echo(f"{name}: {settings}", err=True)
+    click.echo(f"{name}: {capacity(values)}", err=True)
     description = wait.run(account, TRAINING, name, lambda: send(account, request), watch=watch)
     if description:
         artifact = Artifact.from_description(description)
         if group:
-            package_group.register(account, artifact, group, tags)
+            send_all(account, package_group.requests(account, artifact, group, tags))
         click.echo(artifact.uri)
         folder = artifact.uri.rpartition("/")[0]
         command = f"train --pretrained {folder}" if pretrain else f"deploy {name}"

@@ -17,44 +17,6 @@ from jobs.upload import TO_PREDICT
 SECONDS = 600
 
 
-def transform_job(
-    name: str, source: str, target: str, security: SecurityOptions, values: dict[str, Any]
-) -> Request:
-    """The request that starts a transform job: many lines per HTTP request, one prediction per line.
-
-    ``source`` and ``target`` are S3 URIs; ``values`` has ``instance_type``, ``instance_count``,
-    ``concurrency`` and ``tags``.
-    """
-    ami = instances.batch_ami(values["instance_type"])
-    parameters = {
-        "TransformJobName": name,
-        "ModelName": name,
-        "BatchStrategy": "MultiRecord",
-        "MaxPayloadInMB": 1,
-        "MaxConcurrentTransforms": values["concurrency"],
-        "ModelClientConfig": {"InvocationsTimeoutInSeconds": SECONDS, "InvocationsMaxRetries": 3},
-        "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
-            "ContentType": JSON_LINES,
-            "SplitType": "Line",
-        },
-        "TransformOutput": {
-            "S3OutputPath": target,
-            "Accept": JSON_LINES,
-            "AssembleWith": "Line",
-            **security.s3_key,
-        },
-        "TransformResources": {
-            "InstanceType": values["instance_type"],
-            "InstanceCount": values["instance_count"],
-            **({"TransformAmiVersion": ami} if ami else {}),
-            **security.volume_key(),
-        },
-        "Tags": values["tags"],
-    }
-    return Request("sagemaker", "CreateTransformJob", parameters)
-
-
 @click.command()
 @options.with_account
 @click.argument("job")
@@ -83,7 +45,35 @@ def transform(account: Account, job: str, name: str, security: SecurityOptions, 
     storage.check_not_empty(account, source)
     environment = {"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(SECONDS)}
     model = artifact.create_model(name, artifact.find(account, job), environment, security, values["tags"])
-    request = transform_job(name, source, target, security, values)
+    ami = instances.batch_ami(values["instance_type"])
+    # Many lines per HTTP request, one prediction per line.
+    parameters = {
+        "TransformJobName": name,
+        "ModelName": name,
+        "BatchStrategy": "MultiRecord",
+        "MaxPayloadInMB": 1,
+        "MaxConcurrentTransforms": values["concurrency"],
+        "ModelClientConfig": {"InvocationsTimeoutInSeconds": SECONDS, "InvocationsMaxRetries": 3},
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
+            "ContentType": JSON_LINES,
+            "SplitType": "Line",
+        },
+        "TransformOutput": {
+            "S3OutputPath": target,
+            "Accept": JSON_LINES,
+            "AssembleWith": "Line",
+            **security.s3_key,
+        },
+        "TransformResources": {
+            "InstanceType": values["instance_type"],
+            "InstanceCount": values["instance_count"],
+            **({"TransformAmiVersion": ami} if ami else {}),
+            **security.volume_key(),
+        },
+        "Tags": values["tags"],
+    }
+    request = Request("sagemaker", "CreateTransformJob", parameters)
     if values["dry_run"]:
         return show([model, request])
     click.echo(f"{name}: {values['instance_count']} x {values['instance_type']}, until it is done", err=True)

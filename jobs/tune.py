@@ -7,26 +7,25 @@ from typing import Any
 
 import click
 
-from byoc.hyperparameters import parse_hyperparameters
-from jobs import ROOT, options, wait
+from jobs import options, wait
 from jobs.account import Account
 from jobs.aws_request import Request, send, show
+from jobs.model_package import ModelPackage
 from jobs.resources import TUNING
-from jobs.train import METRICS, definition, job_options, resolve
-from sentiment.hyperparameters import Hyperparameters
+from jobs.train import capacity, definition, job_options
 
-TUNING_FILE = ROOT / "jobs" / "tuning.json"
 RANGES = ("ContinuousParameterRanges", "IntegerParameterRanges", "CategoricalParameterRanges")
 
 
-def read_tuning(path: Path, fixed: Mapping[str, str]) -> dict[str, Any]:
+def read_tuning(package: ModelPackage, path: Path, fixed: Mapping[str, str]) -> dict[str, Any]:
     """Objective and ranges from a file, without the ranges of fixed hyperparameters.
 
     Raises:
-        click.ClickException: the file is malformed, or leaves nothing to tune.
-        click.ClickException: the file is not as ``tuning.json`` is, or leaves nothing to tune.
-        byoc.errors.HyperparameterError: a range has values that a job would refuse.
+        click.ClickException: the file is missing or malformed, or leaves nothing to tune.
+        byoc.errors.HyperparameterError: a range contains values that a job would refuse.
     """
+    if not path.exists():
+        raise click.UsageError(f"the model package has no {path.name}; use --tuning FILE")
     try:
         tuning: dict[str, Any] = json.loads(path.read_text("utf-8"))
         ranges = {
@@ -36,12 +35,13 @@ def read_tuning(path: Path, fixed: Mapping[str, str]) -> dict[str, Any]:
         entries = [entry for key in RANGES for entry in ranges[key]]
         for entry in entries:
             for value in entry["Values"] if "Values" in entry else (entry["MinValue"], entry["MaxValue"]):
-                parse_hyperparameters(Hyperparameters, {entry["Name"]: value})
+                package.check_hyperparameters({entry["Name"]: value})
         objective = tuning["HyperParameterTuningJobObjective"]
-        if objective["MetricName"] not in [metric["Name"] for metric in METRICS]:
-            raise ValueError(f"no metric {objective['MetricName']} in jobs/metrics.json")
+        if objective["MetricName"] not in [metric["Name"] for metric in package.metric_definitions]:
+            raise ValueError(f"no metric {objective['MetricName']} in the package's metric_definitions.json")
     except (ValueError, KeyError, TypeError) as error:
-        raise click.ClickException(f"{path}: {error!r}; expected the format of {TUNING_FILE}") from error
+        example = "code/sentiment/tuning.json"
+        raise click.ClickException(f"{path}: {error!r}; expected the format of {example}") from error
     if not entries:
         raise click.ClickException("nothing to tune: every hyperparameter has a fixed value")
     return {"HyperParameterTuningJobObjective": objective, "ParameterRanges": ranges}
@@ -54,8 +54,7 @@ def read_tuning(path: Path, fixed: Mapping[str, str]) -> dict[str, Any]:
 @click.option(
     "--tuning",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=TUNING_FILE,
-    help="Objective and ranges. Default: jobs/tuning.json.",
+    help="Objective and ranges. Default: tuning.json of the model package.",
 )
 @options.positive("--jobs", 20, "Number of training jobs.")
 @options.positive("--parallel", 2, "Training jobs at the same time.")
@@ -73,32 +72,26 @@ def tune(account: Account, hyperparameters: dict[str, str], name: str, **values:
 
     For example: python -m jobs tune epochs=5 --jobs 30
     """
-    dry_run, watch, tags = (values.pop(option) for option in ("dry_run", "wait", "tags"))
-    strategy, jobs, parallel, seed = (
-        values.pop(option) for option in ("strategy", "jobs", "parallel", "seed")
-    )
-    search = read_tuning(values.pop("tuning"), hyperparameters)
-    settings = resolve(account, values)
+    package, jobs = options.current_package(), values["jobs"]
+    search = read_tuning(package, values["tuning"] or package.folder / "tuning.json", hyperparameters)
+    limits = {"MaxNumberOfTrainingJobs": jobs, "MaxParallelTrainingJobs": min(values["parallel"], jobs)}
     parameters = {
         "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobConfig": {
-            "Strategy": strategy,
+            "Strategy": values["strategy"],
             **search,
-            "ResourceLimits": {
-                "MaxNumberOfTrainingJobs": jobs,
-                "MaxParallelTrainingJobs": min(parallel, jobs),
-            },
+            "ResourceLimits": limits,
             "TrainingJobEarlyStoppingType": "Auto",
-            "RandomSeed": seed,
+            "RandomSeed": values["seed"],
         },
-        "TrainingJobDefinition": {"StaticHyperParameters": hyperparameters, **definition(settings)},
-        "Tags": tags,
+        "TrainingJobDefinition": {"StaticHyperParameters": hyperparameters, **definition(account, values)},
+        "Tags": values["tags"],
     }
     request = Request("sagemaker", "CreateHyperParameterTuningJob", parameters)
-    if dry_run:
+    if values["dry_run"]:
         return show([request])
-    click.echo(f"{name}: {jobs} jobs, each on {settings}", err=True)
-    description = wait.run(account, TUNING, name, lambda: send(account, request), watch=watch)
+    click.echo(f"{name}: {jobs} jobs, each on {capacity(values)}", err=True)
+    description = wait.run(account, TUNING, name, lambda: send(account, request), watch=values["wait"])
     if description:
         best = description["BestTrainingJob"]
         for key, value in best["TunedHyperParameters"].items():

@@ -43,12 +43,13 @@ def import_package(name: str | None = None) -> ModelPackage:
     return cast(ModelPackage, SimpleNamespace(**members, **{m: getattr(module, m) for m in REQUIRED}))
 
 
-def _upload_files(folder: Path, channel: str) -> Iterator[Path]:
+def visible_files(folder: Path, _channel: str = "") -> Iterator[Path]:
+    """All files of a folder that are not hidden."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith((".", "_")):
             continue
         if path.is_dir():
-            yield from _upload_files(path, channel)
+            yield from visible_files(path)
         else:
             yield path
 
@@ -61,6 +62,6 @@ _DEFAULTS = {
     "plain_field": None,
     "metric_names": (),
     "check": lambda _folder, _channel: "",
-    "upload_files": _upload_files,
+    "upload_files": visible_files,
     "check_artifact": lambda _folder: None,
 }

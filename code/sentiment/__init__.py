@@ -1,5 +1,6 @@
 """An LSTM for the sentiment of movie reviews; the members are those of ``byoc.model.ModelPackage``."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,3 +38,17 @@ def check_artifact(folder: Path) -> None:
     from sentiment.model.artifact import load_artifact  # noqa: PLC0415
 
     load_artifact(folder)
+
+
+def check(folder: Path, channel: str) -> str:
+    """Read a channel as a training job would."""
+    from sentiment.data.reviews import check  # noqa: PLC0415
+
+    return check(folder, channel)
+
+
+def upload_files(folder: Path, channel: str) -> Iterator[Path]:
+    """The files of a channel that a training job would read."""
+    from sentiment.data.reviews import upload_files  # noqa: PLC0415
+
+    return upload_files(folder, channel)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.train import METRICS
+from jobs.model_package import DEFAULT, ModelPackage
 from tests.conftest import PLAIN, make_base
 from tests.support.programs import run_train
 
 pytestmark = pytest.mark.whole_path
 
+METRICS = ModelPackage(DEFAULT).metric_definitions
 VALUES = PLAIN | {"epochs": "2", "hidden_dim": "4", "vocab_size": "500"}
 
 

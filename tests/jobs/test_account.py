@@ -9,8 +9,8 @@ from tests.jobs.conftest import ACCOUNT
 
 @pytest.mark.usefixtures("aws")
 def test_bucket_defaults_to_sdk_bucket() -> None:
-    assert Account("eu-west-1").bucket == f"sagemaker-eu-west-1-{ACCOUNT}"
-    assert Account("eu-west-1", "mine").uri("training") == "s3://mine/sentiment/training"
+    assert Account("sentiment", "eu-west-1").bucket == f"sagemaker-eu-west-1-{ACCOUNT}"
+    assert Account("sentiment", "eu-west-1", "mine").uri("training") == "s3://mine/sentiment/training"
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_region_precedence_matches_build_and_push(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert Account(option).region == region
+    assert Account("sentiment", option).region == region
 
 
 def test_missing_region_names_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,4 +36,4 @@ def test_missing_region_names_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(click.ClickException, match="no AWS region; use --region, set AWS_REGION"):
-        _ = Account().region
+        _ = Account("sentiment").region

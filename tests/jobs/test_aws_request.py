@@ -30,7 +30,7 @@ def test_send_refuses_invalid_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(ParamValidationError):
-        send(Account("us-east-1"), Request("sagemaker", "CreateTrainingJob", {}))
+        send(Account("sentiment", "us-east-1"), Request("sagemaker", "CreateTrainingJob", {}))
 
 
 def test_show_prints_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,7 +174,7 @@ def test_refused_endpoint_is_rolled_back(sagemaker: Stubber) -> None:
     sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "a"})
     sagemaker.add_response("delete_model", {}, {"ModelName": "a"})
     with pytest.raises(ClientError, match="0 instances are allowed"):
-        deploy.create(Account(REGION), requests)
+        deploy.create(Account("sentiment", REGION), requests)
 
 
 @pytest.mark.parametrize(

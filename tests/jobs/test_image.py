@@ -21,11 +21,11 @@ def test_default_image_matches_build_and_push() -> None:
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("name", [image.DEFAULT, "sagemaker-sentiment-lstm"])
 def test_image_name_becomes_ecr_uri(name: str) -> None:
-    assert image.find(Account("us-east-1"), name) == f"{HOST}/sagemaker-sentiment-lstm:latest"
+    assert image.find(Account("sentiment", "us-east-1"), name) == f"{HOST}/sagemaker-sentiment-lstm:latest"
 
 
 def test_image_uri_is_kept() -> None:
-    assert image.find(Account("us-east-1"), f"{HOST}/other:v1") == f"{HOST}/other:v1"
+    assert image.find(Account("sentiment", "us-east-1"), f"{HOST}/other:v1") == f"{HOST}/other:v1"
 
 
 @pytest.mark.usefixtures("aws")
@@ -33,4 +33,4 @@ def test_image_uri_is_kept() -> None:
 def test_missing_image_names_push_command(name: str) -> None:
     command = f"build_and_push.sh --region us-east-1 {name.replace(':', ' ')}$"
     with pytest.raises(click.ClickException, match=command):
-        image.find(Account("us-east-1"), name)
+        image.find(Account("sentiment", "us-east-1"), name)

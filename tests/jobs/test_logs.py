@@ -80,8 +80,8 @@ def test_log_pages_are_read_once(trained: str) -> None:
     """The lines fill several pages."""
     for start in range(0, 25_000, 5_000):
         write(JOBS, f"{trained}/algo-1-1", *(f"line {start + i}" for i in range(5_000)))
-    (resource,) = resources.find(Account(), trained)
-    log = logs.Log(Account(), resource)
+    (resource,) = resources.find(Account("sentiment"), trained)
+    log = logs.Log(Account("sentiment"), resource)
     assert sorted(log.new_lines(), key=lambda line: int(line[5:])) == [f"line {i}" for i in range(25_000)]
     assert list(log.new_lines()) == []
 

@@ -31,7 +31,7 @@ def test_malformed_hyperparameter_is_refused(run: Run, arguments: list[str], mes
 def test_invalid_hyperparameters_make_no_call(run: Run, calls: list[Call], command: str) -> None:
     message = run(command, "epochs=0", "poling=max", code=1).stderr
     assert "epochs: '0' is not" in message
-    assert "poling: there is no such hyperparameter" in message
+    assert "unknown hyperparameter 'poling'; did you mean 'pooling'?" in message
     assert calls == []
 
 

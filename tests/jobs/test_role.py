@@ -20,30 +20,30 @@ def add_role(name: str) -> None:
 
 def test_role_arn_is_kept() -> None:
     assert (
-        role.find(Account(REGION), "arn:aws:iam::1" + 11 * "0" + ":role/mine")
+        role.find(Account("sentiment", REGION), "arn:aws:iam::1" + 11 * "0" + ":role/mine")
         == "arn:aws:iam::100000000000:role/mine"
     )
 
 
 def test_role_name_becomes_arn() -> None:
-    assert role.find(Account(REGION), "sagemaker") == ROLE
+    assert role.find(Account("sentiment", REGION), "sagemaker") == ROLE
 
 
 def test_unknown_name_is_an_error() -> None:
     with pytest.raises(click.ClickException, match="no role mine; jobs/policies"):
-        role.find(Account(REGION), "mine")
+        role.find(Account("sentiment", REGION), "mine")
 
 
 def test_only_assumable_role_is_found() -> None:
     other = json.dumps(TRUST).replace("sagemaker", "ec2")
     boto3.client("iam", REGION).create_role(RoleName="other", AssumeRolePolicyDocument=other)
-    assert role.find(Account(REGION), None) == ROLE
+    assert role.find(Account("sentiment", REGION), None) == ROLE
 
 
 def test_missing_role_is_an_error() -> None:
     boto3.client("iam", REGION).delete_role(RoleName="sagemaker")
     with pytest.raises(click.ClickException, match="no role that SageMaker can assume"):
-        role.find(Account(REGION), None)
+        role.find(Account("sentiment", REGION), None)
 
 
 @pytest.mark.usefixtures("uploaded")
@@ -73,4 +73,4 @@ def test_notebook_role_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     add_role("another")
     identity = {"Account": "123456789012", "Arn": "arn:aws:sts::123456789012:assumed-role/another/SageMaker"}
     monkeypatch.setattr(Account, "identity", identity)
-    assert role.find(Account(REGION), None).endswith(":role/another")
+    assert role.find(Account("sentiment", REGION), None).endswith(":role/another")

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from jobs.train import METRICS
-from jobs.tune import RANGES, TUNING_FILE
+from jobs.model_package import DEFAULT, ModelPackage
+from jobs.tune import RANGES
 from sentiment.hyperparameters import Hyperparameters
 from tests.jobs.conftest import ROLE, Run, best_job, shown, tuning_job
 
-TUNING = json.loads(TUNING_FILE.read_text())
+TUNING = json.loads((DEFAULT / "tuning.json").read_text())
+METRICS = ModelPackage(DEFAULT).metric_definitions
 ENTRIES = [entry for key in RANGES for entry in TUNING["ParameterRanges"][key]]
 
 
@@ -79,7 +80,10 @@ def test_spot_tuning_has_no_checkpoints(run: Run) -> None:
             {"Name": "dropout", "MinValue": "0.5", "MaxValue": "2"},
             "hyperparameter dropout: '2' is not a number",
         ),
-        ({"Name": "drop", "MinValue": "0.5", "MaxValue": "2"}, "hyperparameter drop: there is no such"),
+        (
+            {"Name": "drop", "MinValue": "0.5", "MaxValue": "2"},
+            "unknown hyperparameter 'drop'; did you mean 'dropout'?",
+        ),
     ],
 )
 def test_invalid_tuning_file_is_refused(run: Run, tmp_path: Path, content: Any, message: str) -> None:
@@ -93,7 +97,7 @@ def test_unknown_objective_is_refused(run: Run, tmp_path: Path) -> None:
     objective = {"HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "accuracy"}}
     (tmp_path / "mine.json").write_text(json.dumps(TUNING | objective))
     result = run("tune", "--tuning", tmp_path / "mine.json", code=1)
-    assert "no metric accuracy in jobs/metrics.json" in result.stderr
+    assert "no metric accuracy in the package's metric_definitions.json" in result.stderr
 
 
 def test_nothing_to_tune_is_refused(run: Run) -> None:

@@ -100,6 +100,12 @@ def test_invalid_data_is_refused(
     assert message in run("upload", tmp_path, "--channel", channel, code=1).stderr
 
 
+def test_long_file_to_predict_is_accepted(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "long.jsonl").write_text('{"text": "a"}\n' * 10_001)
+    result = run("upload", tmp_path, "--channel", "to-predict", "--dry-run")
+    assert "10001 texts to predict" in result.stderr
+
+
 def test_invalid_file_stops_whole_upload(run: Run, calls: list[Call], reviews: Path) -> None:
     (reviews / "worse.csv").write_text("text,label\nfine,7\n")
     run("upload", reviews, code=1)

@@ -106,7 +106,7 @@ def test_ctrl_c_deletes_endpoint_after_creation(
         sagemaker.add_response("describe_endpoint", endpoint(status))
     pauses.extend([KeyboardInterrupt(), None])
     with pytest.raises(click.exceptions.Exit):
-        wait.run(Account(), ENDPOINT, "sentiment-e", lambda: None, watch=True)
+        wait.run(Account("sentiment"), ENDPOINT, "sentiment-e", lambda: None, watch=True)
     assert removed == ["sentiment-e"]
 
 
@@ -118,7 +118,7 @@ def test_second_ctrl_c_leaves_endpoint(
         sagemaker.add_response("describe_endpoint", endpoint("Creating"))
     pauses.extend([KeyboardInterrupt(), KeyboardInterrupt()])
     with pytest.raises(click.exceptions.Exit):
-        wait.run(Account(), ENDPOINT, "sentiment-e", lambda: None, watch=True)
+        wait.run(Account("sentiment"), ENDPOINT, "sentiment-e", lambda: None, watch=True)
     assert "left running; endpoint sentiment-e is still running" in capsys.readouterr().err
 
 

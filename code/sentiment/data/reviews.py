@@ -125,3 +125,27 @@ def _records(channel: str, path: Path) -> Iterator[Record]:
             )
     accepted = ACCEPTED if labelled else ACCEPTED_UNLABELED
     raise DataError(f"channel {channel}: {path} has an unknown format; expected {accepted}")
+
+
+def check(folder: Path, channel: str) -> str:
+    """Read a channel as a training job would; returns a summary in one line.
+
+    Raises:
+        DataError: the channel is empty, or a file or line in it is invalid; names it.
+    """
+    labels = [review.label for review in read_channel(channel, folder)]
+    if channel == UNLABELED:
+        return f"{len(labels)} reviews without labels"
+    return f"{len(labels)} reviews, {sum(labels)} of them positive"
+
+
+def upload_files(folder: Path, channel: str) -> Iterator[Path]:
+    """The files of a channel that a training job would read."""
+    ignored = acl_imdb.SENTIMENTS if channel == UNLABELED else (acl_imdb.UNLABELLED,)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "_")) or (path.is_dir() and path.name in ignored):
+            continue
+        if path.is_dir():
+            yield from upload_files(path, channel)
+        else:
+            yield path

@@ -7,7 +7,7 @@ import pytest
 
 from byoc.errors import DataError
 from sentiment.data.formats import NO_LABEL
-from sentiment.data.reviews import Review, read_channel
+from sentiment.data.reviews import Review, check, read_channel, upload_files
 from sentiment.data.sources import Source
 from tests.unit.sentiment.data.test_acl_imdb import FILES, write_archive, write_layout
 
@@ -144,3 +144,16 @@ def test_text_files_are_no_labelled_reviews(tmp_path: Path) -> None:
 def test_empty_unlabeled_channel_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"channel unlabeled: no reviews in .*unsup/"):
         texts("unlabeled", tmp_path)
+
+
+def test_check_counts_reviews_and_labels(tmp_path: Path) -> None:
+    write_layout(tmp_path, FILES)
+    assert check(tmp_path, "training") == "3 reviews, 2 of them positive"
+
+
+def test_upload_files_skips_unsup_and_hidden(tmp_path: Path) -> None:
+    for name in ("pos/0_9.txt", "unsup/0_0.txt", ".DS_Store"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("fine")
+    assert list(upload_files(tmp_path, "training")) == [tmp_path / "pos" / "0_9.txt"]
+    assert list(upload_files(tmp_path, "unlabeled")) == [tmp_path / "unsup" / "0_0.txt"]
