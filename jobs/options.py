@@ -123,9 +123,7 @@ hyperparameters = click.argument(
 name = click.option("--name", callback=_check_name, help="Default: PACKAGE-DATE-TIME.")
 instance_count = positive("--instance-count", 1)
 image_and_role = several(
-    click.option(
-        "--image", default=image.DEFAULT, show_default=True, help="In ECR, as NAME, NAME:TAG or a full URI."
-    ),
+    click.option("--image", help=f"In ECR, as NAME, NAME:TAG or a full URI. Default: {image.DEFAULT}."),
     click.option(
         "--role", help="Name or ARN of the role for SageMaker. Default: the role that SageMaker can assume."
     ),

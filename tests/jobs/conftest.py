@@ -72,11 +72,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
-        name, _, tag = image.DEFAULT.partition(":")
+        name = image.DEFAULT
         ecr = boto3.client("ecr", REGION)
         ecr.create_repository(repositoryName=name)
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"size": 1}, "layers": []}
-        ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag=tag)
+        ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="latest")
         boto3.client("iam", REGION).create_role(
             RoleName="sagemaker", AssumeRolePolicyDocument=json.dumps(TRUST)
         )

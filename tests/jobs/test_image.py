@@ -15,12 +15,12 @@ HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
 def test_default_image_matches_build_and_push() -> None:
     script = (ROOT / "build_and_push.sh").read_text()
     defaults = re.findall(r"(?:name|tag)=\$\{names\[\d\]:-([\w-]+)\}", script)
-    assert ":".join(defaults) == image.DEFAULT
+    assert defaults == [image.DEFAULT, "latest"]
 
 
 @pytest.mark.usefixtures("aws")
-@pytest.mark.parametrize("name", [image.DEFAULT, "sagemaker-sentiment-lstm"])
-def test_image_name_becomes_ecr_uri(name: str) -> None:
+@pytest.mark.parametrize("name", [None, "sagemaker-sentiment-lstm", "sagemaker-sentiment-lstm:latest"])
+def test_image_name_becomes_ecr_uri(name: str | None) -> None:
     assert image.find(Account("sentiment", "us-east-1"), name) == f"{HOST}/sagemaker-sentiment-lstm:latest"
 
 
@@ -34,3 +34,11 @@ def test_missing_image_names_push_command(name: str) -> None:
     command = f"build_and_push.sh --region us-east-1 {name.replace(':', ' ')}$"
     with pytest.raises(click.ClickException, match=command):
         image.find(Account("sentiment", "us-east-1"), name)
+
+
+@pytest.mark.usefixtures("aws")
+def test_default_image_follows_package_name() -> None:
+    with pytest.raises(
+        click.ClickException, match="--model FOLDER --region us-east-1 sagemaker-tfidf latest"
+    ):
+        image.find(Account("tfidf", "us-east-1"), None)

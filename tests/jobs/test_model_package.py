@@ -44,7 +44,8 @@ def test_package_checks_hyperparameters(run: Run, model: Path) -> None:
 
 def test_package_name_is_the_prefix(run: Run, model: Path, reviews: Path) -> None:
     run("--model", model, "upload", reviews)
-    request = shown(run("--model", model, "train", "trees=3", "--dry-run"), "CreateTrainingJob")
+    arguments = ["train", "trees=3", "--image", "sagemaker-sentiment-lstm", "--dry-run"]
+    request = shown(run("--model", model, *arguments), "CreateTrainingJob")
     assert request["TrainingJobName"].startswith("toy-model-")
     assert request["OutputDataConfig"] == {"S3OutputPath": f"s3://{BUCKET}/toy-model/models"}
     assert request["AlgorithmSpecification"]["MetricDefinitions"] == []
