@@ -160,8 +160,7 @@ class ModelRegistry:
                     507,
                     f"the model needs about {needed // MIB} MiB of memory, and {free // MIB} MiB are free",
                 )
-            check_artifact(artifact, package_name())
-            import_package().check_artifact(artifact)
+            check_model(artifact)
         except (ArtifactError, OSError) as error:
             raise ModelError(400, str(error)) from error
 
@@ -179,6 +178,16 @@ class ModelRegistry:
         (self._folder / "artifacts" / name).unlink(missing_ok=True)
         for parent in ("models", "workers"):
             shutil.rmtree(self._folder / parent / name, ignore_errors=True)
+
+
+def check_model(artifact: Path) -> None:
+    """Check the files of an artifact without loading the model.
+
+    Raises:
+        ArtifactError: a file is missing, damaged, or of another package.
+    """
+    check_artifact(artifact, package_name())
+    import_package().check_artifact(artifact)
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

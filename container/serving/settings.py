@@ -10,7 +10,8 @@ from typing import Any
 
 from sagemaker_inference import parameters
 
-from byoc.errors import UserError
+from byoc.errors import PackageError, UserError
+from byoc.package import import_package, package_name
 from byoc.serving.json_log import LEVELS
 from byoc.serving.request import Limits
 from serving import cgroup
@@ -35,6 +36,11 @@ WORKER_BYTES = 350 * MIB
 # A smaller body counts as small. nginx.conf.j2 compares the number of digits.
 SMALL_BODY_BYTES = 10**6
 MAX_IN_FLIGHT = 512
+# Names in nginx.conf.j2 that a metric of the model cannot have.
+RESERVED_FIELDS = (
+    *("time", "level", "source", "method", "path", "status", "bytes", "requests", "errors", "latency"),
+    *("batch_size", "queue_seconds", "texts", "characters", "request_id", "amzn_sagemaker_custom_attributes"),
+)
 
 
 class SettingsError(UserError):
@@ -114,7 +120,7 @@ class Settings:
         # SageMaker's default of 6 MB, or less if many workers share the 100 MB.
         transform_mb = max(1, min(6, TRANSFORM_MB // (2 * workers)))
         batch = variables.flag("SAGEMAKER_BATCH")
-        package = variables.text("MODEL_PACKAGE") or "sentiment"
+        package = variables.text("MODEL_PACKAGE") or package_name()
         return cls(
             port=variables.number(parameters.BIND_TO_PORT_ENV, 8080, 1, 65535),
             workers=workers,
@@ -137,8 +143,8 @@ class Settings:
             heap_bytes=heap_bytes,
             multi_model=multi_model,
             log_level=variables.choice("SERVE_LOG_LEVEL", LEVELS, "info"),
-            metric_namespace=variables.namespace("SERVE_METRIC_NAMESPACE", package.title().replace("_", "")),
-            metric_names=("unknown_share",),
+            metric_namespace=variables.namespace("SERVE_METRIC_NAMESPACE", _camel_case(package)),
+            metric_names=_metric_names(package),
             # The handler reads these variables itself and relies on this check.
             precision=variables.choice("SERVE_PRECISION", ("fp32", "auto"), "fp32"),
             max_texts=variables.number("SERVE_MAX_TEXTS", Limits.texts, 1, 10**9),
@@ -162,6 +168,22 @@ def _body_bytes(variables: "_Variables") -> int:
         return BODY_BYTES
     megabytes = variables.number(parameters.MAX_REQUEST_SIZE, 0, 0, 2047)
     return max(megabytes * MIB, MIN_BODY_BYTES) if megabytes else 0
+
+
+def _camel_case(package: str) -> str:
+    return package.rpartition(".")[2].title().replace("_", "")
+
+
+def _metric_names(package: str) -> tuple[str, ...]:
+    """The package's metrics, whose names become headers, variables of nginx, and fields of the log."""
+    names = import_package(package).metric_names
+    for name in names:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED_FIELDS:
+            expected = f"lower-case letters, digits and '_', and none of {', '.join(RESERVED_FIELDS)}"
+            raise PackageError(
+                f"MODEL_PACKAGE: {package!r} has the metric name {name!r}; expected {expected}"
+            )
+    return names
 
 
 def _count_gpus() -> int:

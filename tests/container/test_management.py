@@ -17,9 +17,8 @@ from serving.management import Health, management_server
 from serving.model_registry import ModelRegistry
 from serving.model_server import ModelServer
 from serving.settings import Settings
+from tests.support.toy import ARTIFACT
 from tests.support.unix_http import Response, answering, ask
-
-FORMAT_1 = Path(__file__).parents[1] / "support" / "artifact_format_1"
 
 
 class FakeModels:
@@ -110,7 +109,7 @@ class Management(NamedTuple):
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Management]:
-    monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", FORMAT_1.parent)
+    monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", ARTIFACT.parent)
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
     # Poll interval of the shutdown.
     monkeypatch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.01,))
@@ -148,23 +147,23 @@ def test_empty_list_of_models(server: Management) -> None:
 
 
 def test_post_loads_a_model(server: Management) -> None:
-    assert server.load("artifact_format_1") == (200, {"status": "model artifact_format_1 is loaded"})
+    assert server.load("toy_artifact") == (200, {"status": "model toy_artifact is loaded"})
 
 
 def test_loaded_models_are_listed_by_name(server: Management) -> None:
-    server.models.load("b", FORMAT_1)
-    server.models.load("a", FORMAT_1)
-    described = [{"modelName": name, "modelUrl": str(FORMAT_1)} for name in "ab"]
+    server.models.load("b", ARTIFACT)
+    server.models.load("a", ARTIFACT)
+    described = [{"modelName": name, "modelUrl": str(ARTIFACT)} for name in "ab"]
     assert server.ask("GET", "/models?next_page_token=1") == (200, {"models": described})
 
 
 def test_get_describes_a_model(server: Management) -> None:
-    server.models.load("a.b-c", FORMAT_1)
-    assert server.ask("GET", "/models/a.b-c") == (200, {"modelName": "a.b-c", "modelUrl": str(FORMAT_1)})
+    server.models.load("a.b-c", ARTIFACT)
+    assert server.ask("GET", "/models/a.b-c") == (200, {"modelName": "a.b-c", "modelUrl": str(ARTIFACT)})
 
 
 def test_delete_unloads_a_model(server: Management) -> None:
-    server.models.load("a", FORMAT_1)
+    server.models.load("a", ARTIFACT)
     assert server.ask("DELETE", "/models/a") == (200, {"status": "model a is unloaded"})
     assert server.models.all() == []
 
@@ -178,13 +177,13 @@ def test_unknown_model_is_404(server: Management, method: str, name: str) -> Non
 
 
 def test_loaded_model_is_409(server: Management) -> None:
-    server.load("artifact_format_1")
-    assert server.load("artifact_format_1") == (409, {"error": "model artifact_format_1 is loaded already"})
+    server.load("toy_artifact")
+    assert server.load("toy_artifact") == (409, {"error": "model toy_artifact is loaded already"})
 
 
 def test_model_without_memory_is_507(server: Management, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroup, "free_memory", lambda: 0)
-    assert server.load("artifact_format_1")[0] == 507
+    assert server.load("toy_artifact")[0] == 507
 
 
 def test_missing_artifact_is_400(server: Management) -> None:
@@ -228,7 +227,7 @@ def test_malformed_load_request_is_400(server: Management, body: bytes | str) ->
 
 def test_unreachable_model_server_is_503(server: Management, tmp_path: Path) -> None:
     (tmp_path / "management.sock").unlink()
-    status, answer = server.load("artifact_format_1")
+    status, answer = server.load("toy_artifact")
     assert status == 503
     assert answer["error"].startswith("the model server: ")
 

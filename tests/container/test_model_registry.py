@@ -16,9 +16,9 @@ from serving import cgroup, model_registry
 from serving.model_registry import Model, ModelError, ModelRegistry
 from serving.model_server import ModelServer
 from serving.settings import Settings
+from tests.support.toy import ARTIFACT
 from tests.support.unix_http import Request, Response, answering
 
-FORMAT_1 = Path(__file__).parents[1] / "support" / "artifact_format_1"
 MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
 
 
@@ -37,7 +37,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     folder.mkdir()
     monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", tmp_path / "ml")
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
-    shutil.copytree(FORMAT_1, tmp_path / "ml" / "a" / "model")
+    shutil.copytree(ARTIFACT, tmp_path / "ml" / "a" / "model")
     answers: dict[str, Callable[[], Response | None]] = {"POST": Response, "DELETE": Response}
     with answering(folder / "management.sock", lambda request: answers[request.method]()) as asked:
         yield Fake(
@@ -64,29 +64,29 @@ def test_registry_starts_empty(fake: Fake) -> None:
 
 
 def test_loaded_models_are_sorted_by_name(fake: Fake) -> None:
-    fake.models.load("b", FORMAT_1)
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("b", ARTIFACT)
+    fake.models.load("a", ARTIFACT)
     assert names(fake) == ["a", "b"]
 
 
 def test_get_returns_the_loaded_model(fake: Fake) -> None:
-    fake.models.load("a", FORMAT_1)
-    assert fake.models.get("a").artifact == FORMAT_1
+    fake.models.load("a", ARTIFACT)
+    assert fake.models.get("a").artifact == ARTIFACT
 
 
 def test_server_gets_an_empty_folder(fake: Fake) -> None:
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     assert f"url={fake.folder}/models/a"[5:].replace("/", "%2F") in fake.asked[0].path
     assert list((fake.folder / "models" / "a").iterdir()) == []
 
 
 def test_artifact_is_linked(fake: Fake) -> None:
-    fake.models.load("a", FORMAT_1)
-    assert (fake.folder / "artifacts" / "a").readlink() == FORMAT_1
+    fake.models.load("a", ARTIFACT)
+    assert (fake.folder / "artifacts" / "a").readlink() == ARTIFACT
 
 
 def test_workers_folder_lists_live_workers(fake: Fake) -> None:
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     file = WorkerFile(fake.folder / "workers" / "a")
     assert [worker.pid for worker in fake.models.workers("a")] == [os.getpid()]
     os.close(file._file)
@@ -104,7 +104,7 @@ def test_multi_model_alone_waits_for_workers(fake: Fake, environment: dict[str, 
     folder.mkdir()
     with answering(folder / "management.sock", lambda _request: Response(202)) as asked:
         ModelRegistry(folder, Settings.from_environment(environment), ModelServer(folder)).load(
-            "model", FORMAT_1
+            "model", ARTIFACT
         )
     assert wait in asked[0].path
 
@@ -114,7 +114,7 @@ def test_multi_model_alone_waits_for_workers(fake: Fake, environment: dict[str, 
     ["a", "A-b_c.1", "0" * 128, "_", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
 )
 def test_valid_name_is_accepted(fake: Fake, name: str) -> None:
-    fake.models.load(name, FORMAT_1)
+    fake.models.load(name, ARTIFACT)
     assert names(fake) == [name]
 
 
@@ -122,7 +122,7 @@ def test_valid_name_is_accepted(fake: Fake, name: str) -> None:
     "name", ["", ".", "..", ".a", "-a", "a/b", "../a", "a b", "a\n", "a\0", "é", "0" * 129, "a?b", "a%2fb"]
 )
 def test_invalid_name_is_400(fake: Fake, name: str) -> None:
-    status, reason = refused(lambda: fake.models.load(name, FORMAT_1))
+    status, reason = refused(lambda: fake.models.load(name, ARTIFACT))
     assert (status, reason) == (
         400,
         f"model_name {name!r}: expected 1 to 128 letters, digits, '.', '_' or '-'",
@@ -131,20 +131,20 @@ def test_invalid_name_is_400(fake: Fake, name: str) -> None:
 
 
 def test_taken_name_is_409(fake: Fake) -> None:
-    fake.models.load("a", FORMAT_1)
-    assert refused(lambda: fake.models.load("a", FORMAT_1)) == (409, "model a is loaded already")
+    fake.models.load("a", ARTIFACT)
+    assert refused(lambda: fake.models.load("a", ARTIFACT)) == (409, "model a is loaded already")
     assert len(fake.asked) == 1
 
 
 def test_unloading_frees_the_name(fake: Fake) -> None:
     for _ in range(3):
-        fake.models.load("a", FORMAT_1)
+        fake.models.load("a", ARTIFACT)
         fake.models.unload("a")
     assert [request.method for request in fake.asked] == ["POST", "DELETE"] * 3
 
 
 def test_unloading_removes_all_folders(fake: Fake) -> None:
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     fake.models.unload("a")
     assert names(fake) == []
     assert [
@@ -158,7 +158,7 @@ def test_unloading_removes_dead_sockets(fake: Fake) -> None:
         gone.bind(str(left))
         gone.close()
         other.bind(str(used))
-        fake.models.load("a", FORMAT_1)
+        fake.models.load("a", ARTIFACT)
         fake.models.unload("a")
         assert not left.exists()
         assert used.exists()
@@ -168,7 +168,7 @@ def test_unloading_keeps_the_artifact(fake: Fake, tmp_path: Path) -> None:
     artifact = tmp_path / "ml" / "a" / "model"
     fake.models.load("a", artifact)
     fake.models.unload("a")
-    assert len(list(artifact.iterdir())) == len(list(FORMAT_1.iterdir()))
+    assert len(list(artifact.iterdir())) == len(list(ARTIFACT.iterdir()))
 
 
 @pytest.mark.parametrize("action", ["get", "unload"])
@@ -178,7 +178,7 @@ def test_unknown_model_is_404(fake: Fake, action: str) -> None:
 
 def test_unloading_removes_model_before_its_processes(fake: Fake) -> None:
     """Otherwise the supervisor would report a fault."""
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     listed: list[list[str]] = []
 
     def answer() -> Response:
@@ -191,21 +191,21 @@ def test_unloading_removes_model_before_its_processes(fake: Fake) -> None:
 
 
 def test_model_unknown_to_server_is_unloaded(fake: Fake) -> None:
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     fake.answers["DELETE"] = lambda: Response(404)
     fake.models.unload("a")
     assert names(fake) == []
 
 
 def test_failed_unload_has_the_servers_reason(fake: Fake) -> None:
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     fake.answers["DELETE"] = lambda: Response(408, b'{"message": "Timed out"}')
     assert refused(lambda: fake.models.unload("a")) == (408, "Timed out")
 
 
 def test_failed_load_has_the_servers_reason(fake: Fake) -> None:
     fake.answers["POST"] = lambda: Response(500, b'{"message": "Failed to start workers"}')
-    assert refused(lambda: fake.models.load("a", FORMAT_1)) == (
+    assert refused(lambda: fake.models.load("a", ARTIFACT)) == (
         500,
         "model a cannot be loaded: Failed to start workers; see the log",
     )
@@ -213,7 +213,7 @@ def test_failed_load_has_the_servers_reason(fake: Fake) -> None:
 
 def test_failed_load_removes_the_model(fake: Fake) -> None:
     fake.answers["POST"] = lambda: Response(500)
-    refused(lambda: fake.models.load("a", FORMAT_1))
+    refused(lambda: fake.models.load("a", ARTIFACT))
     assert names(fake) == []
     assert [request.method for request in fake.asked] == ["POST", "DELETE"]
 
@@ -221,15 +221,15 @@ def test_failed_load_removes_the_model(fake: Fake) -> None:
 def test_server_death_during_load_removes_model(fake: Fake) -> None:
     fake.answers["POST"] = lambda: None
     with pytest.raises(OSError):  # noqa: PT011
-        fake.models.load("a", FORMAT_1)
+        fake.models.load("a", ARTIFACT)
     assert names(fake) == []
 
 
 def test_failed_load_can_be_repeated(fake: Fake) -> None:
     fake.answers["POST"] = lambda: Response(500)
-    refused(lambda: fake.models.load("a", FORMAT_1))
+    refused(lambda: fake.models.load("a", ARTIFACT))
     fake.answers["POST"] = Response
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     assert names(fake) == ["a"]
 
 
@@ -245,7 +245,7 @@ def test_loads_run_one_at_a_time(fake: Fake) -> None:
         return Response()
 
     fake.answers["POST"] = answer
-    threads = [threading.Thread(target=fake.models.load, args=(name, FORMAT_1)) for name in "abc"]
+    threads = [threading.Thread(target=fake.models.load, args=(name, ARTIFACT)) for name in "abc"]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -254,19 +254,19 @@ def test_loads_run_one_at_a_time(fake: Fake) -> None:
 
 
 def test_reloaded_model_is_a_new_object(fake: Fake) -> None:
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     first = fake.models.get("a")
     fake.models.unload("a")
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     assert first not in fake.models
     assert fake.models.get("a") in fake.models
 
 
 def test_foreign_model_is_not_contained(fake: Fake) -> None:
-    assert Model("a", FORMAT_1) not in fake.models
+    assert Model("a", ARTIFACT) not in fake.models
 
 
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["manifest.json", "toy.json"])
 def test_damaged_artifact_is_400(fake: Fake, tmp_path: Path, name: str) -> None:
     file = tmp_path / "ml" / "a" / "model" / name
     file.write_bytes(file.read_bytes()[:-9])
@@ -284,7 +284,7 @@ def test_missing_artifact_is_400(fake: Fake, tmp_path: Path) -> None:
 
 def test_model_without_memory_is_507(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroup, "free_memory", lambda: 100 * 2**20)
-    assert refused(lambda: fake.models.load("a", FORMAT_1)) == (
+    assert refused(lambda: fake.models.load("a", ARTIFACT)) == (
         507,
         "the model needs about 382 MiB of memory, and 100 MiB are free",
     )
@@ -293,7 +293,7 @@ def test_model_without_memory_is_507(fake: Fake, monkeypatch: pytest.MonkeyPatch
 
 def test_model_with_just_enough_memory_loads(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroup, "free_memory", lambda: 383 * 2**20)
-    fake.models.load("a", FORMAT_1)
+    fake.models.load("a", ARTIFACT)
     assert names(fake) == ["a"]
 
 
@@ -354,8 +354,8 @@ def test_platform_folder_may_be_a_link(fake: Fake, tmp_path: Path, monkeypatch: 
 )
 def test_folder_outside_the_platform_is_400(fake: Fake, tmp_path: Path, url: str) -> None:
     ml = tmp_path / "ml"
-    shutil.copytree(FORMAT_1, tmp_path / "secret")
-    shutil.copytree(FORMAT_1, tmp_path / "ml-other" / "model")
+    shutil.copytree(ARTIFACT, tmp_path / "secret")
+    shutil.copytree(ARTIFACT, tmp_path / "ml-other" / "model")
     (ml / "to-secret").symlink_to(tmp_path / "secret")
     (ml / "to-parent").symlink_to("..")
     (ml / "circle").symlink_to("circle")

@@ -29,7 +29,7 @@ FIGURES = {
     "X-queue-seconds": "0.004",
     "X-texts": "2",
     "X-characters": "9",
-    "X-unknown-share": "0.25",
+    "X-longest": "0.25",
 }
 ANSWER = Response(200, b'[{"label": "positive"}]', {"Content-Type": "application/json", **FIGURES})
 REFUSAL = Response(400, b'{"error": "empty"}', {"X-batch-size": "3", "X-queue-seconds": "0.004"})

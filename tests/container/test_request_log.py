@@ -18,7 +18,7 @@ FIGURES = {
     "X-queue-seconds": "0.004",
     "X-texts": "2",
     "X-characters": "9",
-    "X-unknown-share": "0.25",
+    "X-longest": "0.25",
 }
 ANSWER = Response(200, b"[]", FIGURES)
 REFUSAL = Response(400, b"{}", {"X-batch-size": "3", "X-queue-seconds": "0.004"})
@@ -60,7 +60,7 @@ def metrics(line: dict[str, Any]) -> dict[str, str]:
     assert isinstance(metadata["Timestamp"], int)
     (directive,) = metadata["CloudWatchMetrics"]
     assert set(directive) == {"Namespace", "Dimensions", "Metrics"}
-    assert directive["Namespace"] == "Sentiment"
+    assert directive["Namespace"] == "Toy"
     # One set without dimensions.
     assert directive["Dimensions"] == [[]]
     found = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
@@ -85,7 +85,7 @@ def test_answered_request_has_all_fields(server: RunningNginx) -> None:
         "queue_seconds": 0.004,
         "texts": 2,
         "characters": 9,
-        "unknown_share": 0.25,
+        "longest": 0.25,
     }
     assert figures["bytes"] > len(b"what a film")
     assert 0 <= figures["latency"] < 30
@@ -113,7 +113,7 @@ def test_metrics_of_answered_request(server: RunningNginx) -> None:
         "latency": "Seconds",
         "batch_size": "Count",
         "queue_seconds": "Seconds",
-        "unknown_share": "None",
+        "longest": "None",
     }
 
 

@@ -18,15 +18,20 @@ import pytest
 from serving import model_server
 from serving.settings import Settings
 from serving.supervisor import ServingError
+from tests.support.toy import ARTIFACT
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = ROOT / "container" / "serve"
-FORMAT_1 = ROOT / "tests" / "support" / "artifact_format_1"
 
 
 def environment(base: Path, **more: str) -> dict[str, str]:
     """Variables without Java, so that no server is started."""
-    variables = {"PYTHONPATH": str(ROOT / "code"), "SAGEMAKER_BASE_DIR": str(base), "JAVA_HOME": str(base)}
+    variables = {
+        "PYTHONPATH": f"{ROOT / 'code'}:{ROOT}",
+        "MODEL_PACKAGE": "tests.support.toy",
+        "SAGEMAKER_BASE_DIR": str(base),
+        "JAVA_HOME": str(base),
+    }
     return variables | {"PATH": "/usr/bin:/bin"} | more
 
 
@@ -54,21 +59,21 @@ def refusal(base: Path, **more: str) -> str:
 
 def test_missing_model_is_an_error(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
-        f"{tmp_path}/model/model.json is missing: there is no trained model in {tmp_path}/model"
+        f"{tmp_path}/model/manifest.json is missing: there is no trained model in {tmp_path}/model"
     )
 
 
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["manifest.json", "toy.json"])
 def test_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     file = tmp_path / "model" / name
-    shutil.copytree(FORMAT_1, file.parent)
+    shutil.copytree(ARTIFACT, file.parent)
     file.write_bytes(file.read_bytes()[:-9])
     assert str(file) in refusal(tmp_path)
 
 
 @pytest.mark.usefixtures("nginx_program")
 def test_missing_java_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "model").symlink_to(FORMAT_1)
+    (tmp_path / "model").symlink_to(ARTIFACT)
     assert refusal(tmp_path) == "no Java found; put it on the PATH or set JAVA_HOME"
 
 
@@ -81,7 +86,7 @@ def test_invalid_setting_is_an_error(tmp_path: Path) -> None:
 def test_multi_model_starts_without_a_model(tmp_path: Path) -> None:
     """The first fault is another one."""
     reason = refusal(tmp_path, SAGEMAKER_MULTI_MODEL="true")
-    assert "model.json" not in reason
+    assert "manifest.json" not in reason
 
 
 def test_first_line_has_the_settings(tmp_path: Path) -> None:
@@ -149,7 +154,7 @@ class Serve:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Serve:
-    (tmp_path / "model").symlink_to(FORMAT_1)
+    (tmp_path / "model").symlink_to(ARTIFACT)
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
     return Serve(monkeypatch)
 

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from byoc.errors import PackageError
 from byoc.serving.request import Limits
-from serving import cgroup
+from serving import cgroup, settings
 from serving.settings import MIB, Settings, SettingsError
 
 GIB = 1024 * MIB
@@ -130,11 +132,31 @@ def test_unknown_log_level_is_refused(text: str) -> None:
     assert str(caught.value) == f"SERVE_LOG_LEVEL={text}: expected one of debug, info, warning, error"
 
 
+def add_package(monkeypatch: pytest.MonkeyPatch, *metric_names: str) -> None:
+    """Make every name that of a model package with these metrics."""
+    package = SimpleNamespace(metric_names=metric_names)
+    monkeypatch.setattr(settings, "import_package", lambda _name: package)
+
+
 @pytest.mark.parametrize(
-    ("package", "namespace"), [("", "Sentiment"), ("tfidf", "Tfidf"), ("my_model2", "MyModel2")]
+    ("package", "namespace"), [("tfidf", "Tfidf"), ("my_model2", "MyModel2"), ("a.b_c", "BC")]
 )
-def test_namespace_is_package_in_camel_case(package: str, namespace: str) -> None:
+def test_namespace_is_package_in_camel_case(
+    monkeypatch: pytest.MonkeyPatch, package: str, namespace: str
+) -> None:
+    add_package(monkeypatch)
     assert read(MODEL_PACKAGE=package).metric_namespace == namespace
+
+
+def test_metric_names_are_the_packages() -> None:
+    assert read(MODEL_PACKAGE="tests.support.toy").metric_names == ("longest",)
+
+
+@pytest.mark.parametrize("name", ["", "Big", "a-b", "a b", "1st", "é", "x;", "status", "texts", "batch_size"])
+def test_malformed_metric_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    add_package(monkeypatch, "good", name)
+    with pytest.raises(PackageError, match=f"'m' has the metric name '{name}'; expected lower-case letters"):
+        read(MODEL_PACKAGE="m")
 
 
 @pytest.mark.parametrize("text", ["My/Name_space.1-a#b:c", "x" * 255])

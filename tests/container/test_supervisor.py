@@ -20,9 +20,10 @@ from serving.logs import Log
 from serving.settings import Settings
 from serving.supervisor import Program, ServingError, Supervisor
 from tests.support.programs import is_alive
+from tests.support.toy import ARTIFACT
 
 TESTS = Path(__file__).parents[1] / "support"
-FORMAT_1 = TESTS / "artifact_format_1"
+
 NGINX_THAT_WAITS = ["sh", "-c", "trap '' QUIT; sleep 60"]
 
 
@@ -127,7 +128,7 @@ class Running:
     """A running supervisor with a fake model server."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.subject = Supervisor(Settings.from_environment(environment), Log(), folder, FORMAT_1)
+        self.subject = Supervisor(Settings.from_environment(environment), Log(), folder, ARTIFACT)
         self.stop = threading.Event()
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -325,10 +326,10 @@ def test_reloading_a_model_is_no_fault(supervise: Start, capfd: pytest.CaptureFi
     running = supervise(**MULTI_MODEL)
     wait_until(lambda: running.subject._health.unhealthy_reason() is None)
     for _ in range(20):
-        running.subject._models.load("a", FORMAT_1)
+        running.subject._models.load("a", ARTIFACT)
         time.sleep(0.03)
         running.subject._models.unload("a")
-    running.subject._models.load("a", FORMAT_1)
+    running.subject._models.load("a", ARTIFACT)
     time.sleep(0.1)
     assert [model.name for model in running.subject._models.all()] == ["a"]
     assert lines(capfd) == []
@@ -338,7 +339,7 @@ def test_model_without_parent_is_unloaded(supervise: Start, capfd: pytest.Captur
     running = supervise(**MULTI_MODEL)
     wait_until(lambda: running.subject._health.unhealthy_reason() is None)
     for name in ("a", "b"):
-        running.subject._models.load(name, FORMAT_1)
+        running.subject._models.load(name, ARTIFACT)
     running.kill_parent("a")
     wait_until(lambda: [model.name for model in running.subject._models.all()] == ["b"])
     assert running.error is None
@@ -349,7 +350,7 @@ def test_model_without_parent_is_unloaded(supervise: Start, capfd: pytest.Captur
 
 def test_missing_nginx_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
-    subject = Supervisor(Settings.from_environment({}), Log(), tmp_path, FORMAT_1)
+    subject = Supervisor(Settings.from_environment({}), Log(), tmp_path, ARTIFACT)
     with pytest.raises(FileNotFoundError, match="install it with: sudo apt-get install -y nginx"):
         subject.run(threading.Event())
     assert psutil.Process().children() == []

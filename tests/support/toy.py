@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from byoc.errors import DataError
 from byoc.hyperparameters import choice, number
-from byoc.job import Job
+
+if TYPE_CHECKING:  # byoc.job imports torch
+    from byoc.job import Job
 
 ARTIFACT = Path(__file__).with_name("toy_artifact")
 MODES = ("upper", "lower")
@@ -30,7 +32,7 @@ class Hyperparameters:
     seed: int = number(1, 0, 2**32 - 1, "a large integer")
 
 
-def train(job: Job) -> None:
+def train(job: "Job") -> None:
     """Count the lines of the channel; write the artifact after each slice, so that a stop loses nothing."""
     paths = sorted(job.channel("training").iterdir())
     for epoch in range(1, job.hyperparameters.epochs + 1):
