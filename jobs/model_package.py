@@ -40,8 +40,8 @@ class ModelPackage:
         if str(self.folder.parent) not in sys.path:
             sys.path.insert(1, str(self.folder.parent))  # after code/
         spec = find_spec(self.folder.name)
-        if spec is None or spec.origin != str(self.folder / "__init__.py"):
-            origin = spec.origin if spec else "nothing"
+        origin = spec.origin if spec else None  # a folder without __init__.py has none
+        if origin is None or not Path(origin).parent.samefile(self.folder):
             expected = "a folder with __init__.py and a name that no other module has"
             raise click.UsageError(f"--model {self.folder}: expected {expected}; Python finds {origin}")
         return import_package(self.folder.name)

@@ -1,4 +1,4 @@
-"""The metric definitions of jobs/ against the output of a real training job."""
+"""The metric definitions of the sentiment package, against the output of a real training job."""
 
 import json
 import re
