@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from sentiment.ngram_model.features import NgramFeatures
+from sentiment.ngram_model.nbsvm import NBSVM
+from sentiment.text.sequences import Sequences
 from sentiment.text.tokenizer import tokenize
+from sentiment.text.vocabulary import UNK_ID
 
 Labels = NDArray[np.int8]
 Logits = NDArray[np.float32]
@@ -24,14 +27,18 @@ def tfidf(training: Sequence[str], labels: Labels, validation: Sequence[str]) ->
 
 
 def nbsvm(training: Sequence[str], labels: Labels, validation: Sequence[str]) -> Logits:
-    """[validation texts] logits of NBSVM over words, pairs and triples (Wang and Manning, ACL 2012)."""
-    vectorizer = CountVectorizer(ngram_range=(1, 3), min_df=2, binary=True, dtype=np.float32, **_WORDS)
-    counts = vectorizer.fit_transform(training)
-    positive, negative = (np.asarray(counts[labels == label].sum(0)).ravel() + 1 for label in (1, 0))
-    ratios = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-    weights = sparse.diags_array(ratios.astype(np.float32))
-    regression = LogisticRegression(max_iter=1_000).fit(counts @ weights, labels)
-    return np.asarray(regression.decision_function(vectorizer.transform(validation) @ weights), np.float32)
+    """[validation texts] logits of NBSVM over words, pairs and triples in at least two reviews."""
+    ids: dict[str, int] = {}
+    sides = [
+        Sequences.from_lists(
+            [[ids.setdefault(word, UNK_ID + 1 + len(ids)) for word in tokenize(text)] for text in texts]
+        )
+        for texts in (training, validation)
+    ]
+    features = NgramFeatures.fit(sides[0], UNK_ID + 1 + len(ids), min_reviews=2)
+    model = NBSVM.fit(features.transform(sides[0]), labels.astype(np.float32))
+    logits = features.transform(sides[1]) @ model.coefficients + model.intercept
+    return np.asarray(logits, np.float32)
 
 
 BASELINES: dict[str, Callable[[Sequence[str], Labels, Sequence[str]], Logits]] = {
