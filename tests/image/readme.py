@@ -1,14 +1,15 @@
-"""The code blocks of the README's section on SageMaker."""
+"""The code blocks of the README's section on SageMaker and of docs/sagemaker.md."""
 
 import re
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def blocks() -> list[tuple[str, str]]:
     """Every block, in order, as (language, code)."""
-    part = README.read_text("utf-8").partition("## On Amazon SageMaker")[2]
+    section = (ROOT / "README.md").read_text("utf-8").partition("## On SageMaker")[2].partition("\n## ")[0]
+    part = section + (ROOT / "docs" / "sagemaker.md").read_text("utf-8")
     return re.findall(r"^```(\w+)\n(.*?)^```$", part, re.M | re.S)
 
 

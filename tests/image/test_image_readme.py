@@ -1,4 +1,4 @@
-"""Every code block of the README's section on SageMaker is run, by an SDK's local mode or against moto."""
+"""Every code block of README, section On SageMaker, and of docs/sagemaker.md is run by an SDK or moto."""
 
 import json
 import subprocess

@@ -25,7 +25,7 @@ def test_help_lists_commands_in_order() -> None:
 
 @pytest.mark.parametrize("command", main.commands)
 def test_readme_lists_every_command(command: str) -> None:
-    assert f"| `{command}" in (ROOT / "README.md").read_text("utf-8")
+    assert f"| `{command}" in (ROOT / "docs" / "sagemaker.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("command", main.commands)
