@@ -20,6 +20,12 @@ REVIEWS = ROOT / ".cache" / "reviews.csv"
 ROUNDS = 3
 
 
+def run_job(base: Path, **hyperparameters: object) -> None:
+    """Run a training job in its own process, with its log on stderr."""
+    command = train_command(**hyperparameters)
+    subprocess.run(command, env=job_environment(base), stdout=sys.stderr, check=True)
+
+
 def train_command(**hyperparameters: object) -> list[str]:
     """The command of a training job."""
     options = (f"--{name}={value}" for name, value in hyperparameters.items())

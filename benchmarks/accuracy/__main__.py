@@ -11,8 +11,6 @@ Earlier runs stay in ``results/accuracy.json``; ``docs/experiments.md`` has the 
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ from benchmarks.accuracy.baselines import BASELINES
 from benchmarks.accuracy.folds import FOLDS, existing_folder, link_unlabeled, write_channels
 from benchmarks.accuracy.run_spec import parse_run_spec, run_spec
 from benchmarks.accuracy.tables import RUNS, Run, load_runs, write_tables
-from benchmarks.harness import job_environment, processor, today, train_command
+from benchmarks.harness import processor, run_job, today
 from byoc.hyperparameters import parse_hyperparameters
 from byoc.version import version
 from sentiment.data.reviews import Review
@@ -34,11 +32,11 @@ from sentiment.hyperparameters import PRESETS, Hyperparameters
 from sentiment.model.calibration import temperature
 
 
-def run_job(base: Path, spec: str, seed: int) -> Run:
+def measure_job(base: Path, spec: str, seed: int) -> Run:
     """Run a job, and evaluate it on the validation channel."""
     values = parse_run_spec(spec) | {"seed": str(seed)}
     start = time.perf_counter()
-    subprocess.run(train_command(**values), env=job_environment(base), stdout=sys.stderr, check=True)
+    run_job(base, **values)
     seconds = time.perf_counter() - start
     output = base / "output" / "data"
     metrics = json.loads((output / "metrics.json").read_text("utf-8"))
@@ -52,7 +50,7 @@ def run_job(base: Path, spec: str, seed: int) -> Run:
     }
 
 
-def run_baseline(name: str, training: list[Review], validation: list[Review]) -> Run:
+def measure_baseline(name: str, training: list[Review], validation: list[Review]) -> Run:
     """Fit a baseline, and evaluate it on the validation reviews."""
     start = time.perf_counter()
     texts = [[review.text for review in side] for side in (training, validation)]
@@ -93,11 +91,11 @@ def measure(folder: Path, fold: int, seeds: list[int], specs: list[str]) -> Iter
         base = Path(temporary)
         sides = write_channels(folder, fold, base)
         for name in BASELINES:
-            yield {"run_spec": name, "fold": fold, "seed": 0, **run_baseline(name, *sides)}
+            yield {"run_spec": name, "fold": fold, "seed": 0, **measure_baseline(name, *sides)}
         for spec in specs:
             link_unlabeled(folder, base, spec.startswith("preset=best"))
             for seed in seeds:
-                yield {"run_spec": spec, "fold": fold, "seed": seed, **run_job(base, spec, seed)}
+                yield {"run_spec": spec, "fold": fold, "seed": seed, **measure_job(base, spec, seed)}
 
 
 def save_run(run: Run) -> None:

@@ -8,18 +8,8 @@ from sentiment.hyperparameters import Hyperparameters
 
 
 def parse_run_spec(text: str) -> dict[str, str]:
-    """Values by hyperparameter.
-
-    Raises:
-        ValueError: an entry has no ``=``.
-        HyperparameterError: an unknown name or an invalid value.
-    """
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    if not all(equals for _, equals, _ in pairs):
-        raise ValueError("expected name=value,name=value")
-    values = {name: value for name, _, value in pairs}
-    parse_hyperparameters(Hyperparameters, values)
-    return values
+    """Values by hyperparameter."""
+    return {name: value for name, _, value in (pair.partition("=") for pair in text.split(","))}
 
 
 def run_spec(text: str) -> str:
@@ -31,7 +21,7 @@ def run_spec(text: str) -> str:
     if not text.startswith("preset="):
         raise argparse.ArgumentTypeError(f"{text!r} does not begin with preset=; write preset=default,...")
     try:
-        parse_run_spec(text)
-    except (ValueError, HyperparameterError) as error:
+        parse_hyperparameters(Hyperparameters, parse_run_spec(text))
+    except HyperparameterError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
     return text

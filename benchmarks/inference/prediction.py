@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.harness import ROOT, job_environment, link_reviews, save, train_command
+from benchmarks.harness import ROOT, job_environment, link_reviews, run_job, save
 from byoc.errors import TrainingError
 from sentiment.data.corpus import is_held_out
 from sentiment.data.reviews import Review, read_channel
@@ -41,7 +41,7 @@ START_SECONDS = 120
 def train(base: Path, epochs: int) -> list[Review]:
     """Train a job with default hyperparameters, and return the reviews that it held out."""
     channel = link_reviews(base)
-    subprocess.run(train_command(epochs=epochs), env=job_environment(base), stdout=sys.stderr, check=True)
+    run_job(base, epochs=epochs)
     defaults = Hyperparameters()
     reviews = read_channel("training", channel)
     return [review for review in reviews if is_held_out(review, defaults.validation_fraction, defaults.seed)]
