@@ -19,7 +19,7 @@ import torch
 from sagemaker_inference import content_types, parameters
 
 from byoc.artifact import check_artifact
-from byoc.errors import RequestError
+from byoc.errors import PackageError, RequestError
 from byoc.model import LoadedModel, Result
 from byoc.package import import_package, package_name
 from byoc.serving import json_log, request, response
@@ -89,6 +89,7 @@ def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes
 
     Raises:
         ArtifactError: the model cannot be loaded.
+        PackageError: the model's metrics are not those that its package declares.
     """
     # The server keeps a handler as a function, so that its state is the module's.
     global _worker  # noqa: PLW0603
@@ -131,7 +132,14 @@ def _load(model_dir: Path, gpu: int | None) -> _Worker:
     check_artifact(artifact, package_name())
     model = package.load(artifact, _device(gpu), os.environ.get("SERVE_PRECISION") or "fp32")
     fields = Fields(package.csv_fields, package.plain_field)
-    response.encode(model.predict([package.probe]), request.JSON, fields)
+    results = model.predict([package.probe])
+    response.encode(results, request.JSON, fields)
+    metrics = _compute_metrics(model, results)
+    if set(metrics) != set(package.metric_names):
+        # A missing value would break the request log's JSON.
+        raise PackageError(
+            f"metrics() returned {sorted(metrics)}; expected metric_names: {sorted(package.metric_names)}"
+        )
     default = Limits()
     worker = _Worker(
         model,
@@ -251,9 +259,13 @@ def _encode(worker: _Worker, item: _Request, predictions: Iterator[Result]) -> _
     results = [record if isinstance(record, RequestError) else next(predictions) for record in item.records]
     predicted = [result for result in results if not isinstance(result, RequestError)]
     metrics: dict[str, float] = {"texts": len(predicted), "characters": sum(map(len, item.texts))}
-    if compute := getattr(worker.model, "metrics", None):
-        metrics |= {name.replace("_", "-"): value for name, value in compute(predicted).items()}
+    metrics |= {n.replace("_", "-"): v for n, v in _compute_metrics(worker.model, predicted).items()}
     return _Answer(response.encode(results, item.media_type, worker.fields), item.media_type, metrics=metrics)
+
+
+def _compute_metrics(model: LoadedModel, results: Sequence[Result]) -> Mapping[str, float]:
+    compute = getattr(model, "metrics", None)
+    return compute(results) if compute else {}
 
 
 def _refuse(error: RequestError) -> _Answer:

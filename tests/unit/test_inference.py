@@ -15,7 +15,7 @@ import torch
 from mms.context import Context, RequestProcessor
 
 import inference
-from byoc.errors import ArtifactError
+from byoc.errors import ArtifactError, PackageError
 from byoc.serving import json_log, request
 from byoc.serving.worker_status import workers
 from tests.support import toy
@@ -41,7 +41,7 @@ def context(model_dir: Path, headers: Sequence[dict[str, Any]] = (), gpu: int | 
 
 
 def make_folders(folder: Path, artifact: Path = toy.ARTIFACT) -> Path:
-    """What container/serving/models.py makes; gives the model directory."""
+    """Create the folders of container/serving/model_registry.py; returns the model directory."""
     for name in ("models/model", "artifacts", "workers/model"):
         (folder / name).mkdir(parents=True)
     (folder / "artifacts" / "model").symlink_to(artifact)
@@ -460,6 +460,12 @@ def test_model_with_a_damaged_file_fails_the_worker_by_its_name(
     (artifact / name).write_bytes((artifact / name).read_bytes()[:-9])
     with pytest.raises(ArtifactError, match=name):
         reload(artifact)
+
+
+def test_undeclared_metrics_fail_the_worker(reload: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toy, "metric_names", ("shortest",))
+    with pytest.raises(PackageError, match=r"\['longest'\]; expected metric_names: \['shortest'\]"):
+        reload()
 
 
 def test_model_that_is_missing_fails_the_worker(reload: Any, tmp_path: Path) -> None:
