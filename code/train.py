@@ -22,7 +22,7 @@ from byoc.hyperparameters import help_text, parse_command_line, parse_hyperparam
 from byoc.job import Job
 from byoc.opt_ml import OptMl
 from byoc.package import import_package, package_name
-from byoc.signals import StopFlag, Stopped
+from byoc.signals import NOTHING_TO_SAVE, StopFlag, Stopped
 
 logger = logging.getLogger("train")
 
@@ -76,7 +76,7 @@ def main() -> None:
             opt_ml.failure.unlink(missing_ok=True)  # of an earlier job in the same folder
         run(opt_ml, arguments, stop)
     except Stopped as stopped:
-        logger.info("%s", str(stopped) or "stopped before the first step: there is nothing to save")
+        logger.info("%s", str(stopped) or NOTHING_TO_SAVE)
     except BaseException as error:
         if launcher.is_worker():
             launcher.report(error)

@@ -29,7 +29,7 @@ from byoc.version import version
 from sentiment.data.reviews import Review
 from sentiment.evaluation.metrics import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
 from sentiment.hyperparameters import PRESETS, Hyperparameters
-from sentiment.model.calibration import temperature
+from sentiment.model.calibration import fit_temperature
 
 
 def measure_job(base: Path, spec: str, seed: int) -> Run:
@@ -46,7 +46,7 @@ def measure_job(base: Path, spec: str, seed: int) -> Run:
     return evaluate(logits, table[:, 0].astype(np.int8), seconds) | {
         "epochs": len(metrics["epochs"]),
         "best_epoch": metrics["best_epoch"],
-        "hyperparameters": parse_hyperparameters(Hyperparameters, values).that_decide(),
+        "hyperparameters": parse_hyperparameters(Hyperparameters, values).fingerprint_fields(),
     }
 
 
@@ -79,7 +79,7 @@ def calibration_gaps(logits: NDArray[np.float32], labels: NDArray[np.int8]) -> l
     probabilities = np.empty(len(labels))
     half = np.arange(len(labels)) % 2 == 0
     for side in (half, ~half):
-        probabilities[side] = sigmoid(logits[side] / temperature(logits[~side], labels[~side]))
+        probabilities[side] = sigmoid(logits[side] / fit_temperature(logits[~side], labels[~side]))
     index = np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     gaps: list[float] = np.bincount(index, labels - probabilities, CALIBRATION_BINS).tolist()
     return gaps

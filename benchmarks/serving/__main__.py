@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10, help="of each measurement")
     arguments = parser.parse_args()
     cores = docker.divide_cores(os.sched_getaffinity(0))
-    has_bf16 = Hardware.of(torch.device("cpu")).resolve("auto") == "bf16"
+    has_bf16 = Hardware.from_device(torch.device("cpu")).resolve("auto") == "bf16"
     variants = [OURS, OURS_BF16] if has_bf16 else [OURS]
     images = dict.fromkeys(variants, arguments.image)
     images |= {spec: docker.build(spec.name, arguments.image) for spec in ALTERNATIVES}

@@ -32,7 +32,8 @@ from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
 from sentiment.text.sequences import Examples
 from sentiment.training.loader import Prefetcher, Targets
-from sentiment.training.trainer import TrainingLoop, set_up_torch
+from sentiment.training.memory import set_up_torch
+from sentiment.training.trainer import Trainer
 
 REVIEW_COUNT = 6_400
 PLAIN_STEPS = 4
@@ -63,18 +64,18 @@ def measure_shipped(precision: str) -> float:
     settings = NetworkSettings(vocab_size, BASELINE.embedding_dim, BASELINE.hidden_dim, BASELINE.pooling)
     network = SentimentLSTM(settings, BASELINE.dropout, BASELINE.embedding_dropout).to(SINGLE_PROCESS.device)
     targets = Targets.from_labels(examples)
-    loop = TrainingLoop(network, targets, replace(BASELINE, precision=precision, epochs=2))
-    for batch in Prefetcher(targets, loop.batches()[:1], loop.device):
-        loop.optimization.step(batch, 0)
+    trainer = Trainer(network, targets, replace(BASELINE, precision=precision, epochs=2))
+    for batch in Prefetcher(targets, trainer.batches()[:1], trainer.state.device):
+        trainer.state.optimization.step(batch, 0)
     start = time.perf_counter()
-    loop.run_epoch(StopFlag(), Checkpoints(Path("none"), 1))
+    trainer.train_epoch(StopFlag(), Checkpoints(Path("none"), 1))
     return REVIEW_COUNT / (time.perf_counter() - start)
 
 
 def is_supported(precision: str) -> bool:
     """Whether the hardware has a precision."""
     try:
-        return Hardware.of(SINGLE_PROCESS.device).resolve(precision) == precision
+        return Hardware.from_device(SINGLE_PROCESS.device).resolve(precision) == precision
     except TrainingError:
         return False
 
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--accuracy", type=float, default=0.85)
     accuracy = parser.parse_args().accuracy
     figures = {
-        "device": Hardware.of(SINGLE_PROCESS.device).name,
+        "device": Hardware.from_device(SINGLE_PROCESS.device).name,
         "threads": torch.get_num_threads(),
         "seed": BASELINE.seed,
         **{

@@ -18,7 +18,7 @@ from benchmarks.harness import job_environment, link_reviews, train_command
 from benchmarks.training.plain import BASELINE, BATCH_SIZE, PlainTrainer
 from sentiment.data import datasets
 from sentiment.hyperparameters import PRESETS
-from sentiment.training.trainer import set_up_torch
+from sentiment.training.memory import set_up_torch
 
 _EPOCH = re.compile(r"epoch=(\d+);.* validation_accuracy=([\d.]+);.* reviews_per_second=(\d+);")
 

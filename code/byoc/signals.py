@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+NOTHING_TO_SAVE = "stopped before the first step: there is nothing to save"
+
 
 class Stopped(BaseException):
     """The job was asked to stop at a point where leaving loses nothing; the message may state its progress.

@@ -81,8 +81,8 @@ class Hyperparameters:
         return "\n".join(lines)
 
     @property
-    def has_head_start(self) -> bool:
-        """Whether there is work before the first step that is worth keeping."""
+    def has_warm_start(self) -> bool:
+        """Whether the work before the first step is worth a checkpoint."""
         return self.embedding_init != "random" or self.has_ngram_model
 
     @property
@@ -90,10 +90,10 @@ class Hyperparameters:
         """Whether the job fits an n-gram model."""
         return self.max_ngrams > 0 or self.soft_label_weight > 0 or self.ngram_init != "none"
 
-    def that_decide(self) -> dict[str, Any]:
-        """The values that decide which weights come out, by name."""
-        others = ("preset", "checkpoint_interval_minutes", "processes_per_host")
-        return {name: value for name, value in asdict(self).items() if name not in others}
+    def fingerprint_fields(self) -> dict[str, Any]:
+        """The values that influence the trained weights."""
+        irrelevant = ("preset", "checkpoint_interval_minutes", "processes_per_host")
+        return {name: value for name, value in asdict(self).items() if name not in irrelevant}
 
 
 def differences(preset: str) -> dict[str, Any]:

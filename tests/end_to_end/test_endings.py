@@ -53,7 +53,7 @@ def send_after(base: Path, line: str, number: signal.Signals) -> tuple[subproces
 def test_stopped_training_leaves_the_best_model_the_metrics_and_a_checkpoint(base: Path) -> None:
     process, log, _ = send_after(base, "epoch=2;", signal.SIGTERM)
     assert process.returncode == 0
-    assert f"the best model so far is in {base / 'model'}; the same job would go on from" in log
+    assert f"the best model so far is in {base / 'model'}; the same job resumes from" in log
     assert load_artifact(base / "model").training["epochs"]
     assert (base / "output" / "data" / "metrics.json").is_file()
     assert Checkpoints(base / "checkpoints", 1).newest()

@@ -17,34 +17,31 @@ pytestmark = pytest.mark.whole_path
 # longest batch and over every width, an evaluation.
 JOB = """
 import resource
-from pathlib import Path
 
 import numpy as np
 
-from sentiment.training.memory import keep_freed_memory
-from byoc.checkpoints import Checkpoints
-from sentiment.training.loader import Prefetcher
-from sentiment.hyperparameters import Hyperparameters
-from sentiment.training.run import prepare
-from sentiment.model.network import evaluate
+from byoc.job import Job
 from byoc.opt_ml import OptMl
-from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.signals import StopFlag
+from sentiment.hyperparameters import Hyperparameters
+from sentiment.model.network import evaluate
+from sentiment.training.loader import Prefetcher
+from sentiment.training.memory import keep_freed_memory
+from sentiment.training.run import setup
 
 hyperparameters = Hyperparameters(embedding_init="random")
-checkpoints = Checkpoints(Path("none"), 1)
-job = prepare(OptMl.from_environment(), hyperparameters, SINGLE_PROCESS, StopFlag(), checkpoints)
-loop = job.loop
+run = setup(Job.create("sentiment", OptMl.from_environment(), hyperparameters, StopFlag()))
+trainer, state = run.trainer, run.trainer.state
 keep_freed_memory()
-lengths = loop.training.sequences.lengths
-longest = np.argsort(lengths)[-loop.hyperparameters.batch_size:]
+lengths = trainer.targets.sequences.lengths
+longest = np.argsort(lengths)[-hyperparameters.batch_size:]
 many_widths = np.unique(lengths, return_index=True)[1][::4]
 batches = [longest] * 3 + [np.array([index]) for index in many_widths]
-for number, batch in enumerate(Prefetcher(loop.training, batches, loop.device)):
-    loop.optimization.step(batch, number)
-    loop.ema.update_parameters(loop.network)
-best = {name: weight.clone() for name, weight in loop.network.state_dict().items()}
-evaluate(loop.network, job.data.held_out["validation"].sequences)
+for number, batch in enumerate(Prefetcher(trainer.targets, batches, state.device)):
+    state.optimization.step(batch, number)
+    state.ema.update_parameters(state.network)
+best = {name: weight.clone() for name, weight in state.network.state_dict().items()}
+evaluate(state.network, run.data.held_out["validation"].sequences)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -25,7 +25,7 @@ def test_stopped_training_saves_its_model(image: str, opt_ml: OptMl) -> None:
     with Container(image, "train", mount=folder) as container:
         container.wait_for("epoch=2;")
         assert container.stop(60) == 0
-        assert "the best model so far is in /opt/ml/model; the same job would go on from" in container.log()
+        assert "the best model so far is in /opt/ml/model; the same job resumes from" in container.log()
     assert load_artifact(folder / "model").training["epochs"]
     assert (folder / "output" / "data" / "metrics.json").is_file()
     assert list((folder / "checkpoints").iterdir())

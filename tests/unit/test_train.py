@@ -1,4 +1,4 @@
-"""The training program in this process: endings, and what they leave."""
+"""The training program in this process: its endings and the files it leaves."""
 
 import csv
 import json
@@ -19,12 +19,14 @@ import train
 from byoc.checkpoints import Checkpoint, Checkpoints, Position
 from byoc.errors import TrainingError
 from sentiment.data import datasets
+from sentiment.evaluation import report
 from sentiment.model.artifact import load_artifact
 from sentiment.model.predictor import Predictor
 from sentiment.ngram_model import soft_labels
-from sentiment.training import trainer as training
+from sentiment.training import trainer as trainer_module
 from sentiment.training.loader import DeviceBatch
 from sentiment.training.optimizer import Optimization
+from sentiment.training.trainer import Trainer
 from tests.conftest import PLAIN, make_base
 
 REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(64)]
@@ -54,8 +56,9 @@ def failure(tmp_path: Path) -> str:
     return (tmp_path / "ml" / "output" / "failure").read_text()
 
 
-def test_job_leaves_model_metrics_and_predictions(run: Run) -> None:
+def test_job_writes_all_results(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run(test=REVIEWS[:10], training=REVIEWS)
+    assert "test_reviews=10; test_accuracy=" in capsys.readouterr().out
     assert Predictor.load(folder / "model").predict(["good"])
     metrics = json.loads((folder / "output" / "data" / "metrics.json").read_text())
     assert metrics["test"]["reviews"] == 10
@@ -64,47 +67,47 @@ def test_job_leaves_model_metrics_and_predictions(run: Run) -> None:
     assert not (folder / "output" / "failure").exists()
 
 
-def test_job_leaves_a_report(run: Run) -> None:
+def test_job_writes_a_report(run: Run) -> None:
     page = (run() / "output" / "data" / "report.html").read_text("utf-8")
     assert "Training report" in page
     assert "film" not in page  # no text of any review
 
 
-def test_report_that_fails_costs_no_job(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_report_does_not_fail_job(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(train.report, "_write", fail)  # type: ignore[attr-defined]
+    monkeypatch.setattr(report, "_write", fail)
     folder = run()
     assert Predictor.load(folder / "model").predict(["good"])
     assert not (folder / "output" / "failure").exists()
 
 
-def test_artifact_records_hyperparameters_and_figures(run: Run) -> None:
+def test_artifact_records_training(run: Run) -> None:
     training = load_artifact(run() / "model").training
     assert training["hyperparameters"]["hidden_dim"] == 8
     assert training["reviews"]["training"] + training["validation"]["reviews"] == 64
 
 
-def test_command_line_overrides_the_file(run: Run) -> None:
+def test_command_line_overrides_file(run: Run) -> None:
     folder = run("--hidden-dim", "4", hyperparameters={"hidden_dim": "16"})
     assert load_artifact(folder / "model").network.hidden_dim == 4
 
 
-def test_same_job_gives_the_same_file(run: Run) -> None:
+def test_job_is_reproducible(run: Run) -> None:
     folder = run()
     first = (folder / "model" / "model.safetensors").read_bytes()
     train.main()
     assert (folder / "model" / "model.safetensors").read_bytes() == first
 
 
-def test_fault_in_hyperparameters_is_found_before_any_data_is_read(run: Run, tmp_path: Path) -> None:
+def test_hyperparameters_are_checked_before_data(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="hyperparameter epochs: 'x' is not an integer from 1 to 1000"):
         run(hyperparameters={"epochs": "x"}, training=[("", "no label")])
     assert failure(tmp_path).startswith("hyperparameter epochs")
 
 
-def test_faulty_data_is_told_in_the_failure_file(run: Run, tmp_path: Path) -> None:
+def test_failure_file_names_malformed_review(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ClientError):
         run(training=[*REVIEWS, ("fine", "5")])
     assert failure(tmp_path).endswith(
@@ -112,39 +115,39 @@ def test_faulty_data_is_told_in_the_failure_file(run: Run, tmp_path: Path) -> No
     )
 
 
-def test_failed_job_leaves_no_model(run: Run, tmp_path: Path) -> None:
+def test_failed_job_writes_no_model(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ClientError):
         run(training=REVIEWS[:3])
     assert not (tmp_path / "ml" / "model").exists()
 
 
 @pytest.mark.parametrize("ending", [SystemExit(0), KeyboardInterrupt(), OSError("no errno"), MemoryError()])
-def test_every_bad_ending_is_the_one_exception_that_the_toolkit_takes_for_a_failure(
+def test_every_failure_is_a_client_error(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: BaseException
 ) -> None:
     def end(*_arguments: object) -> None:
         raise ending
 
-    monkeypatch.setattr(train, "fit", end)
+    monkeypatch.setattr(Trainer, "fit", end)
     with pytest.raises(ClientError):
         run()
     assert failure(tmp_path)
 
 
-def test_bug_leaves_its_traceback_in_the_log_and_its_cause_in_the_failure_file(
+def test_bug_logs_its_traceback(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def surprise(*_arguments: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr(train, "fit", surprise)
+    monkeypatch.setattr(Trainer, "fit", surprise)
     with pytest.raises(ClientError):
         run()
     assert failure(tmp_path) == "KeyError: 'surprise'"
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_callers_mistake_leaves_no_traceback(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_user_error_logs_no_traceback(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ClientError):
         run(hyperparameters={"epochs": "x"})
     assert "Traceback" not in capsys.readouterr().err
@@ -170,13 +173,13 @@ def test_unwritable_model_folder_is_named(run: Run, tmp_path: Path) -> None:
         (TrainingError("the loss is nan\nlower it"), "the loss is nan", "lower it"),
     ],
 )
-def test_failure_file_has_the_cause_first_and_then_what_to_do(
+def test_failure_file_has_cause_and_remedy(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: str, remedy: str
 ) -> None:
     def end(*_arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(train, "fit", end)
+    monkeypatch.setattr(Trainer, "fit", end)
     with pytest.raises(ClientError):
         run()
     first, second = failure(tmp_path).splitlines()
@@ -184,7 +187,7 @@ def test_failure_file_has_the_cause_first_and_then_what_to_do(
     assert remedy in second
 
 
-def test_failure_of_an_earlier_job_in_the_same_folder_is_forgotten(run: Run, tmp_path: Path) -> None:
+def test_failure_of_earlier_job_is_removed(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ClientError):
         run("--epochs=0")
     shutil.rmtree(tmp_path / "ml" / "input")
@@ -192,7 +195,7 @@ def test_failure_of_an_earlier_job_in_the_same_folder_is_forgotten(run: Run, tmp
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, module: object, name: str, call: int = 1) -> None:
-    """Send SIGTERM when a function is called for so many times."""
+    """Send SIGTERM at this call of a function."""
     function, calls = getattr(module, name), iter(range(1, call))
 
     def stopping(*arguments: Any, **named: Any) -> Any:
@@ -203,31 +206,30 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, module: object, name: str, call: in
     monkeypatch.setattr(module, name, stopping)
 
 
-def test_job_stopped_while_it_reads_leaves_nothing_and_is_no_failure(
+def test_stop_during_setup_is_no_failure(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stop_at(monkeypatch, datasets, "words", 9)
+    stop_at(monkeypatch, datasets, "tokenize", 9)
     folder = run()
     assert "stopped before the first step: there is nothing to save" in capsys.readouterr().out
     assert not (folder / "model").exists()
     assert not (folder / "output" / "failure").exists()
 
 
-def test_job_stopped_in_the_first_epoch_leaves_a_checkpoint_and_no_model(
+def test_stop_in_first_epoch_writes_checkpoint(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
     stop_at(monkeypatch, Optimization, "step", 2)
     folder = run()
     assert (
-        "stopped in epoch 1 after 2 of 8 batches; no model, since no epoch is over; "
-        in capsys.readouterr().out
+        "stopped in epoch 1 after 2 of 8 batches; no model: no epoch is finished; " in capsys.readouterr().out
     )
     assert len(list((folder / "checkpoints").iterdir())) == 1
     assert not (folder / "model").exists()
 
 
-def test_job_stopped_later_leaves_the_best_model_and_the_metrics(
+def test_stop_in_later_epoch_writes_results(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stop_at(monkeypatch, Optimization, "step", 11)
@@ -241,18 +243,18 @@ def test_job_stopped_later_leaves_the_best_model_and_the_metrics(
     assert "test" not in metrics
 
 
-def test_job_stopped_at_its_end_leaves_what_was_measured(
+def test_stop_skips_test_evaluation(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stop_at(monkeypatch, training, "evaluate", 3)
+    stop_at(monkeypatch, trainer_module, "evaluate", 3)
     folder = run(training=REVIEWS, test=REVIEWS)
-    assert "stopped: the channel test is not measured" in capsys.readouterr().out
+    assert "stopped before the evaluation of the channel test" in capsys.readouterr().out
     metrics = json.loads((folder / "output" / "data" / "metrics.json").read_text())
     assert len(metrics["epochs"]) == 2
     assert "test" not in metrics
 
 
-def test_loss_that_is_no_number_costs_neither_model_nor_checkpoint(
+def test_nan_loss_keeps_model_and_checkpoint(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
@@ -268,14 +270,14 @@ def test_loss_that_is_no_number_costs_neither_model_nor_checkpoint(
         run()
     first, second = failure(tmp_path).splitlines()
     assert first == "the training loss is nan in epoch 2"
-    assert second.startswith("try a lower learning_rate")
+    assert second.startswith("use a learning_rate below")
     assert load_artifact(tmp_path / "ml" / "model").training["best_epoch"] == 1
     content = Checkpoints(tmp_path / "ml" / "checkpoints", 1).newest()
     assert content
     assert Checkpoint.from_bytes(content).position == (1, 0)
 
 
-def test_stopped_job_goes_on_where_it_was(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_job_is_bit_identical(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = (run() / "model" / "model.safetensors").read_bytes()
     shutil.rmtree(tmp_path / "ml")
     (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
@@ -287,7 +289,7 @@ def test_stopped_job_goes_on_where_it_was(run: Run, tmp_path: Path, monkeypatch:
     assert (tmp_path / "ml" / "model" / "model.safetensors").read_bytes() == whole
 
 
-def test_job_that_goes_on_and_is_stopped_while_it_reads_says_what_is_kept(
+def test_stop_during_setup_names_checkpoints(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoints = tmp_path / "ml" / "checkpoints"
@@ -295,27 +297,25 @@ def test_job_that_goes_on_and_is_stopped_while_it_reads_says_what_is_kept(
     with monkeypatch.context() as patch:
         stop_at(patch, Optimization, "step", 11)
         run()
-    stop_at(monkeypatch, datasets, "words", 9)
+    stop_at(monkeypatch, datasets, "tokenize", 9)
     train.main()
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == f"stopped before the next step; the same job would go on from {checkpoints}"
+    assert last == f"stopped before the next step; the same job resumes from {checkpoints}"
 
 
-def test_job_that_goes_on_has_the_best_model_from_the_beginning(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resumed_job_writes_model_at_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
     with monkeypatch.context() as patch:
         stop_at(patch, Optimization, "step", 11)
         run()
     shutil.rmtree(tmp_path / "ml" / "model")
-    monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("that is enough"))
+    monkeypatch.setattr(Trainer, "fit", lambda *_: pytest.fail("stop here"))
     with pytest.raises(ClientError):
         train.main()
     assert load_artifact(tmp_path / "ml" / "model").training["best_epoch"] == 1
 
 
-def test_checkpoint_of_another_job_is_refused(run: Run, tmp_path: Path) -> None:
+def test_checkpoint_of_other_job_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
     run()
     shutil.rmtree(tmp_path / "ml" / "input")
@@ -325,7 +325,7 @@ def test_checkpoint_of_another_job_is_refused(run: Run, tmp_path: Path) -> None:
     assert "made with learning_rate 0.002 (now 0.01), training data of 58 reviews" in cause
 
 
-def test_checkpoint_of_a_gpu_is_refused_on_a_cpu(run: Run, tmp_path: Path) -> None:
+def test_gpu_checkpoint_is_refused_on_cpu(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "ml" / "checkpoints"
     folder.mkdir(parents=True)
     run()
@@ -339,14 +339,14 @@ def test_checkpoint_of_a_gpu_is_refused_on_a_cpu(run: Run, tmp_path: Path) -> No
     assert "made with device cuda (now cpu)" in failure(tmp_path)
 
 
-def test_time_between_checkpoints_is_no_difference(run: Run, tmp_path: Path) -> None:
+def test_checkpoint_interval_may_change(run: Run, tmp_path: Path) -> None:
     (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
     run()
     shutil.rmtree(tmp_path / "ml" / "input")
     run("--checkpoint_interval_minutes=1")
 
 
-def test_failure_that_cannot_be_written_is_no_success(
+def test_unwritable_failure_file_exits_with_1(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     codes = []
@@ -362,20 +362,20 @@ def test_failure_that_cannot_be_written_is_no_success(
     assert codes == [1]
 
 
-def test_help_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_hyperparameters(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run("--help")
     assert "--hidden_dim" in capsys.readouterr().out
     assert not (folder / "model").exists()
 
 
-HEAD_START = {
+WARM_START = {
     "embedding_init": "word2vec",
     "soft_label_weight": "0.5",
     "ema_decay": "0.9",
     "word_dropout": "0.1",
 }
-DOCUMENTS = HEAD_START | {"embedding_init": "documents"}
-WITH_NGRAM_SCORES = {
+DOCUMENTS = WARM_START | {"embedding_init": "documents"}
+NGRAM_SCORES = {
     "embedding_init": "word2vec",
     "max_ngrams": "20",
     "ngram_init": "regression",
@@ -385,19 +385,19 @@ PAIRS = [(f"film{i} was {'' if i % 2 else 'not '}good", str(i % 2)) for i in ran
 UNLABELED = [("another film good", "1"), ("another film bad", "0")]
 
 
-def test_unlabelled_reviews_are_learned_from(run: Run) -> None:
-    folder = run(hyperparameters=HEAD_START, training=REVIEWS, unlabeled=UNLABELED)
+def test_unlabeled_reviews_extend_vocabulary(run: Run) -> None:
+    folder = run(hyperparameters=WARM_START, training=REVIEWS, unlabeled=UNLABELED)
     artifact = load_artifact(folder / "model")
     assert "another" in artifact.vocabulary.words
-    labelled = artifact.training["reviews"]["training"]
+    labeled = artifact.training["reviews"]["training"]
     assert artifact.training["reviews"]["unlabeled"] == 2
-    assert labelled + artifact.training["validation"]["reviews"] == 64
+    assert labeled + artifact.training["validation"]["reviews"] == 64
 
 
 @pytest.mark.parametrize(
-    "hyperparameters", [HEAD_START, DOCUMENTS, WITH_NGRAM_SCORES], ids=["taught", "documents", "ngram scores"]
+    "hyperparameters", [WARM_START, DOCUMENTS, NGRAM_SCORES], ids=["soft labels", "documents", "ngram scores"]
 )
-def test_head_start_is_in_a_checkpoint_and_not_made_again(
+def test_warm_start_is_restored_from_checkpoint(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: dict[str, str]
 ) -> None:
     job = {"hyperparameters": hyperparameters, "training": PAIRS, "unlabeled": UNLABELED}
@@ -410,35 +410,32 @@ def test_head_start_is_in_a_checkpoint_and_not_made_again(
     before, after = sorted((tmp_path / "ml" / "checkpoints").iterdir())
     assert Checkpoint.from_bytes(before.read_bytes()).position == (0, 0)
     after.unlink()
-    monkeypatch.setattr("sentiment.training.warm_start.make", None)
+    monkeypatch.setattr("sentiment.training.run.create_warm_start", None)
     train.main()
     assert (tmp_path / "ml" / "model" / "model.safetensors").read_bytes() == whole
 
 
-def test_job_stopped_in_its_head_start_is_no_failure(
+def test_stop_during_warm_start_is_no_failure(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stop_at(monkeypatch, soft_labels.SoftLabels, "targets")
-    folder = run(hyperparameters=HEAD_START)
+    folder = run(hyperparameters=WARM_START)
     assert "stopped before the first step: there is nothing to save" in capsys.readouterr().out
     assert not (folder / "output" / "failure").exists()
 
 
-def test_job_stopped_behind_its_head_start_says_that_it_is_kept(
+def test_stop_after_warm_start_keeps_it(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoints = tmp_path / "ml" / "checkpoints"
     checkpoints.mkdir(parents=True)
-    stop_at(monkeypatch, train, "fit")
-    run(hyperparameters=HEAD_START)
-    assert (
-        f"stopped before the first step; the same job would go on from {checkpoints}"
-        in capsys.readouterr().out
-    )
+    stop_at(monkeypatch, Trainer, "fit")
+    run(hyperparameters=WARM_START)
+    assert f"stopped before the next step; the same job resumes from {checkpoints}" in capsys.readouterr().out
     assert len(list(checkpoints.iterdir())) == 1
 
 
-@pytest.mark.parametrize("hyperparameters", [{}, WITH_NGRAM_SCORES], ids=["plain", "phrases"])
+@pytest.mark.parametrize("hyperparameters", [{}, NGRAM_SCORES], ids=["plain", "phrases"])
 def test_probabilities_served_are_the_calibrated_ones(run: Run, hyperparameters: dict[str, str]) -> None:
     folder = run(hyperparameters=hyperparameters, training=PAIRS, validation=PAIRS[:20])
     assert bool(load_artifact(folder / "model").vocabulary.ngrams) == bool(hyperparameters)

@@ -24,6 +24,7 @@ import torch
 from markupsafe import Markup
 
 from byoc.opt_ml import OptMl
+from byoc.version import version
 from sentiment.evaluation.curves import Predictions
 from sentiment.hyperparameters import Hyperparameters
 
@@ -120,6 +121,7 @@ def render(
 
     return environment.get_template("report.html").render(
         when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        version=version(),
         model=model,
         metrics=metrics,
         columns=list(_COLUMNS),

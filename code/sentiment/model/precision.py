@@ -38,7 +38,7 @@ class Hardware:
     cpu_features: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, device: torch.device) -> Self:
+    def from_device(cls, device: torch.device) -> Self:
         """The hardware behind a device of torch's."""
         if device.type == "cuda":
             capability = torch.cuda.get_device_capability(device)

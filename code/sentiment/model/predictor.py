@@ -27,7 +27,7 @@ class Predictor:
     """
 
     def __init__(self, artifact: Artifact, device: str = "cpu", precision: str = "fp32") -> None:
-        self._dtype = DTYPES.get(Hardware.of(torch.device(device)).resolve(precision))
+        self._dtype = DTYPES.get(Hardware.from_device(torch.device(device)).resolve(precision))
         self._text = artifact.text
         self._stop_words = frozenset(artifact.text.stop_words)
         self._vocabulary = artifact.vocabulary

@@ -1,4 +1,4 @@
-"""What a training job leaves beside the artifact: ``metrics.json`` and ``predictions.csv``."""
+"""``metrics.json`` and ``predictions.csv`` of a training job."""
 
 import csv
 import io
@@ -17,32 +17,23 @@ from byoc.files import atomic_write
 from sentiment.data.sources import Sources
 from sentiment.evaluation.metrics import Metrics, sigmoid
 from sentiment.text.sequences import Examples
-from sentiment.training.history import Epoch, best_epoch
+from sentiment.training.state import Epoch, best_epoch
 
 
-def summary(history: list[Epoch], metrics: Mapping[str, Metrics]) -> dict[str, Any]:
-    """The figures of a job as JSON can hold them: a figure that does not exist is null."""
+def summarize(history: list[Epoch], metrics: Mapping[str, Metrics]) -> dict[str, Any]:
+    """Epochs, and metrics by set name, JSON-serializable; an undefined metric is None."""
     return {
         "best_epoch": best_epoch(history).epoch,
         "epochs": [epoch._asdict() for epoch in history],
-        **{name: _without_nan(asdict(figures)) for name, figures in metrics.items()},
+        **{name: _without_nan(asdict(values)) for name, values in metrics.items()},
     }
 
 
-def _without_nan(figures: dict[str, Any]) -> dict[str, Any]:
+def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
     return {
         name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in figures.items()
+        for name, value in values.items()
     }
-
-
-def describe(name: str, metrics: Metrics) -> str:
-    """The figures of one set in one line, in the form of the epochs' lines."""
-    figures = asdict(metrics)
-    return " ".join(
-        f"{name}_{key}={value:.4f};" if isinstance(value, float) else f"{name}_{key}={value};"
-        for key, value in figures.items()
-    )
 
 
 def write_metrics(folder: Path, content: Mapping[str, Any]) -> None:
@@ -64,15 +55,9 @@ def write_predictions(
     word_counts: Mapping[str, NDArray[np.int64]],
     sources: Mapping[str, Sources],
 ) -> None:
-    """Write ``predictions.csv``: one held-out review a row, by where it came from, without its text.
+    """Write ``predictions.csv``, one held-out review per row, without its text.
 
-    Args:
-        folder: where to.
-        base: what the files are named relative to.
-        examples: the held-out sets by name.
-        logits: [reviews] of each.
-        word_counts: [reviews] of each, how many words count.
-        sources: [reviews] of each.
+    The mappings are by set name, their arrays [reviews]. File names are relative to ``base``.
 
     Raises:
         OSError: the folder cannot be written.
@@ -82,10 +67,9 @@ def write_predictions(
         stream = io.TextIOWrapper(raw, "utf-8", newline="")
         writer = csv.writer(stream)
         writer.writerow(["set", "file", "line", "label", "probability", "words"])
-        for name, part in examples.items():
-            words = word_counts[name]
+        for name, reviews in examples.items():
             for i, probability in enumerate(sigmoid(logits[name])):
                 file, line = sources[name][i]
                 place = [name, os.path.relpath(file, base), line]
-                writer.writerow([*place, int(part.labels[i]), f"{probability:.6f}", words[i]])
-        stream.detach()  # what the text layer still holds goes to the file, which stays open
+                writer.writerow([*place, int(reviews.labels[i]), f"{probability:.6f}", word_counts[name][i]])
+        stream.detach()  # flushes, and leaves the file open

@@ -1,4 +1,4 @@
-"""One job: its data, its network and loop, and what it leaves."""
+"""A training run: data, warm start, network and trainer; then model, metrics, predictions and report."""
 
 import logging
 import time
@@ -12,197 +12,249 @@ from numpy.typing import NDArray
 
 from byoc.checkpoints import Checkpoint
 from byoc.job import Job
-from byoc.signals import Stopped
+from byoc.signals import NOTHING_TO_SAVE, Stopped
 from byoc.version import version
 from sentiment.data import datasets
 from sentiment.data.channels import are_to_pretrain
 from sentiment.data.datasets import Datasets
+from sentiment.embeddings.store import PRETRAINED, WordVectors
+from sentiment.embeddings.word2vec import word2vec
 from sentiment.evaluation import report
 from sentiment.evaluation.metrics import Metrics, evaluate_logits
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.artifact import Artifact, write_files
-from sentiment.model.calibration import calibrated, temperature
 from sentiment.model.network import SentimentLSTM
 from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
-from sentiment.training import pretraining, results
-from sentiment.training import warm_start as head_start
+from sentiment.training import results
 from sentiment.training.loader import Targets
-from sentiment.training.stage_cache import Stages, remove_stages
-from sentiment.training.state import head_start_of
-from sentiment.training.trainer import TrainingLoop, evaluate_together, fit, set_up_torch
+from sentiment.training.memory import set_up_torch
+from sentiment.training.stage_cache import StageCache
+from sentiment.training.trainer import Trainer, evaluate_sharded
+from sentiment.training.warm_start import WarmStart, create_warm_start, training_sequences
 
 logger = logging.getLogger(__name__)
-
-NOTHING_TO_SAVE = "stopped before the first step: there is nothing to save"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A job after its data is read."""
+    """A job after setup; its precision is not ``auto``."""
 
     job: Job
     hyperparameters: Hyperparameters
-    settings: NetworkSettings
     data: Datasets
-    loop: TrainingLoop
-
-    @property
-    def temperature(self) -> np.float32:
-        """What the best logits so far are divided by; there has to have been a validation."""
-        return temperature(self.loop.best_logits, self.data.held_out["validation"].labels)
+    settings: NetworkSettings
+    trainer: Trainer
 
 
 def train(job: Job) -> None:
-    """Train, from channels to artifact, metrics and report; with unlabeled reviews alone, make embeddings.
+    """Train a model, from channels to report; with unlabeled reviews alone, train embeddings.
 
     Raises:
-        Stopped: a stop was requested before there was a model.
-        UserError: the data or a checkpoint cannot be used, or training cannot go on.
+        Stopped: a stop was requested before the first step.
+        UserError: the data or a checkpoint cannot be used, or a loss is not finite.
         OSError: a result cannot be written.
     """
     start = time.perf_counter()
     if are_to_pretrain(job.channels):
-        pretraining.run(job)
+        train_embeddings(job)
         return
-    checkpoints = job.checkpoints
     try:
         run = setup(job)
     except Stopped:
-        if not checkpoints.are_begun:
-            raise
-        message = f"stopped before the next step; the same job would go on from {checkpoints.folder}"
-        raise Stopped(message) from None
-    loop, held_out = run.loop, run.data.held_out
-    loop.write(checkpoints)  # the head start, which may have taken minutes
+        raise Stopped(stop_message(job)) from None
+    trainer, logits, is_stopped = run.trainer, {}, False
+    trainer.save(job.checkpoints)  # the warm start may have taken minutes
     if job.process_group.rank == 0:
-        remove_stages(checkpoints.folder)
-    if loop.history:
-        write_model(run)  # the folder may be a new one
-    finished = fit(loop, held_out["validation"], job.stop, checkpoints, lambda: write_model(run))
-    logits = {"validation": loop.best_logits / run.temperature} if loop.history else {}
-    if finished and "test" in held_out:
-        logits |= evaluate_test(run)
-    if logits:
-        write_results(run, logits)
+        StageCache(job.checkpoints.folder).clear()
+    if trainer.state.best is not None:
+        write_model(run)  # a resumed job may have a new model folder
+    try:
+        trainer.fit(run.data.held_out["validation"], job.stop, job.checkpoints, lambda: write_model(run))
+        logits = evaluate_test(run)
+    except Stopped:
+        is_stopped = True
+    if trainer.state.best is not None:
+        write_results(run, {"validation": trainer.state.best.logits, **logits})
         if job.process_group.rank == 0:
             report.write(job.opt_ml, time.perf_counter() - start)
-    if finished:
-        logger.info("done in %.0f s; the model is in %s", time.perf_counter() - start, job.opt_ml.model)
+    if is_stopped:
+        logger.info("%s", stop_message(job, trainer))
     else:
-        logger.info("%s", stop_message(run))
+        logger.info("done in %.0f s; the model is in %s", time.perf_counter() - start, job.opt_ml.model)
 
 
 def setup(job: Job) -> TrainingRun:
-    """Read the channels, and make the training: at its beginning, or where a checkpoint was made.
+    """Load the data and create the trainer, from the newest checkpoint if there is one.
 
     Raises:
-        Stopped: a stop was requested meanwhile.
+        Stopped: a stop was requested on any process.
         UserError: the data or a checkpoint cannot be used.
-        OSError: a checkpoint cannot be written.
+        OSError: a stage of the warm start cannot be written.
+    """
+    hyperparameters = set_up_device(job)
+    data = datasets.load(
+        job.channels, hyperparameters, job.opt_ml.sharded_channels(), job.process_group, job.stop
+    )
+    config = {
+        **hyperparameters.fingerprint_fields(),
+        **data.fingerprint(),
+        "processes": job.process_group.size,
+        "device": job.process_group.device.type,
+    }
+    checkpoint = load_checkpoint(job, config)
+    if checkpoint is not None:
+        warm_start = WarmStart.from_checkpoint(checkpoint)
+    else:
+        stages = StageCache(job.checkpoints.folder, config)
+        warm_start = create_warm_start(data, hyperparameters, job.process_group, job.stop, stages)
+    data = data.insert_ngrams(warm_start.ngrams)
+    network, settings = build_network(hyperparameters, len(data.vocabulary), warm_start)
+    sequences = training_sequences(data, hyperparameters)
+    targets = Targets(sequences, warm_start.probabilities, warm_start.ngram_scores)
+    trainer = Trainer(
+        network.to(job.process_group.device),
+        targets,
+        hyperparameters,
+        job.process_group,
+        config,
+        warm_start.to_checkpoint_tensors(),
+    )
+    if checkpoint is not None:
+        trainer.restore(checkpoint)
+    elif hyperparameters.has_warm_start:
+        trainer.saved = None
+    return TrainingRun(job, hyperparameters, data, settings, trainer)
+
+
+def set_up_device(job: Job) -> Hyperparameters:
+    """Prepare torch; the hyperparameters with a precision that the device supports.
+
+    Raises:
+        TrainingError: the device does not support the precision.
     """
     hyperparameters: Hyperparameters = job.hyperparameters
-    process_group, stop, checkpoints = job.process_group, job.stop, job.checkpoints
-    hardware = Hardware.of(process_group.device)
+    hardware = Hardware.from_device(job.process_group.device)
     hyperparameters = replace(hyperparameters, precision=hardware.resolve(hyperparameters.precision))
     set_up_torch(hyperparameters.seed)
     logger.info("version %s; on %s; %s", version(), hardware.name, hyperparameters)
-    content = process_group.broadcast(checkpoints.newest() if process_group.rank == 0 else None)
-    data = datasets.load(job.channels, hyperparameters, job.opt_ml.sharded_channels(), process_group, stop)
-    made_with = hyperparameters.that_decide() | data.fingerprint()
-    made_with |= {"processes": process_group.size, "device": process_group.device.type}
-    found = Checkpoint.from_bytes(content) if content else None
-    if found is None:
-        stages = Stages(checkpoints.folder, made_with)
-        begin = head_start.make(data, hyperparameters, process_group, stop, stages)
-    else:
-        found.check(made_with)
-        begin = head_start_of(found)
-    data = data.insert_ngrams(begin.ngrams)
+    return hyperparameters
+
+
+def load_checkpoint(job: Job, config: Mapping[str, Any]) -> Checkpoint | None:
+    """Rank 0's newest checkpoint, on every process.
+
+    Raises:
+        CheckpointError: it was written with another configuration.
+    """
+    content = job.process_group.broadcast(job.checkpoints.newest() if job.process_group.rank == 0 else None)
+    if content is None:
+        return None
+    checkpoint = Checkpoint.from_bytes(content)
+    checkpoint.check(config)
+    return checkpoint
+
+
+def build_network(
+    hyperparameters: Hyperparameters, vocab_size: int, warm_start: WarmStart
+) -> tuple[SentimentLSTM, NetworkSettings]:
+    """The network, initialized from the warm start, and its settings."""
     settings = NetworkSettings(
-        vocab_size=len(data.vocabulary),
+        vocab_size=vocab_size,
         embedding_dim=hyperparameters.embedding_dim,
         hidden_dim=hyperparameters.hidden_dim,
         pooling=hyperparameters.pooling,
-        ngram_scores=begin.ngram_scores is not None,
+        ngram_scores=warm_start.ngram_scores is not None,
     )
     dropouts = (hyperparameters.dropout, hyperparameters.embedding_dropout, hyperparameters.word_dropout)
     network = SentimentLSTM(settings, *dropouts)
-    network.begin_with(begin.vectors, begin.ngram_scores)
-    network.to(process_group.device)
-    sequences = head_start.training_sequences(data, hyperparameters)
-    training = Targets(sequences, begin.probabilities, begin.ngram_scores)
-    loop = TrainingLoop(network, training, hyperparameters, made_with, process_group, begin)
-    if found is not None:
-        loop.restore(found)
-    elif hyperparameters.has_head_start:
-        loop.written = None
-    return TrainingRun(job, hyperparameters, settings, data, loop)
+    network.begin_with(warm_start.vectors, warm_start.ngram_scores)
+    return network, settings
 
 
 def evaluate_test(run: TrainingRun) -> dict[str, NDArray[np.float32]]:
-    """The best weights' logits on the channel ``test``; none if the job is told to stop meanwhile."""
-    network = run.loop.network
-    network.load_state_dict(run.loop.best_weights)
-    try:
-        logits = evaluate_together(
-            network, run.data.held_out["test"].sequences, run.job.process_group, run.job.stop
-        )
-        return {"test": logits / run.temperature}
-    except Stopped:
-        logger.info("stopped: the channel test is not measured")
-        return {}
+    """The best model's logits on the channel ``test``, by set name; empty without this channel.
 
-
-def write_model(run: TrainingRun, measured: Mapping[str, Metrics] | None = None) -> dict[str, Any]:
-    """Write the artifact of the best weights so far, from rank 0 only; returns its figures.
-
-    Args:
-        run: the run.
-        measured: figures of held-out sets, by name; those of the best validation where there are none.
+    Raises:
+        Stopped: a stop was requested on any process.
     """
-    logits, labels = run.loop.best_logits / run.temperature, run.data.held_out["validation"].labels
-    metrics = measured or {"validation": evaluate_logits(logits, labels)}
-    summary = results.summary(run.loop.history, metrics) | {"temperature": float(run.temperature)}
+    if "test" not in run.data.held_out:
+        return {}
+    sequences = run.data.held_out["test"].sequences
+    network = run.trainer.state.load_best()
+    return {"test": evaluate_sharded(network, sequences, run.job.process_group, run.job.stop)}
+
+
+def write_model(run: TrainingRun, metrics: Mapping[str, Metrics] | None = None) -> dict[str, Any]:
+    """Write the artifact of the best epoch; returns the summary that ``metrics.json`` also gets.
+
+    ``metrics`` are by set name; by default those of the validation set.
+    """
+    state, data = run.trainer.state, run.data
+    assert state.best is not None
+    if metrics is None:
+        metrics = {"validation": evaluate_logits(state.best.logits, data.held_out["validation"].labels)}
+    summary = results.summarize(state.history, metrics) | {"temperature": state.best.temperature}
     training = {
         "hyperparameters": asdict(run.hyperparameters),
-        "reviews": {"training": len(run.data.training.labels), "unlabeled": len(run.data.unlabeled.labels)},
+        "reviews": {"training": len(data.training.labels), "unlabeled": len(data.unlabeled.labels)},
         **summary,
     }
-    weights = calibrated(run.loop.best_weights, run.temperature)
-    artifact = Artifact(weights, run.data.vocabulary, run.settings, run.data.text, training)
+    artifact = Artifact(state.best.weights, data.vocabulary, run.settings, data.text, training)
     run.job.write_artifact(partial(write_files, artifact))
     return summary
 
 
 def write_results(run: TrainingRun, logits: Mapping[str, NDArray[np.float32]]) -> None:
-    """Write everything that the job leaves, from the best weights' calibrated logits on what was held out."""
+    """Write model, metrics and predictions from the calibrated logits of held-out sets, by set name."""
     held_out = {name: run.data.held_out[name] for name in logits}
-    metrics = {name: evaluate_logits(logits[name], part.labels) for name, part in held_out.items()}
-    for name, figures in metrics.items():
-        logger.info("%s", results.describe(name, figures))
+    metrics = {name: evaluate_logits(logits[name], examples.labels) for name, examples in held_out.items()}
+    for name, values in metrics.items():
+        run.job.report_metrics(**{f"{name}_{key}": value for key, value in asdict(values).items()})
     summary = write_model(run, metrics)
     if run.job.process_group.rank == 0:
-        output = run.job.opt_ml.output_data
+        output, base = run.job.opt_ml.output_data, run.job.opt_ml.base / "input" / "data"
         results.write_metrics(output, summary)
-        data = run.job.opt_ml.base / "input" / "data"
-        results.write_predictions(output, data, held_out, logits, run.data.word_counts, run.data.sources)
+        results.write_predictions(output, base, held_out, logits, run.data.word_counts, run.data.sources)
 
 
-def stop_message(run: TrainingRun) -> str:
-    """One line for whoever stopped the job."""
-    epochs, batches = run.loop.position
-    checkpoints = run.job.checkpoints
-    if not epochs and not batches:
-        if checkpoints.folder is None or not run.hyperparameters.has_head_start:
-            return NOTHING_TO_SAVE
-        return f"stopped before the first step; the same job would go on from {checkpoints.folder}"
-    where = f"stopped in epoch {epochs + 1} after {batches} of {run.loop.batches_an_epoch} batches"
-    model = (
-        f"the best model so far is in {run.job.opt_ml.model}"
-        if epochs
-        else "no model, since no epoch is over"
+def stop_message(job: Job, trainer: Trainer | None = None) -> str:
+    """One line about the progress of a stopped job; without a trainer if it was stopped during setup."""
+    folder = job.checkpoints.folder
+    missing = f"no checkpoint: {job.opt_ml.checkpoints} does not exist"
+    resume = f"the same job resumes from {folder}" if folder else missing
+    if trainer is None or trainer.state.position == (0, 0):
+        return f"stopped before the next step; {resume}" if job.checkpoints.are_begun else NOTHING_TO_SAVE
+    epochs, batches = trainer.state.position
+    model = f"the best model so far is in {job.opt_ml.model}" if epochs else "no model: no epoch is finished"
+    if trainer.is_finished:
+        return f"stopped before the evaluation of the channel test; {model}; {resume}"
+    return (
+        f"stopped in epoch {epochs + 1} after {batches} of {trainer.state.batches_per_epoch} batches; "
+        f"{model}; {resume}"
     )
-    if checkpoints.folder is None:
-        return f"{where}; {model}; no checkpoint, since there is no {run.job.opt_ml.checkpoints}"
-    return f"{where}; {model}; the same job would go on from {checkpoints.folder}"
+
+
+def train_embeddings(job: Job) -> None:
+    """Train word2vec embeddings on the channel ``unlabeled``, for a channel of later jobs.
+
+    Raises:
+        DataError: the reviews cannot be used.
+        Stopped: a stop was requested on any process.
+        OSError: the embeddings cannot be written.
+    """
+    hyperparameters: Hyperparameters = job.hyperparameters
+    logger.info("version %s; embeddings only; %s", version(), hyperparameters)
+    if hyperparameters.embedding_init == "documents":
+        logger.warning("embedding_init=documents needs labeled reviews; this job uses word2vec")
+    vocabulary, reviews = datasets.load_unlabeled(
+        job.channels, hyperparameters, job.opt_ml.sharded_channels(), job.process_group, job.stop
+    )
+    shape = (len(vocabulary), hyperparameters.embedding_dim)
+    epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
+    vectors = job.process_group.run_interruptible(
+        job.stop, lambda: word2vec([reviews], shape, epochs, seed) if job.process_group.rank == 0 else None
+    )
+    if vectors is not None:
+        WordVectors(vocabulary, vectors).save(job.opt_ml.model)
+    logger.info("done; embeddings for a channel %s are in %s", PRETRAINED, job.opt_ml.model)

@@ -1,8 +1,7 @@
-"""Parts of the head start that take minutes, kept until the first checkpoint has all of it.
+"""Cached results of the slow stages of the warm start, until the first checkpoint contains them.
 
-Each is a safetensors file beside the checkpoints, whose name says what it is, what it was made with, and what
-the file's SHA-256 begins with: ``stage-NAME-MADE_WITH-SHA256.safetensors``. A job that is interrupted in its
-head start goes on behind the last of them.
+Each is a safetensors file next to the checkpoints: ``stage-NAME-KEY-SHA256.safetensors``. KEY is a hash of
+configuration and inputs. An interrupted job resumes after the last finished stage.
 """
 
 import hashlib
@@ -21,56 +20,47 @@ from byoc.files import matches_checksum, temporary_path, write_with_checksum
 
 logger = logging.getLogger(__name__)
 
-Tensors = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
-class Stages:
-    """The finished parts of one head start.
+class StageCache:
+    """The finished stages of one warm start, in the checkpoint folder; None disables the cache.
 
-    Args:
-        folder: where checkpoints go; None where nothing is kept.
-        made_with: whatever must be the same for a part that is gone on with, by name.
+    ``config`` holds the settings that a resumed job must share.
     """
 
-    def __init__(self, folder: Path | None, made_with: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path | None = None, config: Mapping[str, Any] | None = None) -> None:
         self._folder = folder
-        self._made_with = json.dumps(made_with, sort_keys=True).encode()
+        self._config_key = json.dumps(config, sort_keys=True).encode()
 
-    def done(self, name: str, work: Callable[[], Tensors], made_of: bytes = b"") -> Tensors:
-        """What the work gives, or gave before the job was interrupted.
+    def get_or_compute(self, name: str, compute: Callable[[], Arrays], inputs: bytes = b"") -> Arrays:
+        """The cached arrays of a stage, or the result of ``compute``, which is then cached.
 
-        Args:
-            name: of the part.
-            work: makes it.
-            made_of: what it depends on that the job computes before it.
+        ``inputs`` represents inputs of the stage that do not follow from the configuration.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         if self._folder is None:
-            return work()
-        stem = f"stage-{name}-{hashlib.sha256(self._made_with + made_of).hexdigest()[:16]}"
+            return compute()
+        stem = f"stage-{name}-{hashlib.sha256(self._config_key + inputs).hexdigest()[:16]}"
         for path in self._folder.glob(f"{stem}-*.safetensors"):
             try:
                 content = path.read_bytes()
             except OSError as error:
-                logger.warning("%s cannot be read (%s): made again", path, error.strerror)
+                logger.warning("cannot read %s (%s): computing it again", path, error.strerror)
                 continue
             if matches_checksum(path, content):
-                logger.info("going on behind %s", path)
+                logger.info("resuming after %s", path)
                 return deserialize(content)
-            logger.warning("%s is damaged: made again", path)
-        found = work()
-        write_with_checksum(self._folder / stem, serialize(dict(found)))
-        return found
+            logger.warning("%s is damaged: computing it again", path)
+        arrays = compute()
+        write_with_checksum(self._folder / stem, serialize(dict(arrays)))
+        return arrays
 
-
-def remove_stages(folder: Path | None) -> None:
-    """Remove all that there are, those of other jobs and what a killed one did not finish included."""
-    for pattern in ("stage-*.safetensors", temporary_path(Path("stage-*")).name):
-        for path in folder.glob(pattern) if folder else ():
-            if not is_being_uploaded(path):
-                path.unlink(missing_ok=True)
-
-
-NOT_KEPT = Stages(None, {})
+    def clear(self) -> None:
+        """Remove all stages, including those of other jobs and unfinished files of killed jobs."""
+        for pattern in ("stage-*.safetensors", temporary_path(Path("stage-*")).name):
+            for path in self._folder.glob(pattern) if self._folder else ():
+                if not is_being_uploaded(path):
+                    path.unlink(missing_ok=True)

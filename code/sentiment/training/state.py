@@ -1,7 +1,7 @@
-"""The state of a training between two steps: in memory, as a checkpoint, and back."""
+"""The state of training between two steps, in memory and as a checkpoint."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -9,113 +9,129 @@ from torch import Tensor
 
 from byoc.checkpoints import Checkpoint, Position
 from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from byoc.job import format_metrics
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.model.calibration import CalibratedModel
 from sentiment.model.network import SentimentLSTM
-from sentiment.training.history import Epoch
-from sentiment.training.loader import Targets
 from sentiment.training.optimizer import Optimization, new_ema
-from sentiment.training.warm_start import HeadStart
-
-# What the names of its tensors begin with.
-_HEAD_START = "head_start."
 
 
-def head_start_of(checkpoint: Checkpoint) -> HeadStart:
-    """What a training began with that goes on from a checkpoint."""
-    found = _below(_HEAD_START, checkpoint.tensors)
-    return HeadStart.from_tensors({name: tensor.numpy() for name, tensor in found.items()})
+class Epoch(NamedTuple):
+    """Results of one epoch. Losses are mean log losses in nats."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    reviews_per_second: float
+
+    def __str__(self) -> str:
+        """One line for people and for SageMaker's metric definitions."""
+        return format_metrics(**self._asdict() | {"reviews_per_second": round(self.reviews_per_second)})
+
+
+def best_epoch(history: list[Epoch]) -> Epoch:
+    """The epoch with the lowest validation loss, the first among equals."""
+    return min(history, key=lambda epoch: epoch.validation_loss)
 
 
 class TrainingState:
-    """The optimizer and everything else that lives from step to step.
+    """Weights, optimizer, random states and progress.
 
     Args:
-        network: what to train.
-        training: what it learns from.
-        hyperparameters: how.
-        made_with: what a checkpoint is to say of where it comes from.
-        process_group: the processes that train together. Each takes its share of every batch.
-        head_start: what the training began with, for whoever goes on from a checkpoint.
+        network: the network to train, on its device.
+        review_count: number of training reviews.
+        hyperparameters: with a precision other than ``auto``.
+        process_group: each process takes a shard of every batch.
 
     Attributes:
-        history: the epochs that are over.
-        written: how far the training was when a checkpoint was last written or read; None where it is due.
         ema: moving average of the network's weights, which is validated and deployed.
-        best_weights: EMA weights after the epoch with the lowest validation loss, on the CPU.
-        best_logits: [validation reviews], what they gave.
+        history: finished epochs.
+        best: the calibrated model of the best epoch; None before the first validation.
+        loss_sum: sum of the losses of this epoch's reviews.
+        seconds: time spent in this epoch's steps.
     """
 
     def __init__(
         self,
         network: SentimentLSTM,
-        training: Targets,
+        review_count: int,
         hyperparameters: Hyperparameters,
-        made_with: Mapping[str, Any] | None = None,
         process_group: ProcessGroup = SINGLE_PROCESS,
-        head_start: HeadStart | None = None,
     ) -> None:
         self.network = network
-        self.training = training
-        self.head_start = head_start or HeadStart([], training.probabilities)
-        self.hyperparameters = hyperparameters
-        self.made_with = made_with or {}
         self.process_group = process_group
         self.device = network.embedding.weight.device
         if process_group.rank > 0:
-            torch.manual_seed(
-                hyperparameters.seed + process_group.rank
-            )  # so that every rank drops out others
-        self.batches_an_epoch = -(-len(training.sequences) // hyperparameters.batch_size)
-        steps = hyperparameters.epochs * self.batches_an_epoch
+            torch.manual_seed(hyperparameters.seed + process_group.rank)  # different dropout on each rank
+        self.batches_per_epoch = -(-review_count // hyperparameters.batch_size)
+        total_steps = hyperparameters.epochs * self.batches_per_epoch
         network.embedding.requires_grad_(hyperparameters.embedding_lr_scale > 0)
         self.ema = new_ema(network, hyperparameters.ema_decay)
-        self.optimization = Optimization(process_group.data_parallel(network), hyperparameters, steps)
+        self.optimization = Optimization(process_group.data_parallel(network), hyperparameters, total_steps)
         self.generator = np.random.default_rng(hyperparameters.seed)
         self.history: list[Epoch] = []
-        self.best_weights: dict[str, Tensor] = {}
-        self.best_logits = np.empty(0, np.float32)
-        self._begin_epoch()
-        self.written: Position | None = self.position
+        self.best: CalibratedModel | None = None
+        self.begin_epoch()
 
-    def _begin_epoch(self) -> None:
-        # The epoch's batches come from this state of the generator, so that no checkpoint has to hold them.
-        self._generator_before = self.generator.bit_generator.state
-        self._batches_done = 0
-        self._loss_sum = 0.0
-        self._seconds = 0.0
+    def begin_epoch(self) -> None:
+        """Reset the progress within the epoch."""
+        # The batches of the epoch follow from this state, so that no checkpoint has to contain them.
+        self.epoch_generator_state = self.generator.bit_generator.state
+        self.batches_done = 0
+        self.loss_sum = 0.0
+        self.seconds = 0.0
 
     @property
     def position(self) -> Position:
-        """How far the training is."""
-        return Position(len(self.history), self._batches_done)
+        """The progress of training."""
+        return Position(len(self.history), self.batches_done)
+
+    @property
+    def step(self) -> int:
+        """Number of the next step, counted from 0."""
+        return len(self.history) * self.batches_per_epoch + self.batches_done
 
     @property
     def ema_network(self) -> SentimentLSTM:
         """The network with the EMA weights."""
         return cast(SentimentLSTM, self.ema.module)
 
-    def checkpoint(self) -> Checkpoint:
-        """All of the state; every rank has to ask for it, and gets the same."""
-        optimization = self.optimization.tensors()
+    def load_best(self) -> SentimentLSTM:
+        """The network with the calibrated weights of the best epoch."""
+        assert self.best is not None
+        weights = {name: torch.from_numpy(array) for name, array in self.best.weights.items()}
+        self.network.load_state_dict(weights)
+        return self.network
+
+    def to_checkpoint(self, config: Mapping[str, Any], constants: Mapping[str, Tensor]) -> Checkpoint:
+        """The state as a checkpoint, identical on all ranks, all of which must call this.
+
+        Args:
+            config: settings that a resumed job must share.
+            constants: tensors to store next to the state.
+        """
         tensors = {
             **{f"network.{name}": tensor for name, tensor in self.network.state_dict().items()},
             **{f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()},
-            **{f"best.{name}": tensor for name, tensor in self.best_weights.items()},
-            **{f"optimizer.{name}": tensor for name, tensor in optimization.items()},
-            **{f"{_HEAD_START}{name}": torch.tensor(array) for name, array in self.head_start.kept().items()},
-            "best_logits": torch.from_numpy(self.best_logits),
+            **{f"optimizer.{name}": tensor for name, tensor in self.optimization.tensors().items()},
+            **constants,
         }
-        for kind, state in self._random_states().items():
-            states = self.process_group.all_gather(state.numpy())
-            tensors |= {f"random.{rank}.{kind}": torch.tensor(found) for rank, found in enumerate(states)}
         values = {
             "history": self.history,
-            "loss_sum": self._loss_sum,
-            "seconds": self._seconds,
-            "generator_before": self._generator_before,
+            "loss_sum": self.loss_sum,
+            "seconds": self.seconds,
+            "epoch_generator_state": self.epoch_generator_state,
             "scaler": self.optimization.values(),
         }
-        return Checkpoint(self.position, self.made_with, tensors, values)
+        if self.best is not None:
+            tensors |= {f"best.{name}": torch.from_numpy(array) for name, array in self.best.weights.items()}
+            tensors["best_logits"] = torch.from_numpy(self.best.logits)
+            values["temperature"] = self.best.temperature
+        for device, state in self._random_states().items():
+            states = self.process_group.all_gather(state.numpy())
+            tensors |= {f"random.{rank}.{device}": torch.tensor(array) for rank, array in enumerate(states)}
+        return Checkpoint(self.position, config, tensors, values)
 
     def _random_states(self) -> dict[str, Tensor]:
         states = {"cpu": torch.get_rng_state()}
@@ -124,30 +140,25 @@ class TrainingState:
         return states
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take over the state of a training over the same data with the same hyperparameters.
-
-        Raises:
-            CheckpointError: it was made with other ones.
-        """
-        checkpoint.check(self.made_with)
+        """Restore the state of a job with the same data and hyperparameters."""
         tensors, values = checkpoint.tensors, checkpoint.values
-        self.network.load_state_dict(_below("network.", tensors))
-        self.ema.load_state_dict(_below("ema.", tensors))
-        self.best_weights = _below("best.", tensors)
-        self.best_logits = tensors["best_logits"].numpy()
-        self.optimization.restore(_below("optimizer.", tensors), values["scaler"])
-        random = _below(f"random.{self.process_group.rank}.", tensors)
-        torch.set_rng_state(random["cpu"])
+        self.network.load_state_dict(with_prefix("network.", tensors))
+        self.ema.load_state_dict(with_prefix("ema.", tensors))
+        self.optimization.restore(with_prefix("optimizer.", tensors), values["scaler"])
+        random_states = with_prefix(f"random.{self.process_group.rank}.", tensors)
+        torch.set_rng_state(random_states["cpu"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(random["cuda"], self.device)
+            torch.cuda.set_rng_state(random_states["cuda"], self.device)
         self.history = [Epoch(*epoch) for epoch in values["history"]]
-        self._batches_done = checkpoint.position.batches
-        self._loss_sum = values["loss_sum"]
-        self._seconds = values["seconds"]
-        self._generator_before = values["generator_before"]
-        self.written = self.position
+        if self.history:
+            weights = {name: tensor.numpy() for name, tensor in with_prefix("best.", tensors).items()}
+            self.best = CalibratedModel(weights, tensors["best_logits"].numpy(), values["temperature"])
+        self.batches_done = checkpoint.position.batches
+        self.loss_sum = values["loss_sum"]
+        self.seconds = values["seconds"]
+        self.epoch_generator_state = values["epoch_generator_state"]
 
 
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, by the rest of the name."""
+def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with the prefix, without it."""
     return {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from byoc.opt_ml import OptMl
+from byoc.version import version
 from sentiment.evaluation import report
 from sentiment.evaluation.curves import Predictions
 from sentiment.hyperparameters import Hyperparameters
@@ -30,7 +31,6 @@ FIGURES = {
     "true_positives": 1, "false_positives": 1, "true_negatives": 1, "false_negatives": 1,
 }  # fmt: skip
 MODEL = {
-    "code_version": "1.2.3",
     "network": {"vocab_size": 30_000},
     "text": {"max_length": 500, "truncate": "tail"},
     "training": {
@@ -124,7 +124,7 @@ def test_page_has_data_and_version(opt_ml: OptMl) -> None:
     assert cells(text, "positive validation reviews")[1] == "2"
     assert cells(text, "validation tokens after truncation")[1] == "100"
     assert cells(text, "vocabulary size")[1] == "30,000"
-    assert "version 1.2.3" in text
+    assert f"version {version()}" in text
 
 
 def test_changed_hyperparameters_are_highlighted(opt_ml: OptMl) -> None:

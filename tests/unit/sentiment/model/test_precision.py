@@ -62,6 +62,6 @@ def test_what_it_has_is_what_was_asked_for(hardware: Hardware, precision: str) -
 
 
 def test_hardware_of_this_machine_is_named() -> None:
-    hardware = Hardware.of(torch.device("cpu"))
+    hardware = Hardware.from_device(torch.device("cpu"))
     assert " cores of " in hardware.name
     assert "sse2" in hardware.cpu_features or "neon" in hardware.cpu_features

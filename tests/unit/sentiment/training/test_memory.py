@@ -1,9 +1,12 @@
-"""Memory that is freed and taken again."""
+"""Settings of malloc and torch."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
+from sentiment.training.memory import set_up_torch
 from tests.support.programs import environment
 
 PROGRAM = """
@@ -17,13 +20,18 @@ def pages_of_a_tensor():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 keep_freed_memory()
-# glibc 2.36 looks for a block of the size and its alignment together, and finds one after a few rounds.
+# glibc 2.36 searches for a block of this size plus its alignment, and finds one after a few rounds.
 print([pages_of_a_tensor() for _ in range(14)][-1])
 """
 
 
-def test_memory_that_was_freed_is_not_asked_of_the_system_again(tmp_path: Path) -> None:
+def test_freed_memory_is_kept(tmp_path: Path) -> None:
     printed = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=environment(tmp_path), capture_output=True, text=True, check=True
     )
     assert int(printed.stdout) < 10
+
+
+def test_new_memory_is_not_filled() -> None:
+    set_up_torch(1)
+    assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]

@@ -137,7 +137,7 @@ def test_bf16_learns_or_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         assert losses(new("bf16"), 0, 100)[-1] < 0.2
     else:
         with pytest.raises(TrainingError, match="precision bf16 cannot be had"):
-            Hardware.of(torch.device("cpu")).resolve("bf16")
+            Hardware.from_device(torch.device("cpu")).resolve("bf16")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

@@ -1,4 +1,4 @@
-"""What a job leaves beside the artifact."""
+"""metrics.json and predictions.csv."""
 
 import csv
 import json
@@ -9,32 +9,27 @@ import numpy as np
 from sentiment.data.sources import Source, Sources
 from sentiment.evaluation.metrics import evaluate_logits
 from sentiment.text.sequences import Examples, Sequences
-from sentiment.training.history import Epoch
-from sentiment.training.results import describe, summary, write_metrics, write_predictions
+from sentiment.training.results import summarize, write_metrics, write_predictions
+from sentiment.training.state import Epoch
 
 LABELS = np.array([1, 0], np.int8)
 LOGITS = np.array([2.0, 1.0], np.float32)
 HISTORY = [Epoch(1, 0.5, 0.4, 0.8, 100.0), Epoch(2, 0.4, 0.5, 0.8, 100.0)]
 
 
-def test_summary_tells_epochs_and_figures() -> None:
-    content = summary(HISTORY, {"validation": evaluate_logits(LOGITS, LABELS)})
+def test_summary_has_epochs_and_metrics() -> None:
+    content = summarize(HISTORY, {"validation": evaluate_logits(LOGITS, LABELS)})
     assert content["best_epoch"] == 1
     assert content["epochs"][1]["train_loss"] == 0.4
     assert content["validation"]["accuracy"] == 0.5
 
 
-def test_figure_that_does_not_exist_is_null(tmp_path: Path) -> None:
-    write_metrics(tmp_path, summary(HISTORY, {"validation": evaluate_logits(LOGITS[:1], LABELS[:1])}))
+def test_undefined_metric_is_null(tmp_path: Path) -> None:
+    write_metrics(tmp_path, summarize(HISTORY, {"validation": evaluate_logits(LOGITS[:1], LABELS[:1])}))
     assert json.loads((tmp_path / "metrics.json").read_text())["validation"]["roc_auc"] is None
 
 
-def test_figures_in_one_line() -> None:
-    line = describe("test", evaluate_logits(LOGITS, LABELS))
-    assert "test_reviews=2; test_accuracy=0.5000;" in line
-
-
-def test_predictions_tell_where_the_review_is(tmp_path: Path) -> None:
+def test_predictions_have_file_and_line(tmp_path: Path) -> None:
     sources = Sources()
     sources.append(Source("/data/training/r.csv", 2))
     sources.append(Source("/data/training/r.csv", 5))

@@ -1,4 +1,4 @@
-"""What a training has before its first step."""
+"""The warm start of training."""
 
 import logging
 from dataclasses import replace
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from byoc.checkpoints import Checkpoint, Position
 from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.signals import StopFlag, Stopped
 from sentiment.data import datasets
@@ -16,8 +17,9 @@ from sentiment.embeddings.store import WordVectors
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.ngrams import Keys, encode_ngram
 from sentiment.text.sequences import Examples, Sequences
-from sentiment.training import warm_start as head_start
-from sentiment.training.stage_cache import Stages
+from sentiment.training import warm_start as warm_start_module
+from sentiment.training.stage_cache import StageCache
+from sentiment.training.warm_start import WarmStart, create_warm_start, training_sequences
 from tests.unit.sentiment.data.test_datasets import REVIEWS, channels
 
 PLAIN = Hyperparameters(
@@ -38,52 +40,52 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Datasets:
     )
 
 
-def make(data: Datasets, hyperparameters: Hyperparameters) -> head_start.HeadStart:
-    return head_start.make(data, hyperparameters, SINGLE_PROCESS, StopFlag())
+def make(data: Datasets, hyperparameters: Hyperparameters) -> WarmStart:
+    return create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag())
 
 
-def test_there_is_none_unless_it_is_asked_for(data: Datasets) -> None:
+def test_plain_job_has_no_warm_start(data: Datasets) -> None:
     found = make(data, PLAIN)
     assert found.vectors is None
     assert found.probabilities.tolist() == data.training.labels.tolist()
-    assert not PLAIN.has_head_start
+    assert not PLAIN.has_warm_start
 
 
-def test_teacher_makes_the_unlabelled_reviews_ones_to_learn_from(data: Datasets) -> None:
-    sequences, found = head_start.training_sequences(data, TAUGHT), make(data, TAUGHT)
+def test_soft_labels_add_unlabeled_reviews(data: Datasets) -> None:
+    sequences, found = training_sequences(data, TAUGHT), make(data, TAUGHT)
     assert len(sequences) == len(found.probabilities) == len(data.training.labels) + 25
     assert (found.probabilities[-25:-5] > 0.5).all()
-    assert TAUGHT.has_head_start
+    assert TAUGHT.has_warm_start
 
 
-def test_without_a_teacher_only_labelled_ones_are_learned_from(data: Datasets) -> None:
-    assert len(head_start.training_sequences(data, PLAIN)) == len(data.training.labels)
+def test_hard_labels_exclude_unlabeled_reviews(data: Datasets) -> None:
+    assert len(training_sequences(data, PLAIN)) == len(data.training.labels)
 
 
 @pytest.mark.parametrize("embedding_init", ["word2vec", "documents"])
-def test_vectors_are_of_the_unlabelled_reviews_too(data: Datasets, embedding_init: str) -> None:
+def test_embeddings_cover_unlabeled_words(data: Datasets, embedding_init: str) -> None:
     vectors = make(data, replace(PLAIN, embedding_init=embedding_init)).vectors
     assert vectors is not None
     assert vectors.shape == (len(data.vocabulary), 4)
     assert vectors[data.vocabulary.ids(["another"])[0]].any()
 
 
-def test_stop_ends_it(data: Datasets) -> None:
+def test_stop_interrupts_warm_start(data: Datasets) -> None:
     stop = StopFlag()
     stop.requested = True
     with pytest.raises(Stopped):
-        head_start.make(data, TAUGHT, SINGLE_PROCESS, stop)
+        create_warm_start(data, TAUGHT, SINGLE_PROCESS, stop)
 
 
-def test_same_reviews_give_the_same_targets(data: Datasets) -> None:
+def test_targets_are_deterministic(data: Datasets) -> None:
     assert np.array_equal(make(data, TAUGHT).probabilities, make(data, TAUGHT).probabilities)
 
 
-def test_nothing_of_validation_is_learned_from(tmp_path: Path) -> None:
+def test_validation_reviews_are_not_used(tmp_path: Path) -> None:
     unlabeled = [(text, "0") for text, _ in REVIEWS]
     data = datasets.load(channels(tmp_path, training=REVIEWS, unlabeled=unlabeled), TAUGHT)
     held_out = {tuple(data.held_out["validation"].sequences[i]) for i in range(5)}
-    sequences = head_start.training_sequences(data, TAUGHT)
+    sequences = training_sequences(data, TAUGHT)
     known = {tuple(sequences[i]) for i in range(len(sequences))}
     # Had one been read elsewhere, its film's name would be a known word on both sides.
     assert len(data.unlabeled.labels) == len(data.training.labels)
@@ -101,7 +103,7 @@ WITH_ALL = replace(
 WITH_DOCUMENTS = replace(WITH_ALL, embedding_init="documents")
 
 
-def test_phrases_are_of_the_words_and_get_vectors_and_ngram_scores(data: Datasets) -> None:
+def test_ngrams_have_vectors_and_scores(data: Datasets) -> None:
     found = make(data, WITH_ALL)
     assert found.ngrams
     ids = len(data.vocabulary) + len(found.ngrams)
@@ -112,7 +114,7 @@ def test_phrases_are_of_the_words_and_get_vectors_and_ngram_scores(data: Dataset
     assert found.ngram_scores.scores.shape[1] == ids
 
 
-def test_phrases_are_in_all_that_is_read(data: Datasets) -> None:
+def test_ngrams_are_inserted_everywhere(data: Datasets) -> None:
     phrases = make(data, WITH_ALL).ngrams
     more = data.insert_ngrams(phrases)
     assert len(more.training.sequences.ids) > len(data.training.sequences.ids)
@@ -121,33 +123,29 @@ def test_phrases_are_in_all_that_is_read(data: Datasets) -> None:
     assert more.word_counts["validation"].sum() == len(data.held_out["validation"].sequences.ids)
 
 
-def test_unlabelled_reviews_are_learned_from_with_ngram_scores(data: Datasets) -> None:
+def test_unlabeled_reviews_have_ngram_scores(data: Datasets) -> None:
     found = make(data, WITH_ALL)
     count = len(data.training.labels) + len(data.unlabeled.labels)
-    assert len(head_start.training_sequences(data, WITH_ALL)) == len(found.probabilities) == count
+    assert len(training_sequences(data, WITH_ALL)) == len(found.probabilities) == count
     assert found.ngram_scores is not None
     assert len(found.ngram_scores.fold) == count
 
 
-def test_without_a_teachers_word_ngram_scores_is_of_the_labelled_reviews(data: Datasets) -> None:
+def test_hard_labels_score_labeled_reviews(data: Datasets) -> None:
     found = make(data, replace(WITH_ALL, soft_label_weight=0))
     assert found.probabilities.tolist() == data.training.labels.tolist()
     assert found.ngram_scores is not None
     assert len(found.ngram_scores.fold) == len(data.training.labels)
 
 
-def test_teachers_have_document_vectors_if_they_are_asked_for(
-    data: Datasets, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_document_vectors_improve_soft_labels(data: Datasets, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="sentiment")
     with_vectors = make(data, WITH_DOCUMENTS).probabilities
     assert "n-gram model with document vectors: out-of-fold accuracy" in caplog.text
     assert not np.array_equal(with_vectors, make(data, WITH_ALL).probabilities)
 
 
-def test_words_and_phrases_begin_as_the_vectors_that_were_learned_with_the_reviews(
-    data: Datasets, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_document_vectors_initialize_embeddings(data: Datasets, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[int]] = []
 
     def learn(reviews: Sequences, wanted: Keys, *_: int) -> Documents:
@@ -155,7 +153,7 @@ def test_words_and_phrases_begin_as_the_vectors_that_were_learned_with_the_revie
         vectors = np.arange(len(wanted), dtype=np.float32)[:, None].repeat(4, 1)
         return Documents(np.ones((len(reviews), 4), np.float32), vectors)
 
-    monkeypatch.setattr(head_start, "document_vectors", learn)
+    monkeypatch.setattr(warm_start_module, "document_vectors", learn)
     found = make(data, WITH_DOCUMENTS)
     base = len(data.vocabulary)
     phrases = [encode_ngram(data.vocabulary.ids(phrase.split()), base) for phrase in found.ngrams]
@@ -165,7 +163,7 @@ def test_words_and_phrases_begin_as_the_vectors_that_were_learned_with_the_revie
 
 
 @pytest.mark.parametrize(("hyperparameters", "times"), [(PLAIN, 0), (WITH_ALL, 0), (TAUGHT, 1)])
-def test_with_pretrained_vectors_only_teachers_of_distillation_need_documents(
+def test_pretrained_vectors_skip_unneeded_documents(
     data: Datasets, monkeypatch: pytest.MonkeyPatch, hyperparameters: Hyperparameters, times: int
 ) -> None:
     asked: list[Keys] = []
@@ -174,7 +172,7 @@ def test_with_pretrained_vectors_only_teachers_of_distillation_need_documents(
         asked.append(wanted)
         return Documents(np.ones((len(reviews), 4), np.float32), np.zeros((len(wanted), 4), np.float32))
 
-    monkeypatch.setattr(head_start, "document_vectors", learn)
+    monkeypatch.setattr(warm_start_module, "document_vectors", learn)
     given = WordVectors(data.vocabulary, np.ones((len(data.vocabulary), 4), np.float32))
     soft_label_weight = 0.5 if times else 0.0
     hyperparameters = replace(
@@ -187,14 +185,14 @@ def test_with_pretrained_vectors_only_teachers_of_distillation_need_documents(
     assert found.vectors[2].any()
 
 
-def test_labelled_reviews_alone_are_judged_by_their_vectors_too(data: Datasets) -> None:
+def test_labeled_reviews_use_document_vectors(data: Datasets) -> None:
     data = replace(data, unlabeled=Examples.empty())
     found = make(data, WITH_DOCUMENTS)
     assert len(found.probabilities) == len(data.training.labels)
     assert not np.array_equal(found.probabilities, make(data, WITH_ALL).probabilities)
 
 
-def test_reviews_of_a_movie_are_read_with_the_same_weights(data: Datasets) -> None:
+def test_movie_is_in_one_fold(data: Datasets) -> None:
     groups = np.arange(len(data.training.labels), dtype=np.uint64) // 3
     unlabeled_groups = np.arange(25, dtype=np.uint64) // 2
     data = replace(
@@ -210,35 +208,36 @@ def test_reviews_of_a_movie_are_read_with_the_same_weights(data: Datasets) -> No
 
 
 @pytest.mark.parametrize("hyperparameters", [WITH_ALL, WITH_DOCUMENTS], ids=["word2vec", "documents"])
-def test_what_takes_minutes_is_not_done_again(
+def test_finished_stages_are_reused(
     data: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: Hyperparameters
 ) -> None:
-    stages = Stages(tmp_path, {})
-    first = head_start.make(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
-    monkeypatch.setattr(head_start, "word2vec", None)
-    monkeypatch.setattr(head_start, "document_vectors", None)
-    again = head_start.make(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
-    for name, array in first.to_tensors().items():
-        assert again.to_tensors()[name].tobytes() == array.tobytes()
+    stages = StageCache(tmp_path, {})
+    first = create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
+    monkeypatch.setattr(warm_start_module, "word2vec", None)
+    monkeypatch.setattr(warm_start_module, "document_vectors", None)
+    again = create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
+    for name, array in first.to_arrays().items():
+        assert again.to_arrays()[name].tobytes() == array.tobytes()
 
 
 @pytest.mark.parametrize("hyperparameters", [WITH_ALL, WITH_DOCUMENTS], ids=["word2vec", "documents"])
-def test_vectors_of_other_phrases_are_not_gone_on_with(
+def test_other_ngrams_invalidate_vectors(
     data: Datasets, tmp_path: Path, hyperparameters: Hyperparameters
 ) -> None:
-    """They may change though the hyperparameters do not: with the movies, or with another version."""
-    stages = Stages(tmp_path, {})
-    first = head_start.make(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
-    again = head_start.make(data, replace(hyperparameters, max_ngrams=1), SINGLE_PROCESS, StopFlag(), stages)
+    """N-grams may change under the same hyperparameters, with the movies or the version of the code."""
+    stages = StageCache(tmp_path, {})
+    first = create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
+    fewer = replace(hyperparameters, max_ngrams=1)
+    again = create_warm_start(data, fewer, SINGLE_PROCESS, StopFlag(), stages)
     assert again.ngrams != first.ngrams
     assert again.vectors is not None
     assert len(again.vectors) == len(data.vocabulary) + len(again.ngrams)
 
 
 @pytest.mark.parametrize("hyperparameters", [PLAIN, TAUGHT, WITH_ALL], ids=["none", "taught", "all"])
-def test_tensors_hold_all_of_it(data: Datasets, hyperparameters: Hyperparameters) -> None:
+def test_arrays_round_trip(data: Datasets, hyperparameters: Hyperparameters) -> None:
     found = make(data, hyperparameters)
-    again = head_start.HeadStart.from_tensors(found.to_tensors())
+    again = WarmStart.from_arrays(found.to_arrays())
     assert again.ngrams == found.ngrams
     assert np.array_equal(again.probabilities, found.probabilities)
     assert (again.vectors is None) == (found.vectors is None)
@@ -250,7 +249,9 @@ def test_tensors_hold_all_of_it(data: Datasets, hyperparameters: Hyperparameters
         assert again.ngram_scores.intercept == found.ngram_scores.intercept
 
 
-def test_checkpoint_keeps_all_but_the_vectors(data: Datasets) -> None:
+def test_checkpoint_omits_only_vectors(data: Datasets) -> None:
     found = make(data, WITH_ALL)
-    assert head_start.HeadStart.from_tensors(found.kept()).vectors is None
-    assert found.to_tensors().keys() - found.kept().keys() == {"vectors"}
+    checkpoint = Checkpoint(Position(0, 0), {}, found.to_checkpoint_tensors(), {})
+    restored = WarmStart.from_checkpoint(checkpoint).to_arrays()
+    assert found.to_arrays().keys() - restored.keys() == {"vectors"}
+    assert all(array.tobytes() == found.to_arrays()[name].tobytes() for name, array in restored.items())
