@@ -26,7 +26,7 @@ LINES = {"Content-Type": "application/jsonlines"}
 
 
 class Answer(NamedTuple):
-    """The answer to one request; headers are those beside the content type."""
+    """The answer to a request; the content type is not among the headers."""
 
     status: int
     content_type: str
@@ -50,7 +50,7 @@ def make_folders(folder: Path, artifact: Path = toy.ARTIFACT) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a worker that has loaded the model; its log and its signals are pytest's."""
+    """The folder of a worker that has loaded the model, without its log and signal handlers."""
     folder = tmp_path_factory.mktemp("serve")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL_PACKAGE", "tests.support.toy")
@@ -76,7 +76,7 @@ def reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def ask_together(*requests: tuple[bytes, dict[str, Any]]) -> list[Answer]:
-    """The answers to requests that the server sends as one batch."""
+    """The answers to a batch of requests."""
     asked = context(Path("/nowhere"), [headers for _, headers in requests])
     bodies = inference.handle([{"body": bytearray(body)} for body, _ in requests], asked)
     assert bodies is not None
@@ -99,23 +99,23 @@ def error(answer: Answer) -> str:
     return reason
 
 
-def test_answer_has_the_default_status_and_its_content_type() -> None:
+def test_answer_has_status_and_content_type() -> None:
     answer = ask(b'"great"', JSON)
     assert (answer.status, answer.content_type) == (200, "application/json")
     assert json.loads(answer.body) == [{"answer": "GREAT", "length": 5}]
 
 
 @pytest.mark.parametrize("name", ["content-type", "Content-Type", "CONTENT-TYPE"])
-def test_header_names_in_any_case(name: str) -> None:
+def test_header_names_ignore_case(name: str) -> None:
     assert ask(b"great", {name: "text/plain"}).status == 200
 
 
-def test_what_is_no_header_is_ignored() -> None:
-    # The server puts other things beside the headers.
+def test_malformed_header_is_ignored() -> None:
+    # The server adds values that are no headers.
     assert ask(b"great", TEXT | {"body": bytearray(b"x"), "accept": None}).status == 200
 
 
-def test_accept_is_served() -> None:
+def test_accept_selects_the_media_type() -> None:
     answer = ask(b"great", TEXT | {"accept": "text/csv"})
     assert answer.content_type == "text/csv"
     assert answer.body.startswith(b"GREAT,5")
@@ -125,7 +125,7 @@ def test_accept_is_served() -> None:
     ("accept", "expected"),
     [(None, "text/csv"), ("*/*", "text/csv"), ("", "text/csv"), ("application/json", "application/json")],
 )
-def test_default_of_accept_comes_from_the_environment(reload: Any, accept: str | None, expected: str) -> None:
+def test_accept_default_comes_from_environment(reload: Any, accept: str | None, expected: str) -> None:
     reload(SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/csv")
     headers = TEXT if accept is None else TEXT | {"Accept": accept}
     assert ask(b"great", headers).content_type == expected
@@ -165,33 +165,33 @@ def test_limits_come_from_the_environment(reload: Any, variable: str, body: byte
     assert (answer.status, error(answer)) == (400, reason)
 
 
-def test_default_limits_are_those_of_the_library() -> None:
+def test_default_limits_are_byocs() -> None:
     worker = inference._worker
     assert worker is not None
     assert worker.limits == request.Limits(text_fields=("text", "sentence", "inputs"))
 
 
 @pytest.mark.parametrize("value", ["trace=1", "a", " ~", "x" * 1024])
-def test_custom_attributes_are_echoed(value: str) -> None:
+def test_custom_attributes_are_returned(value: str) -> None:
     answer = ask(b"great", TEXT | {"x-amzn-sagemaker-custom-attributes": value})
     assert answer.headers["X-Amzn-SageMaker-Custom-Attributes"] == value
 
 
 @pytest.mark.parametrize("value", ["", "a\r\nSet-Cookie: b", "a\x7f", "a\tb", "é", "\udcff", "\u2028"])
-def test_custom_attributes_that_are_not_printable_ascii_are_not(value: str) -> None:
+def test_unprintable_custom_attributes_are_dropped(value: str) -> None:
     answer = ask(b"great", TEXT | {"X-Amzn-SageMaker-Custom-Attributes": value})
     assert answer.status == 200
     assert "X-Amzn-SageMaker-Custom-Attributes" not in answer.headers
 
 
-def test_custom_attributes_of_a_refusal_are_echoed() -> None:
+def test_refusal_returns_custom_attributes() -> None:
     assert (
         "X-Amzn-SageMaker-Custom-Attributes"
         in ask(b"{", JSON | {"X-Amzn-SageMaker-Custom-Attributes": "a"}).headers
     )
 
 
-def test_figures_of_an_answer() -> None:
+def test_answer_has_metrics() -> None:
     answer = ask(b'["great film", "great qqqq", ""]', JSON | {"X-Received": str(time.time() + 60)})
     assert answer.headers == {
         "X-batch-size": "1",
@@ -202,16 +202,16 @@ def test_figures_of_an_answer() -> None:
     }
 
 
-def test_figures_of_a_refusal() -> None:
+def test_refusal_has_batch_metrics_only() -> None:
     assert set(ask(b"{", JSON).headers) == {"X-batch-size", "X-queue-seconds"}
 
 
-def test_every_request_has_the_size_of_its_batch() -> None:
+def test_each_request_has_its_batch_size() -> None:
     answers = ask_together((b"great", TEXT), (b"{", JSON), (b"worst", TEXT))
     assert [answer.headers["X-batch-size"] for answer in answers] == ["3", "3", "3"]
 
 
-def test_every_request_has_its_own_time_in_the_queue() -> None:
+def test_each_request_has_its_queue_time() -> None:
     now = time.time()
     answers = ask_together((b"great", TEXT | {"X-Received": str(now - 5)}), (b"great", TEXT))
     waited, not_known = [float(answer.headers["X-queue-seconds"]) for answer in answers]
@@ -220,22 +220,22 @@ def test_every_request_has_its_own_time_in_the_queue() -> None:
 
 
 @pytest.mark.parametrize("received", ["", "soon", "nan", "1e999"])
-def test_time_of_arrival_that_is_none_is_not_known(received: str) -> None:
+def test_malformed_time_of_arrival_is_0(received: str) -> None:
     assert ask(b"great", TEXT | {"X-Received": received}).headers["X-queue-seconds"] == "0.0"
 
 
-def test_figures_are_numbers_of_json() -> None:
+def test_metrics_are_json_numbers() -> None:
     for value in ask(b'["great", "qqqq"]', JSON).headers.values():
         assert type(json.loads(value)) in (int, float)
 
 
-def test_server_is_kept_from_printing_figures_of_its_own() -> None:
+def test_servers_own_metrics_are_off() -> None:
     asked = context(Path("/nowhere"), [TEXT])
     inference.handle([{"body": bytearray(b"great")}], asked)
     assert asked.metrics is None
 
 
-def test_one_bad_request_does_not_harm_its_neighbours() -> None:
+def test_bad_request_harms_no_other() -> None:
     answers = ask_together((b'["great", "worst"]', JSON), (b"{", JSON), (b'"great"', JSON))
     assert [answer.status for answer in answers] == [200, 400, 200]
     both, one = json.loads(answers[0].body), json.loads(answers[2].body)
@@ -243,7 +243,7 @@ def test_one_bad_request_does_not_harm_its_neighbours() -> None:
     assert both[0] == one[0]
 
 
-def test_every_request_is_answered_in_its_own_type() -> None:
+def test_each_request_has_its_media_type() -> None:
     answers = ask_together((b"great", TEXT | {"Accept": "text/csv"}), (b'"great"', JSON), (b'"great"', LINES))
     expected = ["text/csv", "application/json", "application/jsonlines"]
     assert [answer.content_type for answer in answers] == expected
@@ -259,7 +259,7 @@ def test_bad_line_is_named() -> None:
 
 
 @pytest.mark.parametrize("flag", ["true", "True"])
-def test_bad_line_of_batch_transform_is_an_error_in_its_place(reload: Any, flag: str) -> None:
+def test_batch_transform_answers_bad_line_inline(reload: Any, flag: str) -> None:
     reload(SAGEMAKER_BATCH=flag)
     answer = ask(LINES_OF_WHICH_ONE_IS_BAD, LINES)
     assert answer.status == 200
@@ -270,26 +270,26 @@ def test_bad_line_of_batch_transform_is_an_error_in_its_place(reload: Any, flag:
     ]
 
 
-def test_figures_count_good_lines_only(reload: Any) -> None:
+def test_metrics_count_good_lines_only(reload: Any) -> None:
     reload(SAGEMAKER_BATCH="true")
     figures = ask(LINES_OF_WHICH_ONE_IS_BAD, LINES).headers
     assert (figures["X-texts"], figures["X-characters"]) == ("2", "10")
 
 
-def test_batch_transform_of_bad_lines_alone_is_answered(reload: Any) -> None:
+def test_batch_transform_answers_only_bad_lines(reload: Any) -> None:
     reload(SAGEMAKER_BATCH="true")
     answer = ask(b"1\n2\n", LINES)
     assert (answer.status, answer.body.count(b"error"), answer.headers["X-texts"]) == (200, 2, "0")
 
 
-def test_batch_transform_still_refuses_what_it_cannot_tell_apart(reload: Any) -> None:
+def test_batch_transform_refuses_inseparable_records(reload: Any) -> None:
     reload(SAGEMAKER_BATCH="true")
     assert ask(b"[1,\n2", JSON).status == 400
     assert ask(b"great", {"Content-Type": "image/png"}).status == 415
 
 
 def fail_on(monkeypatch: pytest.MonkeyPatch, word: str) -> list[int]:
-    """Let the prediction fail for texts with this word; gives how many texts it was asked for each time."""
+    """Let predictions of texts with this word fail; yields the number of texts of each call."""
     predict = toy.Model.predict
     counts: list[int] = []
 
@@ -303,7 +303,7 @@ def fail_on(monkeypatch: pytest.MonkeyPatch, word: str) -> list[int]:
     return counts
 
 
-def test_fault_of_ours_is_500_without_a_traceback(
+def test_fault_is_500_without_traceback(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     fail_on(monkeypatch, "great")
@@ -312,34 +312,32 @@ def test_fault_of_ours_is_500_without_a_traceback(
     assert "secret detail" in caplog.text
 
 
-def test_text_is_not_in_the_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_holds_no_text(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     fail_on(monkeypatch, "private")
     ask(b"private matters", TEXT)
     assert "private" not in caplog.text
 
 
-def test_one_failing_text_does_not_harm_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_text_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_on(monkeypatch, "bad")
     answers = ask_together((b"great", TEXT), (b"bad", TEXT), (b"worst", TEXT), (b"{", JSON))
     assert [answer.status for answer in answers] == [200, 500, 200, 400]
 
 
-def test_neighbours_of_a_failing_text_get_what_they_get_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_of_failing_batch_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = ask(b'["great", "worst"]', JSON).body
     fail_on(monkeypatch, "bad")
     assert ask_together((b"bad", TEXT), (b'["great", "worst"]', JSON))[1].body == alone
 
 
-def test_fault_in_the_reading_is_500(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_decoding_fault_is_500(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(request, "decode", lambda *_: 1 / 0)
     answer = ask(b"great", TEXT)
     assert (answer.status, error(answer)) == (500, "the request cannot be decoded; see the log")
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_requests_that_wait_together_are_predicted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batched_requests_are_predicted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = fail_on(monkeypatch, "never")
     ask_together(*[(b'["great", "worst"]', JSON)] * 16)
     assert counts == [32]
@@ -358,7 +356,7 @@ def test_requests_that_wait_together_are_predicted_together(monkeypatch: pytest.
         ([1, 1, 1, 1, 1], [4, 1]),
     ],
 )
-def test_steps_are_of_few_texts_and_of_whole_requests(
+def test_steps_hold_few_and_whole_requests(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], steps: list[int]
 ) -> None:
     monkeypatch.setattr(inference, "STEP_TEXTS", 4)
@@ -368,7 +366,7 @@ def test_steps_are_of_few_texts_and_of_whole_requests(
     assert [len(json.loads(answer.body)) for answer in answers] == sizes
 
 
-def test_answers_of_several_steps_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [b"great", b"worst", b"film", b"bad"]
     alone = [ask(text, TEXT).body for text in texts]
     monkeypatch.setattr(inference, "STEP_TEXTS", 1)
@@ -376,25 +374,25 @@ def test_answers_of_several_steps_are_in_order(monkeypatch: pytest.MonkeyPatch) 
 
 
 def busy_seconds(folder: Path) -> float:
-    """For how long this worker has been busy."""
+    """Seconds that this worker has been busy."""
     (worker,) = workers(folder / "workers" / "model")
     assert worker.pid == os.getpid()
     return worker.busy_seconds
 
 
-def test_worker_that_waits_is_idle(loaded: Path) -> None:
+def test_waiting_worker_is_idle(loaded: Path) -> None:
     ask(b"great", TEXT)
     assert busy_seconds(loaded) == 0
 
 
-def test_worker_is_busy_while_it_predicts(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predicting_worker_is_busy(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
     monkeypatch.setattr(toy.Model, "predict", lambda *_: seen.append(busy_seconds(loaded)))
     ask(b"great", TEXT)
     assert seen[0] > 0
 
 
-def test_worker_is_busy_while_it_reads(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoding_worker_is_busy(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
 
     def decode(*_arguments: object) -> list[str]:
@@ -406,7 +404,7 @@ def test_worker_is_busy_while_it_reads(loaded: Path, monkeypatch: pytest.MonkeyP
     assert seen[0] > 0
 
 
-def test_every_step_has_a_time_of_its_own(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_step_restarts_the_time(loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "STEP_TEXTS", 1)
     begun: list[float] = []
 
@@ -421,15 +419,13 @@ def test_every_step_has_a_time_of_its_own(loaded: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("body", [b"great", b"bad", b""])
-def test_worker_is_idle_after_a_fault_too(loaded: Path, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+def test_worker_is_idle_after_a_fault(loaded: Path, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     fail_on(monkeypatch, "bad")
     ask(body, TEXT)
     assert busy_seconds(loaded) == 0
 
 
-def test_worker_is_there_once_it_has_predicted_a_probe(
-    reload: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_appears_after_its_probe(reload: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     predict = toy.Model.predict
 
@@ -442,7 +438,7 @@ def test_worker_is_there_once_it_has_predicted_a_probe(
     assert (seen, len(workers(tmp_path / "workers" / "model"))) == ([0], 1)
 
 
-def test_model_that_cannot_predict_is_not_loaded(
+def test_model_that_cannot_predict_fails(
     reload: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_on(monkeypatch, "")
@@ -452,9 +448,7 @@ def test_model_that_cannot_predict_is_not_loaded(
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "toy.json"])
-def test_model_with_a_damaged_file_fails_the_worker_by_its_name(
-    reload: Any, tmp_path_factory: pytest.TempPathFactory, name: str
-) -> None:
+def test_damaged_file_is_named(reload: Any, tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     artifact = tmp_path_factory.mktemp("ml") / "model"
     shutil.copytree(toy.ARTIFACT, artifact)
     (artifact / name).write_bytes((artifact / name).read_bytes()[:-9])
@@ -468,13 +462,13 @@ def test_undeclared_metrics_fail_the_worker(reload: Any, monkeypatch: pytest.Mon
         reload()
 
 
-def test_model_that_is_missing_fails_the_worker(reload: Any, tmp_path: Path) -> None:
+def test_missing_model_fails_the_worker(reload: Any, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no trained model"):
         reload(tmp_path / "none")
 
 
 @pytest.mark.parametrize(("environment", "level"), [({}, "info"), ({"SERVE_LOG_LEVEL": "ERROR"}, "ERROR")])
-def test_log_has_the_level_of_the_environment(
+def test_log_level_comes_from_environment(
     reload: Any, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], level: str
 ) -> None:
     used: list[str] = []
@@ -493,7 +487,7 @@ def test_log_has_the_level_of_the_environment(
         ("worker", logging.INFO, None, False),
     ],
 )
-def test_words_of_the_server_at_each_start_and_end_are_routine(
+def test_servers_routine_records_are_dropped(
     name: str, level: int, error: Exception | None, routine: bool
 ) -> None:
     exc_info = (type(error), error, None) if error else None
@@ -501,14 +495,14 @@ def test_words_of_the_server_at_each_start_and_end_are_routine(
     assert inference._is_routine(record) == routine
 
 
-def test_worker_says_where_it_was_when_it_is_killed(reload: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aborted_worker_logs_a_traceback(reload: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     enabled: list[bool] = []
     monkeypatch.setattr(faulthandler, "enable", lambda: enabled.append(True))
     reload()
     assert enabled == [True]
 
 
-def test_gpu_that_cannot_start_is_told_loudly_and_does_without(
+def test_broken_gpu_falls_back_to_cpu(
     reload: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -519,10 +513,10 @@ def test_gpu_that_cannot_start_is_told_loudly_and_does_without(
     assert ask(b"great", TEXT).status == 200
 
 
-def test_worker_has_the_gpu_that_the_server_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_uses_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert inference._device(1) == "cuda:1"
 
 
-def test_worker_without_a_gpu_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_worker_without_gpu_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert (inference._device(None), caplog.records) == ("cpu", [])
