@@ -289,7 +289,7 @@ def test_batch_transform_refuses_inseparable_records(reload: Any) -> None:
 
 
 def fail_on(monkeypatch: pytest.MonkeyPatch, word: str) -> list[int]:
-    """Let predictions of texts with this word fail; yields the number of texts of each call."""
+    """Let predictions of texts with this word fail; returns the number of texts of each call."""
     predict = toy.Model.predict
     counts: list[int] = []
 
