@@ -66,9 +66,9 @@ class Program:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         # After a fault there is little left to answer, and the platform waits for the end.
-        self.stop(self._stop_signal, STOP_SECONDS if kind else self._stop_seconds)
+        self.stop(self._stop_signal, STOP_SECONDS if error else self._stop_seconds)
 
     def check(self) -> None:
         """Check that the program is running.

@@ -47,8 +47,8 @@ def test_newer_driver_keeps_its_own_libraries(compat: Path, tmp_path: Path, text
 
 def test_libraries_come_first_on_the_path(compat: Path, tmp_path: Path) -> None:
     driver = PROPRIETARY.format("470.256.02")
-    found = library_path(compat, driver, tmp_path, LD_LIBRARY_PATH="/usr/local/lib")
-    assert found == f"{compat}:/usr/local/lib"
+    path = library_path(compat, driver, tmp_path, LD_LIBRARY_PATH="/usr/local/lib")
+    assert path == f"{compat}:/usr/local/lib"
 
 
 def test_use_of_libraries_is_logged(compat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +66,7 @@ def test_nvidia_smi_replaces_a_hidden_file(
     assert library_path(compat, None, tmp_path) == str(compat)
 
 
-@pytest.mark.parametrize("program", ["#!/bin/sh\nexit 9\n", "#!/bin/sh\necho no devices were found\n"])
+@pytest.mark.parametrize("program", ["#!/bin/sh\nexit 9\n", "#!/bin/sh\necho no devices were path\n"])
 def test_broken_nvidia_smi_is_ignored(
     compat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:

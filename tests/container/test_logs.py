@@ -21,9 +21,9 @@ def relayed(
 ) -> list[tuple[str, str]]:
     """Level and message of each log line that a program's output becomes."""
     Log(least).relay(io.StringIO(printed), "nginx", level).join()
-    found = lines(capfd)
-    assert all(line["source"] == "nginx" for line in found)
-    return [(line["level"], line["message"]) for line in found]
+    logged = lines(capfd)
+    assert all(line["source"] == "nginx" for line in logged)
+    return [(line["level"], line["message"]) for line in logged]
 
 
 def test_line_has_source_level_message_fields(capfd: pytest.CaptureFixture[str]) -> None:

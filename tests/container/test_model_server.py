@@ -38,9 +38,9 @@ def command(**environment: str) -> list[str]:
 
 
 def test_server_listens_on_unix_sockets_only() -> None:
-    found = properties()
-    assert found["inference_address"] == "unix:/run/x/mms.sock"
-    assert found["management_address"] == "unix:/run/x/management.sock"
+    values = properties()
+    assert values["inference_address"] == "unix:/run/x/mms.sock"
+    assert values["management_address"] == "unix:/run/x/management.sock"
 
 
 def test_configuration_loads_no_model() -> None:
@@ -78,8 +78,8 @@ def test_bodies_reach_the_handler_undecoded() -> None:
 
 
 def test_server_timeout_exceeds_the_supervisors() -> None:
-    found = properties({"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "100", "SERVE_BATCH_SIZE": "8"})
-    assert int(found["default_response_timeout_seconds"]) >= 100 * 8 + model_server.LOAD_SECONDS
+    values = properties({"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "100", "SERVE_BATCH_SIZE": "8"})
+    assert int(values["default_response_timeout_seconds"]) >= 100 * 8 + model_server.LOAD_SECONDS
 
 
 def test_java_home_is_used(java: Path) -> None:
@@ -109,9 +109,9 @@ def test_missing_package_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("java")
 def test_class_path_has_classes_and_server() -> None:
     arguments = command()
-    ours, theirs = arguments[arguments.index("-cp") + 1].split(":")
-    assert ours == str(model_server.CLASSES)
-    assert theirs.endswith("/mms/frontend/*")
+    classes, server = arguments[arguments.index("-cp") + 1].split(":")
+    assert classes == str(model_server.CLASSES)
+    assert server.endswith("/mms/frontend/*")
 
 
 @pytest.mark.usefixtures("java")
@@ -133,10 +133,10 @@ def test_heap_and_buffers_are_bounded() -> None:
 @pytest.mark.usefixtures("java")
 def test_additional_java_arguments_take_precedence() -> None:
     arguments = command(SAGEMAKER_MODEL_SERVER_VMARGS="-Xmx9m -Dx=y")
-    given = arguments.index("-Xmx9m")
-    assert arguments[given + 1] == "-Dx=y"
-    assert max(i for i, argument in enumerate(arguments) if argument.startswith("-X")) == given
-    assert given < arguments.index("-cp")
+    position = arguments.index("-Xmx9m")
+    assert arguments[position + 1] == "-Dx=y"
+    assert max(i for i, argument in enumerate(arguments) if argument.startswith("-X")) == position
+    assert position < arguments.index("-cp")
 
 
 @pytest.mark.usefixtures("java")

@@ -63,11 +63,11 @@ def metrics(line: dict[str, Any]) -> dict[str, str]:
     assert directive["Namespace"] == "Toy"
     # One set without dimensions.
     assert directive["Dimensions"] == [[]]
-    found = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
-    assert set(found.values()) <= UNITS
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert set(units.values()) <= UNITS
     # Each metric names a number of the same line.
-    assert all(type(line[name]) in (int, float) for name in found)
-    return found
+    assert all(type(line[name]) in (int, float) for name in units)
+    return units
 
 
 def test_answered_request_has_all_fields(server: RunningNginx) -> None:

@@ -57,8 +57,8 @@ def finish(script: str, **environment: str) -> Program:
 
 def test_output_goes_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
     finish("echo one; echo two >&2")
-    found = {line["message"]: (line["source"], line["level"]) for line in lines(capfd)}
-    assert found == {"one": ("it", "info"), "two": ("it", "warning")}
+    logged = {line["message"]: (line["source"], line["level"]) for line in lines(capfd)}
+    assert logged == {"one": ("it", "info"), "two": ("it", "warning")}
 
 
 def test_json_with_invalid_bytes_stays_json(capfd: pytest.CaptureFixture[str]) -> None:
@@ -155,10 +155,12 @@ class Running:
         """Kill the parent of a model's workers, once the supervisor has seen it."""
         os.kill(wait_until(lambda: self.subject._models.get(name).parent), signal.SIGKILL)
 
-    def child(self, part: str) -> psutil.Process:
+    def child(self, pattern: str) -> psutil.Process:
         """A descendant of this process by a part of its command line, once it is running."""
         return wait_until(
-            lambda: next((p for p in psutil.Process().children(True) if part in " ".join(p.cmdline())), None)
+            lambda: next(
+                (p for p in psutil.Process().children(True) if pattern in " ".join(p.cmdline())), None
+            )
         )
 
 
@@ -223,11 +225,13 @@ def test_late_management_api_is_awaited(supervise: Start) -> None:
     supervise("late management").worker()
 
 
-@pytest.mark.parametrize(("part", "name"), [("fake_model_server", "the model server"), ("sleep 60", "nginx")])
-def test_dead_program_is_named(supervise: Start, part: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("pattern", "name"), [("fake_model_server", "the model server"), ("sleep 60", "nginx")]
+)
+def test_dead_program_is_named(supervise: Start, pattern: str, name: str) -> None:
     running = supervise()
     running.worker()
-    running.child(part).kill()
+    running.child(pattern).kill()
     assert running.wait() == f"{name} ended by itself, by signal SIGKILL"
 
 

@@ -73,8 +73,8 @@ def run_processes(program: str, base: Path) -> None:
 
 def children(process: subprocess.Popen[str]) -> list[int]:
     """The processes that a process has started."""
-    found = [path.read_text().split() for path in Path(f"/proc/{process.pid}/task").glob("*/children")]
-    return [int(child) for pids in found for child in pids]
+    lines = [path.read_text().split() for path in Path(f"/proc/{process.pid}/task").glob("*/children")]
+    return [int(child) for line in lines for child in line]
 
 
 def free_port() -> int:

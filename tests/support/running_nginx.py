@@ -79,8 +79,8 @@ class RunningNginx:
         with contextlib.closing(self.connect()) as connection:
             connection.request(method, path, body, headers or {}, encode_chunked=True)
             response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return Response(response.status, response.read(), found)
+            fields = {name.lower(): value for name, value in response.getheaders()}
+            return Response(response.status, response.read(), fields)
 
     def send(self, request: bytes) -> bytes:
         """Send bytes; returns all data until nginx closes the connection."""

@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
 def context(model_dir: Path, headers: Sequence[dict[str, Any]] = (), gpu: int | None = None) -> Context:
     result = Context("model", str(model_dir), None, len(headers), gpu, "1.1.11")
-    result.request_processor = [RequestProcessor(dict(one)) for one in headers]
+    result.request_processor = [RequestProcessor(dict(names)) for names in headers]
     return result
 
 
