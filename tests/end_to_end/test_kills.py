@@ -31,7 +31,6 @@ HYPERPARAMETERS = PLAIN | {
 }
 HEAD_START = {
     "embedding_init": "word2vec",
-    "word2vec_epochs": "30",
     "max_ngrams": "100",
     "ngram_init": "regression",
     "pooling": "mean",

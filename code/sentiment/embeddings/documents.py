@@ -22,6 +22,8 @@ from sentiment.text.sequences import Sequences
 
 logger = logging.getLogger(__name__)
 
+DOCUMENT_EPOCHS = 15  # passes over the reviews
+
 Floats = NDArray[np.float32]
 
 # N-grams that fewer reviews have say too little for the time they take.

@@ -18,6 +18,8 @@ from sentiment.text.vocabulary import FIRST_WORD
 
 logger = logging.getLogger(__name__)
 
+WORD2VEC_EPOCHS = 5  # passes over the reviews
+
 # It warns of few texts, which are all there are.
 logging.getLogger("gensim").setLevel(logging.ERROR)
 

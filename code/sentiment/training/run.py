@@ -18,7 +18,7 @@ from sentiment.data import datasets
 from sentiment.data.channels import are_to_pretrain
 from sentiment.data.datasets import Datasets
 from sentiment.embeddings.store import PRETRAINED, WordVectors
-from sentiment.embeddings.word2vec import word2vec
+from sentiment.embeddings.word2vec import WORD2VEC_EPOCHS, word2vec
 from sentiment.evaluation import report
 from sentiment.evaluation.metrics import Metrics, evaluate_logits
 from sentiment.hyperparameters import Hyperparameters
@@ -250,10 +250,10 @@ def train_embeddings(job: Job) -> None:
     vocabulary, reviews = datasets.load_unlabeled(
         job.channels, hyperparameters, job.opt_ml.sharded_channels(), job.process_group, job.stop
     )
-    shape = (len(vocabulary), hyperparameters.embedding_dim)
-    epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
+    shape, seed = (len(vocabulary), hyperparameters.embedding_dim), hyperparameters.seed
     vectors = job.process_group.run_interruptible(
-        job.stop, lambda: word2vec([reviews], shape, epochs, seed) if job.process_group.rank == 0 else None
+        job.stop,
+        lambda: word2vec([reviews], shape, WORD2VEC_EPOCHS, seed) if job.process_group.rank == 0 else None,
     )
     if vectors is not None:
         WordVectors(vocabulary, vectors).save(job.opt_ml.model)

@@ -14,8 +14,8 @@ from byoc.checkpoints import Checkpoint
 from byoc.distributed.process_group import ProcessGroup
 from byoc.signals import StopFlag
 from sentiment.data.datasets import Datasets
-from sentiment.embeddings.documents import Documents, document_vectors
-from sentiment.embeddings.word2vec import word2vec
+from sentiment.embeddings.documents import DOCUMENT_EPOCHS, Documents, document_vectors
+from sentiment.embeddings.word2vec import WORD2VEC_EPOCHS, word2vec
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ngram_model import model as ngram_model
 from sentiment.ngram_model.scores import NgramScores
@@ -135,10 +135,10 @@ def _create(data: Datasets, hyperparameters: Hyperparameters, stages: StageCache
         data = data.insert_ngrams(warm_start.ngrams)
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
         sequences = [data.training.sequences, data.unlabeled.sequences]
-        epochs, seed = hyperparameters.word2vec_epochs, hyperparameters.seed
+        seed = hyperparameters.seed
         arrays = stages.get_or_compute(
             "vectors",
-            lambda: {"vectors": word2vec(sequences, shape, epochs, seed)},
+            lambda: {"vectors": word2vec(sequences, shape, WORD2VEC_EPOCHS, seed)},
             "\n".join(warm_start.ngrams).encode(),
         )
         return warm_start._replace(vectors=arrays["vectors"])
@@ -155,7 +155,7 @@ def _embed_documents(
     vocab_size = len(data.vocabulary)
     keys = np.concatenate([np.arange(vocab_size), ngrams])
     reviews = data.training.sequences.concatenate(data.unlabeled.sequences)
-    shape = (hyperparameters.embedding_dim, hyperparameters.document_epochs, hyperparameters.seed)
+    shape = (hyperparameters.embedding_dim, DOCUMENT_EPOCHS, hyperparameters.seed)
     arrays = stages.get_or_compute(
         "documents",
         lambda: document_vectors(reviews, keys, vocab_size, *shape)._asdict(),
