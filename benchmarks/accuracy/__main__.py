@@ -26,7 +26,7 @@ from benchmarks.accuracy.tables import RUNS, Run, load_runs, write_tables
 from benchmarks.harness import processor, run_job, today
 from byoc.hyperparameters import parse_hyperparameters
 from byoc.version import version
-from sentiment.data.reviews import Review
+from sentiment.data.channels import Review
 from sentiment.evaluation.metrics import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
 from sentiment.hyperparameters import PRESETS, Hyperparameters
 from sentiment.model.calibration import fit_temperature

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sentiment.data.acl_imdb import SENTIMENTS
-from sentiment.data.reviews import UNLABELED, Review, read_channel
+from sentiment.data.channels import UNLABELED_CHANNEL, Review, read_channel
 
 FOLDS = 5
 
@@ -25,7 +25,7 @@ def existing_folder(text: str) -> Path:
 
 def fold_of(review: Review) -> int:
     """Fold of a review, by a hash of its movie, or of its text if the movie is unknown."""
-    key = (review.movie or review.text).encode("utf-8", "surrogatepass")
+    key = (review.group or review.text).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") % FOLDS
 
 
@@ -54,7 +54,7 @@ def write_channels(folder: Path, fold: int, base: Path) -> tuple[list[Review], l
 
 def link_unlabeled(folder: Path, base: Path, wanted: bool) -> None:
     """Add the channel of unlabeled reviews to a job, or remove it."""
-    channel = base / "input" / "data" / UNLABELED
+    channel = base / "input" / "data" / UNLABELED_CHANNEL
     channel.unlink(missing_ok=True)
     if wanted:
         channel.symlink_to(folder)
@@ -69,7 +69,7 @@ def _write(reviews: Iterable[Review], channel: Path) -> None:
         name = "pos" if review.label else "neg"
         file = channel / name / f"{len(movies[name]):05}_{10 if review.label else 1}.txt"
         file.write_text(review.text, "utf-8")
-        movies[name].append(review.movie)
+        movies[name].append(review.group)
     for name, ids in movies.items():
         if None not in ids:
             lines = (f"https://www.imdb.com/title/{movie}/\n" for movie in ids)

@@ -42,13 +42,13 @@ def check_artifact(folder: Path) -> None:
 
 def check(folder: Path, channel: str) -> str:
     """Read a channel as a training job would."""
-    from sentiment.data.reviews import check  # noqa: PLC0415
+    from sentiment.data.channels import check  # noqa: PLC0415
 
     return check(folder, channel)
 
 
 def upload_files(folder: Path, channel: str) -> Iterator[Path]:
     """The files of a channel that a training job would read."""
-    from sentiment.data.reviews import upload_files  # noqa: PLC0415
+    from sentiment.data.channels import upload_files  # noqa: PLC0415
 
     return upload_files(folder, channel)

@@ -90,7 +90,7 @@ def test_surplus_files_print_warning(run: Run, reviews: Path) -> None:
         ("bad.jsonl", '"a"\n\n"b"\n', "to-predict", "bad.jsonl: line 2, column 1: not JSON"),
         ("bad.csv", "fine\n", "to-predict", "bad.csv is not .jsonl"),
         (".hidden", "", "to-predict", "no texts in"),
-        (".hidden", "", "training", "no labelled reviews in"),
+        (".hidden", "", "training", "no labeled reviews in"),
     ],
 )
 def test_invalid_data_is_refused(

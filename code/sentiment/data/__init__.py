@@ -1,1 +1,1 @@
-"""Channels to examples."""
+"""Channels of a training job to examples."""

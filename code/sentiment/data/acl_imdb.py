@@ -1,8 +1,8 @@
 """The official aclImdb layout, as folders or as the archive that Stanford publishes.
 
-``train/`` and ``test/`` each hold ``pos/`` and ``neg/`` with one review a file, named ID_RATING.txt, and
-``urls_pos.txt``, ``urls_neg.txt`` whose line N (from 0) is the address of the movie that review N is
-about; ``train/`` also ``unsup/`` and ``urls_unsup.txt``. https://ai.stanford.edu/~amaas/data/sentiment/
+``train/`` and ``test/`` each hold ``pos/`` and ``neg/`` with one review per file, named ID_RATING.txt, and
+``urls_pos.txt`` and ``urls_neg.txt``, whose line N (from 0) is the URL of the movie of review N. ``train/``
+also holds ``unsup/`` and ``urls_unsup.txt``. https://ai.stanford.edu/~amaas/data/sentiment/
 """
 
 import gzip
@@ -17,8 +17,8 @@ from byoc.errors import DataError
 from sentiment.data.formats import LABELS, NO_LABEL, decode
 
 SENTIMENTS = ("pos", "neg")
-UNLABELLED = "unsup"
-FOLDERS = (*SENTIMENTS, UNLABELLED)
+UNSUP_DIR = "unsup"
+FOLDERS = (*SENTIMENTS, UNSUP_DIR)
 HALVES = ("train", "test")
 
 _REVIEW_ID = re.compile(r"(\d+)_\d+\.txt")
@@ -27,19 +27,17 @@ _ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
 
 
 class ReviewFile(NamedTuple):
-    """One review that is a file of its own.
+    """A file with one review.
 
     Attributes:
-        name: of the file.
-        text: its content.
         label: 1 for positive, 0 for negative, ``NO_LABEL`` in ``unsup/``.
-        movie: what the review is about, None where the layout does not tell it.
+        group: id of the movie, None if unknown.
     """
 
     name: str
     text: str
     label: int
-    movie: str | None
+    group: str | None
 
 
 def is_archive(path: Path) -> bool:
@@ -56,79 +54,76 @@ def is_extra(name: str) -> bool:
     )
 
 
-def _movies(text: str) -> list[str]:
-    """The movie of each review, from the text of a urls file."""
-    lines = text.split()
-    return [match[0] if (match := _MOVIE_ID.search(line)) else line for line in lines]
+def _parse_urls(text: str) -> list[str]:
+    """Movie id of each line of a urls file."""
+    return [match[0] if (match := _MOVIE_ID.search(line)) else line for line in text.split()]
 
 
-def _movie_of(name: str, movies: list[str]) -> str | None:
-    match = _REVIEW_ID.fullmatch(name)
-    number = int(match[1]) if match else len(movies)
-    return movies[number] if number < len(movies) else None
-
-
-def _review(path: PurePosixPath, content: bytes, movies: list[str], where: str) -> ReviewFile:
+def _read_review(path: PurePosixPath, content: bytes, movies: list[str], name: str) -> ReviewFile:
     if path.suffix != ".txt":
-        raise DataError(f"{where}: unknown format, expected .txt files in {path.parent.name}/")
-    text = decode(content, where)
+        raise DataError(f"{name}: unknown format, expected .txt files in {path.parent.name}/")
+    text = decode(content, name)
     if not text.strip():
-        raise DataError(f"{where}: the text is empty, expected a review")
-    label = LABELS.get(path.parent.name, NO_LABEL)
-    return ReviewFile(where, text, label, _movie_of(path.name, movies))
+        raise DataError(f"{name}: the text is empty, expected a review")
+    match = _REVIEW_ID.fullmatch(path.name)
+    number = int(match[1]) if match else len(movies)
+    group = movies[number] if number < len(movies) else None
+    return ReviewFile(name, text, LABELS.get(path.parent.name, NO_LABEL), group)
 
 
-def read_half(folder: Path, wanted: Collection[str] = SENTIMENTS) -> Iterator[ReviewFile]:
-    """The reviews of the wanted ones of a half's folders, those that there are.
+def read_half(folder: Path, folders: Collection[str] = SENTIMENTS) -> Iterator[ReviewFile]:
+    """Read the reviews of some folders of ``train/`` or ``test/``; missing folders are empty.
 
     Raises:
-        DataError: naming the file that is no review.
+        DataError: a file is no review; names it.
     """
-    for name in wanted:
+    for name in folders:
         urls = folder / f"urls_{name}.txt"
-        movies = _movies(decode(urls.read_bytes(), urls)) if urls.is_file() else []
+        movies = _parse_urls(decode(urls.read_bytes(), urls)) if urls.is_file() else []
         reviews = folder / name
         for path in sorted(reviews.iterdir()) if reviews.is_dir() else []:
             if not path.name.startswith((".", "_")):
-                yield _review(PurePosixPath(path), path.read_bytes(), movies, str(path))
+                yield _read_review(PurePosixPath(path), path.read_bytes(), movies, str(path))
 
 
-def _members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """The files of an archive, in its order; nothing is written to disk.
+def _iterate_members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Read the files of an archive in its order, without writing to disk.
 
     Raises:
-        DataError: the archive is damaged or cut off.
+        DataError: the archive is damaged or truncated.
     """
     try:
-        # gzip.open and not tarfile's own "r|gz", which takes a cut off file for the end of the archive.
+        # gzip.open, because tarfile's "r|gz" takes a truncated file for the end of the archive.
         with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 content = tar.extractfile(member) if member.isfile() else None
                 if content is not None:
                     yield PurePosixPath(member.name), content.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{archive}: the archive is damaged or cut off ({error}); upload it again") from error
+        raise DataError(
+            f"{archive}: the archive is damaged or truncated ({error}); upload it again"
+        ) from error
 
 
-def _archive_movies(archive: Path, half: str, wanted: Collection[str]) -> dict[str, list[str]]:
-    """The movies by folder; reads no further than it must."""
-    found: dict[str, list[str]] = {}
-    folders = {f"urls_{name}.txt": name for name in wanted}
-    for path, content in _members(archive):
-        if path.parent.name == half and path.name in folders:
-            found[folders[path.name]] = _movies(decode(content, f"{archive}:{path}"))
-            if len(found) == len(folders):
+def _read_archive_urls(archive: Path, half: str, folders: Collection[str]) -> dict[str, list[str]]:
+    """Movie ids by folder; stops reading once it has them all."""
+    movies: dict[str, list[str]] = {}
+    names = {f"urls_{name}.txt": name for name in folders}
+    for path, content in _iterate_members(archive):
+        if path.parent.name == half and path.name in names:
+            movies[names[path.name]] = _parse_urls(decode(content, f"{archive}:{path}"))
+            if len(movies) == len(names):
                 break
-    return found
+    return movies
 
 
-def read_archive(archive: Path, half: str, wanted: Collection[str] = SENTIMENTS) -> Iterator[ReviewFile]:
-    """The reviews of the wanted folders of one half of the official archive, "train" or "test".
+def read_archive(archive: Path, half: str, folders: Collection[str] = SENTIMENTS) -> Iterator[ReviewFile]:
+    """Read the reviews of some folders of one half of the archive, "train" or "test".
 
     Raises:
         DataError: the archive is damaged, or a file in it is no review.
     """
-    movies = _archive_movies(archive, half, wanted)
-    for path, content in _members(archive):
-        if len(path.parts) >= 3 and path.parts[-3] == half and path.parts[-2] in wanted:
-            yield _review(path, content, movies.get(path.parts[-2], []), f"{archive}:{path}")
+    movies = _read_archive_urls(archive, half, folders)
+    for path, content in _iterate_members(archive):
+        if len(path.parts) >= 3 and path.parts[-3] == half and path.parts[-2] in folders:
+            yield _read_review(path, content, movies.get(path.parts[-2], []), f"{archive}:{path}")

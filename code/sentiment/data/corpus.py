@@ -1,7 +1,7 @@
-"""Reviews as word ids, read as a stream: no text stays in memory.
+"""Reviews as token ids, read as a stream: no text stays in memory.
 
-Words get provisional ids in the order in which they are met, since the lookup table is not known before
-the last review has been read. ``encode`` then replaces those ids, in place, by the table's.
+Words get provisional ids by first occurrence, because the vocabulary is only known once all reviews have been
+read. ``encode`` then overwrites them by the vocabulary's ids.
 """
 
 import hashlib
@@ -13,105 +13,107 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.data.reviews import Review
-from sentiment.data.sources import Sources
+from sentiment.data.channels import Review, Source
 from sentiment.text.sequences import Sequences, truncate
 from sentiment.text.vocabulary import Vocabulary
 
 Tokenizer = Callable[[str], list[str]]
 
 
-class Share(NamedTuple):
-    """Which reviews of a channel a process takes: every ``parts``-th, from number ``part`` on.
+class Shard(NamedTuple):
+    """The reviews of a channel that one process reads: every ``size``-th, starting with ``rank``.
 
     Attributes:
-        part: counted from 0.
-        parts: how many shares there are of what this host has.
-        first: the position, among the reviews of all hosts, of this host's first one.
+        offset: position of this host's first review among the reviews of all hosts.
     """
 
-    part: int = 0
-    parts: int = 1
-    first: int = 0
+    rank: int = 0
+    size: int = 1
+    offset: int = 0
+
+    def select(self, reviews: Iterable[Review]) -> Iterator[tuple[int, Review]]:
+        """Positions and reviews of the shard."""
+        for position, review in enumerate(reviews):
+            if position % self.size == self.rank:
+                yield self.offset + position, review
 
 
-WHOLE = Share()
+UNSHARDED = Shard()
 
 
-class WordTable:
-    """Provisional ids of distinct words, in the order in which they were met."""
+class ProvisionalVocabulary:
+    """Ids of distinct words by first occurrence."""
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
 
     def ids(self, words: list[str]) -> list[int]:
-        """One provisional id a word; new words are added."""
-        table = self._ids
-        return [table.setdefault(word, len(table)) for word in words]
+        """Look up the id of each word, adding new words."""
+        ids = self._ids
+        return [ids.setdefault(word, len(ids)) for word in words]
 
     def count(self, corpus: "Corpus") -> NDArray[np.int64]:
-        """[distinct words], how often each occurs in a corpus that is not yet encoded."""
+        """[distinct words] occurrences of each in a corpus that is not encoded yet."""
         return np.bincount(corpus.sequences.ids, minlength=len(self._ids))
 
     @property
     def words(self) -> list[str]:
-        """The distinct words, in the order of their provisional ids."""
+        """Distinct words, in the order of their ids."""
         return list(self._ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Reviews as ids, with what is known of each.
+    """Reviews as token ids.
 
     Attributes:
-        sequences: the words of each review.
-        labels: [reviews], 1 for positive, 0 for negative, ``NO_LABEL`` for those without.
-        digests: [reviews], a hash of each text; equal texts have equal ones.
-        movies: [reviews], a hash of what each is about, or of its text where the data does not tell.
-        positions: [reviews], each one's place in the channel; they rise, with gaps where others have shares.
-        sources: [reviews], where each comes from.
+        labels: [reviews], 1 for positive, 0 for negative, ``NO_LABEL`` without a label.
+        texts: [reviews], hash of each text.
+        groups: [reviews], hash of each group id, or of the text if the group is unknown.
+        positions: [reviews], position in the channel; ascending, with gaps for other shards.
+        sources: [reviews], or empty for reviews to train on, whose origin nobody needs.
     """
 
     sequences: Sequences
     labels: NDArray[np.int8]
-    digests: NDArray[np.uint64]
-    movies: NDArray[np.uint64]
+    texts: NDArray[np.uint64]
+    groups: NDArray[np.uint64]
     positions: NDArray[np.int64]
-    sources: Sources
+    sources: list[Source]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def tells_movies(self) -> bool:
-        """Whether it is known of any review what it is about."""
-        return bool((self.movies != self.digests).any())
+    def has_group_ids(self) -> bool:
+        """Whether the group of any review is known."""
+        return bool((self.groups != self.texts).any())
 
     def select(self, keep: NDArray[np.bool_]) -> "Corpus":
-        """The reviews marked True, in the same order."""
+        """Keep the reviews marked True."""
         lengths = self.sequences.lengths
         ids = self.sequences.ids[np.repeat(keep, lengths)]
         offsets = np.concatenate([[0], np.cumsum(lengths[keep])])
         return Corpus(
             Sequences(ids, offsets),
             self.labels[keep],
-            self.digests[keep],
-            self.movies[keep],
+            self.texts[keep],
+            self.groups[keep],
             self.positions[keep],
-            self.sources.select(keep),
+            [source for source, is_kept in zip(self.sources, keep, strict=False) if is_kept],
         )
 
-    def without(self, digests: NDArray[np.uint64]) -> "Corpus":
-        """The reviews whose text is none of these, in the same order."""
-        return self.select(~np.isin(self.digests, digests))
+    def drop_texts(self, texts: NDArray[np.uint64]) -> "Corpus":
+        """Drop the reviews with one of these texts."""
+        return self.select(~np.isin(self.texts, texts))
 
-    def without_movies(self, movies: NDArray[np.uint64]) -> "Corpus":
-        """The reviews that are about none of these, in the same order."""
-        return self.select(~np.isin(self.movies, movies))
+    def drop_groups(self, groups: NDArray[np.uint64]) -> "Corpus":
+        """Drop the reviews of these groups."""
+        return self.select(~np.isin(self.groups, groups))
 
 
-class _Tokens:
-    """A growing array of ids. Unlike ``array.array`` it never reserves more than one block."""
+class _GrowingIds:
+    """A growing array of ids. Unlike ``array.array`` it never over-allocates by more than one block."""
 
     _BLOCK = 2**16
 
@@ -122,7 +124,7 @@ class _Tokens:
     def extend(self, ids: list[int]) -> None:
         end = self.count + len(ids)
         if end > len(self._ids):
-            # The system moves pages, not bytes, when so large an array grows.
+            # realloc moves pages, not bytes, of an array of this size.
             self._ids.resize(end + self._BLOCK, refcheck=False)
         self._ids[self.count : end] = ids
         self.count = end
@@ -133,99 +135,72 @@ class _Tokens:
 
 
 @dataclass(slots=True)
-class _Builder:
-    """Grows a corpus, in arrays of machine integers."""
+class CorpusBuilder:
+    """Grows a corpus in arrays of machine integers."""
 
-    ids: _Tokens = field(default_factory=_Tokens)
+    keep_sources: bool
+    ids: _GrowingIds = field(default_factory=_GrowingIds)
     offsets: "array[int]" = field(default_factory=lambda: array("q", [0]))
     labels: "array[int]" = field(default_factory=lambda: array("b"))
-    digests: "array[int]" = field(default_factory=lambda: array("Q"))
-    movies: "array[int]" = field(default_factory=lambda: array("Q"))
+    texts: "array[int]" = field(default_factory=lambda: array("Q"))
+    groups: "array[int]" = field(default_factory=lambda: array("Q"))
     positions: "array[int]" = field(default_factory=lambda: array("q"))
-    sources: Sources = field(default_factory=Sources)
+    sources: list[Source] = field(default_factory=list)
 
     def add(self, position: int, review: Review, ids: list[int]) -> None:
+        """Append one review."""
         self.positions.append(position)
         self.ids.extend(ids)
         self.offsets.append(self.ids.count)
         self.labels.append(review.label)
-        self.digests.append(_digest(review.text))
-        self.movies.append(_digest(review.movie or review.text))
-        self.sources.append(review.source)
+        self.texts.append(hash_text(review.text))
+        self.groups.append(hash_text(review.group or review.text))
+        if self.keep_sources:
+            self.sources.append(review.source)
 
     def build(self) -> Corpus:
-        """The corpus; shares the memory."""
+        """Finish the corpus, which shares the memory."""
         return Corpus(
             Sequences(self.ids.array, np.asarray(self.offsets)),
             np.asarray(self.labels),
-            np.asarray(self.digests),
-            np.asarray(self.movies),
+            np.asarray(self.texts),
+            np.asarray(self.groups),
             np.asarray(self.positions),
             self.sources,
         )
 
 
-def _digest(text: str) -> int:
-    raw = text.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big")
+def hash_text(text: str) -> int:
+    """64 bits; equal on every host."""
+    content = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
-def is_held_out(review: Review, fraction: float, seed: int) -> bool:
-    """Whether a review belongs to the validation part; about ``fraction`` of all do.
-
-    Decided by a hash of the seed and the review's movie, or of its text where the movie is not known, so
-    that no movie is on both sides, and shards of one data set agree without talking.
-    """
-    return _digest(f"{seed}:{review.movie or review.text}") < fraction * 2**64
-
-
-def read(reviews: Iterable[Review], tokenize: Tokenizer, table: WordTable, share: Share = WHOLE) -> Corpus:
-    """A corpus with provisional ids."""
-    builder = _Builder()
-    for position, review in _shared(reviews, share):
-        builder.add(position, review, table.ids(tokenize(review.text)))
+def read(
+    reviews: Iterable[Review],
+    tokenize: Tokenizer,
+    vocabulary: ProvisionalVocabulary,
+    shard: Shard = UNSHARDED,
+    keep_sources: bool = False,
+) -> Corpus:
+    """Read a corpus with provisional ids."""
+    builder = CorpusBuilder(keep_sources)
+    for position, review in shard.select(reviews):
+        builder.add(position, review, vocabulary.ids(tokenize(review.text)))
     return builder.build()
 
 
-def read_and_split(
-    reviews: Iterable[Review],
-    tokenize: Tokenizer,
-    table: WordTable,
-    fraction: float,
-    seed: int,
-    share: Share = WHOLE,
-) -> tuple[Corpus, Corpus]:
-    """A training and a validation corpus with provisional ids.
-
-    A text that was written about two movies may be hashed to both sides. The validation part has to do
-    ``without`` it, wherever the other one was read.
-    """
-    training, validation = _Builder(), _Builder()
-    for position, review in _shared(reviews, share):
-        side = validation if is_held_out(review, fraction, seed) else training
-        side.add(position, review, table.ids(tokenize(review.text)))
-    return training.build(), validation.build()
-
-
-def _shared(reviews: Iterable[Review], share: Share) -> Iterator[tuple[int, Review]]:
-    for position, review in enumerate(reviews):
-        if position % share.parts == share.part:
-            yield share.first + position, review
-
-
-def encode(corpus: Corpus, table: WordTable, vocabulary: Vocabulary, max_length: int, keep: str) -> Sequences:
-    """The sequences of a corpus with the vocabulary's ids, cut to ``max_length``.
-
-    Overwrites the provisional ids: the corpus keeps everything but its sequences.
-    """
-    final = np.array(vocabulary.ids(table.words), np.int32)
-    provisional = corpus.sequences
-    out = provisional.ids
+def encode(
+    corpus: Corpus, provisional: ProvisionalVocabulary, vocabulary: Vocabulary, max_length: int, keep: str
+) -> Sequences:
+    """Replace provisional ids by the vocabulary's and truncate; overwrites the sequences of the corpus."""
+    final = np.array(vocabulary.ids(provisional.words), np.int32)
+    out = corpus.sequences.ids
     offsets = np.zeros(len(corpus) + 1, np.int64)
     end = 0
     for i in range(len(corpus)):
-        ids = truncate(final[provisional[i]], max_length, keep)
-        # Never overtakes what is still to be read: a cut sequence is no longer than before.
+        ids = truncate(final[corpus.sequences[i]], max_length, keep)
+        # Never overtakes the reading position: truncation shortens sequences only.
         out[end : end + len(ids)] = ids
         end += len(ids)
         offsets[i + 1] = end

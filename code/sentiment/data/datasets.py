@@ -1,10 +1,10 @@
-"""From channels to what the training loop takes: vocabulary, training, validation and test examples."""
+"""Everything a training job reads: vocabulary, training, unlabeled and held-out examples."""
 
 import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
-from byoc.errors import DataError
+from byoc.errors import ArtifactError, DataError
 from byoc.signals import StopFlag
-from sentiment.data.channels import Reader, training_channel
-from sentiment.data.corpus import Corpus, WordTable
-from sentiment.data.gather import examples_of, sources_of
-from sentiment.data.reviews import UNLABELED
-from sentiment.data.sources import Sources
-from sentiment.embeddings import store as pretrained
-from sentiment.embeddings.store import PRETRAINED, WordVectors
+from sentiment.data import corpus
+from sentiment.data.channels import (
+    PRETRAINED_CHANNEL,
+    UNLABELED_CHANNEL,
+    Review,
+    Source,
+    read_channel,
+    training_channel,
+)
+from sentiment.data.corpus import Corpus, ProvisionalVocabulary, Shard
+from sentiment.data.gather import gather_examples, gather_sources
+from sentiment.data.split import read_and_split
+from sentiment.embeddings import store
+from sentiment.embeddings.store import WordVectors
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.settings import TextSettings
 from sentiment.text.ngrams import NgramInserter
@@ -34,17 +41,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Datasets:
-    """All that a training job reads.
+    """The data of a training job.
 
     Attributes:
-        text: how reviews became ids.
-        vocabulary: the lookup table, made of the words of the training part and of the unlabelled reviews.
-        training: what the network learns from.
-        unlabeled: what else there is to read, without labels; none of it is of a movie that is held out.
-        held_out: what it is measured on, ``validation`` always and ``test`` if there is such a channel.
-        word_counts: how many words of each held-out review count.
-        sources: where each held-out review comes from.
-        pretrained: word vectors to begin with, if the job was given any.
+        vocabulary: of the training and unlabeled reviews.
+        unlabeled: reviews without labels, none of a held-out group; may be empty.
+        held_out: ``validation`` always, ``test`` if there is a channel of this name.
+        word_counts: [reviews] words after truncation of each held-out set.
+        sources: [reviews] origin of each held-out set, on rank 0.
+        pretrained: word embeddings of the channel ``pretrained``, if any.
     """
 
     text: TextSettings
@@ -53,35 +58,37 @@ class Datasets:
     unlabeled: Examples
     held_out: dict[str, Examples]
     word_counts: dict[str, NDArray[np.int64]]
-    sources: dict[str, Sources]
+    sources: dict[str, list[Source]]
     pretrained: WordVectors | None = None
 
     def insert_ngrams(self, ngrams: Sequence[str]) -> "Datasets":
         """Add n-gram tokens to the vocabulary and to all reviews, which must not have any yet."""
         vocabulary = Vocabulary(self.vocabulary.words, ngrams)
-        insert = NgramInserter(vocabulary).insert
+        inserter = NgramInserter(vocabulary)
+
+        def insert(examples: Examples) -> Examples:
+            return examples._replace(sequences=inserter.insert(examples.sequences))
+
         return replace(
             self,
             vocabulary=vocabulary,
-            training=self.training._replace(sequences=insert(self.training.sequences)),
-            unlabeled=self.unlabeled._replace(sequences=insert(self.unlabeled.sequences)),
-            held_out={
-                name: part._replace(sequences=insert(part.sequences)) for name, part in self.held_out.items()
-            },
+            training=insert(self.training),
+            unlabeled=insert(self.unlabeled),
+            held_out={name: insert(examples) for name, examples in self.held_out.items()},
         )
 
     def fingerprint(self) -> dict[str, str]:
-        """What of the data decides which weights come out, by name: a count, and a hash of the content."""
+        """Size and hash of all content that affects the trained weights, by name."""
         words = hashlib.sha256("\n".join(self.vocabulary.words).encode())
-        found = {
+        fingerprints = {
             "training data": _fingerprint(self.training),
             "unlabeled data": _fingerprint(self.unlabeled),
             "validation data": _fingerprint(self.held_out["validation"]),
             "vocabulary": f"of {len(self.vocabulary)} ids, SHA-256 {words.hexdigest()[:16]}",
         }
         if self.pretrained is not None:
-            found["pretrained vectors"] = self.pretrained.fingerprint()
-        return found
+            fingerprints["pretrained vectors"] = self.pretrained.fingerprint()
+        return fingerprints
 
 
 def _fingerprint(examples: Examples) -> str:
@@ -98,48 +105,37 @@ def load(
     process_group: ProcessGroup = SINGLE_PROCESS,
     stop: StopFlag | None = None,
 ) -> Datasets:
-    """Read all channels: each process its share, after which all have everything as ids.
+    """Read all channels: each process a shard, gathered as token ids by all processes.
 
-    Args:
-        channels: their folders, by name.
-        hyperparameters: of the job.
-        sharded: the channels of which every host has other files.
-        process_group: the processes of the job.
-        stop: ends the reading.
+    ``sharded`` names the channels that hold other files on each host.
 
     Raises:
-        DataError: a channel is missing, empty, of one class only or too small; or one of its files or
-            lines cannot be used.
-        Stopped: any of the processes was told to stop.
+        DataError: a channel is missing, empty, too small or of one class; or a file or line is invalid.
+        Stopped: any process received a stop signal.
     """
-    channel = training_channel(channels)
-    vectors = None
-    if PRETRAINED in channels:
-        vectors = pretrained.load(channels[PRETRAINED], hyperparameters.embedding_dim)
-    text = _text(hyperparameters)
-    reader = _reader(channels, text, sharded, process_group)
+    name = training_channel(channels)
+    pretrained = _load_pretrained(channels, hyperparameters.embedding_dim)
+    reader = _Reader(channels, hyperparameters, sharded, process_group)
     training, unlabeled, held_out = process_group.run_interruptible(
-        stop or StopFlag(), lambda: reader.read_all(channel, hyperparameters)
+        stop or StopFlag(), lambda: reader.read_all(name)
     )
     if "validation" not in channels:
-        held_out["validation"] = held_out["validation"].without(process_group.concatenate(training.digests))
-    unlabeled = _apart(unlabeled, held_out.values(), process_group)
-    vocabulary = _vocabulary(reader.table, [training, unlabeled], hyperparameters.vocab_size, process_group)
-    to_examples = partial(
-        examples_of, table=reader.table, vocabulary=vocabulary, text=text, process_group=process_group
-    )
-    examples = {name: to_examples(name, part) for name, part in held_out.items()}
+        texts = process_group.concatenate(training.texts)
+        held_out["validation"] = held_out["validation"].drop_texts(texts)
+    unlabeled = _drop_held_out(unlabeled, held_out.values(), process_group)
+    vocabulary = reader.make_vocabulary([training, unlabeled])
+    examples = {part: reader.gather(part, shard, vocabulary) for part, shard in held_out.items()}
     data = Datasets(
-        text,
+        reader.text,
         vocabulary,
-        to_examples("training", training),
-        to_examples(UNLABELED, unlabeled),
+        reader.gather("training", training, vocabulary),
+        reader.gather(UNLABELED_CHANNEL, unlabeled, vocabulary),
         examples,
-        {name: part.sequences.lengths for name, part in examples.items()},
-        {name: sources_of(part, process_group) for name, part in held_out.items()},
-        vectors,
+        {part: held_out_examples.sequences.lengths for part, held_out_examples in examples.items()},
+        {part: gather_sources(shard, process_group) for part, shard in held_out.items()},
+        pretrained,
     )
-    _check(channel, data, hyperparameters)
+    _check(name, data, hyperparameters)
     return data
 
 
@@ -150,75 +146,124 @@ def load_unlabeled(
     process_group: ProcessGroup = SINGLE_PROCESS,
     stop: StopFlag | None = None,
 ) -> tuple[Vocabulary, Sequences]:
-    """The reviews without labels alone, and a lookup table of their words; see ``load``."""
-    text = _text(hyperparameters)
-    reader = _reader(channels, text, sharded, process_group)
-    unlabeled = process_group.run_interruptible(stop or StopFlag(), lambda: reader.read(UNLABELED))
-    vocabulary = _vocabulary(reader.table, [unlabeled], hyperparameters.vocab_size, process_group)
-    return vocabulary, examples_of(
-        UNLABELED, unlabeled, reader.table, vocabulary, text, process_group
-    ).sequences
+    """Read the channel ``unlabeled`` alone, with a vocabulary of its words; see ``load``."""
+    reader = _Reader(channels, hyperparameters, sharded, process_group)
+    unlabeled = process_group.run_interruptible(stop or StopFlag(), lambda: reader.read(UNLABELED_CHANNEL))
+    vocabulary = reader.make_vocabulary([unlabeled])
+    return vocabulary, reader.gather(UNLABELED_CHANNEL, unlabeled, vocabulary).sequences
 
 
-def _apart(unlabeled: Corpus, held_out: Iterable[Corpus], process_group: ProcessGroup) -> Corpus:
-    """The reviews without labels that are of no text, and about no movie, that is held out."""
-    for part in held_out:
-        if part.tells_movies and not unlabeled.tells_movies and len(unlabeled):
-            logger.warning(
-                "channel %s does not tell its movies (urls_unsup.txt): what is held out is read about, too",
-                UNLABELED,
+def _load_pretrained(channels: Mapping[str, Path], embedding_dim: int) -> WordVectors | None:
+    if PRETRAINED_CHANNEL not in channels:
+        return None
+    try:
+        return store.load(channels[PRETRAINED_CHANNEL], embedding_dim)
+    except (ArtifactError, DataError) as error:
+        raise DataError(f"channel {PRETRAINED_CHANNEL}: {error}") from error
+
+
+class _Reader:
+    """Reads this process's shards of the channels, with one provisional vocabulary."""
+
+    def __init__(
+        self,
+        channels: Mapping[str, Path],
+        hyperparameters: Hyperparameters,
+        sharded: Set[str],
+        process_group: ProcessGroup,
+    ) -> None:
+        stop_words = select_stop_words(hyperparameters.stop_words)
+        self.text = TextSettings(sorted(stop_words), hyperparameters.max_length, hyperparameters.truncate)
+        self._channels = channels
+        self._hyperparameters = hyperparameters
+        self._sharded = sharded
+        self._process_group = process_group
+        self._tokenize = partial(tokenize, stop_words=stop_words)
+        self._provisional = ProvisionalVocabulary()
+
+    def _reviews(self, channel: str) -> Iterator[Review]:
+        if channel not in self._channels:
+            return iter(())
+        return read_channel(channel, self._channels[channel], channel in self._sharded)
+
+    def _shard(self, channel: str) -> Shard:
+        group = self._process_group
+        if channel not in self._sharded:
+            return Shard(group.rank, group.size)
+        # No host has 2**40 reviews, so positions of different hosts never collide.
+        return Shard(group.local_rank, group.local_size, group.host << 40)
+
+    def read(self, channel: str, keep_sources: bool = False) -> Corpus:
+        """Read a channel; an absent one is empty."""
+        reviews, shard = self._reviews(channel), self._shard(channel)
+        return corpus.read(reviews, self._tokenize, self._provisional, shard, keep_sources)
+
+    def read_all(self, training: str) -> tuple[Corpus, Corpus, dict[str, Corpus]]:
+        """Read the training, the unlabeled and the held-out reviews."""
+        if "validation" in self._channels:
+            train, validation = self.read(training), self.read("validation", keep_sources=True)
+        else:
+            fraction, seed = self._hyperparameters.validation_fraction, self._hyperparameters.seed
+            reviews, shard = self._reviews(training), self._shard(training)
+            train, validation = read_and_split(
+                reviews, self._tokenize, self._provisional, fraction, seed, shard
             )
-        unlabeled = unlabeled.without(process_group.concatenate(part.digests))
-        unlabeled = unlabeled.without_movies(process_group.concatenate(part.movies))
+        held_out = {"validation": validation}
+        if "test" in self._channels:
+            held_out["test"] = self.read("test", keep_sources=True)
+        return train, self.read(UNLABELED_CHANNEL), held_out
+
+    def make_vocabulary(self, shards: Sequence[Corpus]) -> Vocabulary:
+        """Select the most frequent words of all processes' shards."""
+        words = self._provisional.words
+        counts = np.sum([self._provisional.count(shard) for shard in shards], axis=0)
+        group = self._process_group
+        if group.size > 1:
+            total: Counter[str] = Counter()
+            for content in group.gather_bytes(json.dumps([words, counts.tolist()]).encode()):
+                total.update(dict(zip(*json.loads(content), strict=True)))
+            words, counts = list(total), np.fromiter(total.values(), np.int64)
+        vocabulary = Vocabulary.from_counts(words, counts, self._hyperparameters.vocab_size)
+        if group.size > 1:
+            vocabulary = Vocabulary(
+                json.loads(group.broadcast(json.dumps(vocabulary.words).encode()) or b"[]")
+            )
+        logger.info("vocabulary: kept %d of %d distinct words", len(vocabulary.words), len(words))
+        return vocabulary
+
+    def gather(self, name: str, shard: Corpus, vocabulary: Vocabulary) -> Examples:
+        """Encode a shard and gather those of all processes."""
+        return gather_examples(name, shard, self._provisional, vocabulary, self.text, self._process_group)
+
+
+def _drop_held_out(unlabeled: Corpus, held_out: Iterable[Corpus], process_group: ProcessGroup) -> Corpus:
+    """Drop unlabeled reviews with a held-out text or of a held-out group."""
+    for part in held_out:
+        if part.has_group_ids and not unlabeled.has_group_ids and len(unlabeled):
+            logger.warning(
+                "channel %s has no movie ids (urls_unsup.txt); it may contain reviews of held-out movies",
+                UNLABELED_CHANNEL,
+            )
+        unlabeled = unlabeled.drop_texts(process_group.concatenate(part.texts))
+        unlabeled = unlabeled.drop_groups(process_group.concatenate(part.groups))
     return unlabeled
-
-
-def _text(hyperparameters: Hyperparameters) -> TextSettings:
-    leave_out = sorted(select_stop_words(hyperparameters.stop_words))
-    return TextSettings(leave_out, hyperparameters.max_length, hyperparameters.truncate)
-
-
-def _reader(
-    channels: Mapping[str, Path], text: TextSettings, sharded: Set[str], process_group: ProcessGroup
-) -> Reader:
-    tokenizer = partial(tokenize, stop_words=frozenset(text.stop_words))
-    return Reader(channels, tokenizer, WordTable(), sharded, process_group)
-
-
-def _vocabulary(
-    table: WordTable, parts: Sequence[Corpus], vocab_size: int, process_group: ProcessGroup
-) -> Vocabulary:
-    """The most frequent words of everybody's reviews, of these parts."""
-    distinct, counts = table.words, np.sum([table.count(part) for part in parts], axis=0)
-    if process_group.size == 1:
-        vocabulary = Vocabulary.from_counts(distinct, counts, vocab_size)
-    else:
-        total: Counter[str] = Counter()
-        for found in process_group.gather_bytes(json.dumps([distinct, counts.tolist()]).encode()):
-            total.update(dict(zip(*json.loads(found), strict=True)))
-        distinct, counts = list(total), np.fromiter(total.values(), np.int64)
-        vocabulary = Vocabulary.from_counts(distinct, counts, vocab_size)
-        content = process_group.broadcast(json.dumps(vocabulary.words).encode())
-        vocabulary = Vocabulary(json.loads(content or b"[]"))
-    logger.info("vocabulary: %d ids, for %d distinct words in all", len(vocabulary), len(distinct))
-    return vocabulary
 
 
 def _check(channel: str, data: Datasets, hyperparameters: Hyperparameters) -> None:
     count = len(data.training.labels)
     if count < hyperparameters.batch_size:
         raise DataError(
-            f"channel {channel}: {count} reviews to train on are fewer than a batch of "
-            f"{hyperparameters.batch_size}; give more reviews, or a smaller batch_size"
+            f"channel {channel}: {count} training reviews, fewer than one batch of "
+            f"{hyperparameters.batch_size}; provide more reviews or reduce batch_size"
         )
     classes = np.unique(data.training.labels)
     if len(classes) < 2:
-        only = "positive" if classes[0] else "negative"
-        raise DataError(f"channel {channel}: all reviews are {only}; expected both classes")
+        label = "positive" if classes[0] else "negative"
+        raise DataError(f"channel {channel}: all reviews are {label}; expected both classes")
     if len(data.held_out["validation"].labels) == 0:
         raise DataError(
-            f"channel {channel}: no review was held out for validation; give more reviews, a larger "
+            f"channel {channel}: no review was held out for validation; provide more reviews, a larger "
             "validation_fraction, or a validation channel"
         )
     if "test" in data.held_out and len(data.held_out["test"].labels) == 0:
-        raise DataError("channel test: no labelled reviews on any host; give some, or leave the channel out")
+        raise DataError("channel test: no labeled reviews on any host; provide some or remove the channel")

@@ -1,4 +1,4 @@
-"""Files of many reviews, plain or gzipped: CSV, TSV and JSON Lines, to (line, text, label)."""
+"""Readers of files with many reviews, plain or gzipped: CSV, TSV and JSON Lines."""
 
 import csv
 import gzip
@@ -14,15 +14,14 @@ from byoc.errors import DataError
 TEXT_NAMES = ("text", "review")
 LABEL_NAMES = ("label", "sentiment")
 LABELS = {"1": 1, "0": 0, "pos": 1, "neg": 0, "positive": 1, "negative": 0}
-NO_LABEL = -1  # as scikit-learn's semi-supervised estimators have it
+NO_LABEL = -1  # as in scikit-learn's semi-supervised estimators
 
-# Python's csv stops at 131,072 characters a field. Longer ones are rather a forgotten quote than a
-# review, but a file of them is the user's business.
+# The default is 131,072 characters. Longer fields are probably a missing quote, but legitimate.
 csv.field_size_limit(16 * 2**20)
 
 
 class Record(NamedTuple):
-    """One review of a file; ``line`` is where it ends, counted from 1, ``label`` may be ``NO_LABEL``."""
+    """One review of a file; ``line``, counted from 1, is its last, ``label`` may be ``NO_LABEL``."""
 
     line: int
     text: str
@@ -30,10 +29,10 @@ class Record(NamedTuple):
 
 
 def parse_label(value: object) -> int:
-    """1 for positive, 0 for negative.
+    """Parse a label to 1 for positive or 0 for negative.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the label is unknown.
     """
     label = LABELS.get(str(value).strip().lower())
     if label is None or isinstance(value, bool):
@@ -42,7 +41,7 @@ def parse_label(value: object) -> int:
 
 
 def decode(content: bytes, path: Path | str, offset: int = 0) -> str:
-    """UTF-8 to text; ``offset`` is where in the file ``content`` begins.
+    """Decode UTF-8 that begins at byte ``offset`` of a file.
 
     Raises:
         DataError: naming file and byte offset.
@@ -55,11 +54,11 @@ def decode(content: bytes, path: Path | str, offset: int = 0) -> str:
         ) from error
 
 
-def _lines(path: Path) -> Generator[str, None, None]:
-    """The lines of a file, line ends kept, a byte order mark dropped.
+def _read_lines(path: Path) -> Generator[str, None, None]:
+    """Read lines with their line ends, without a byte order mark.
 
     Raises:
-        DataError: the file is not UTF-8, or its gzip is damaged or cut off.
+        DataError: the file is not UTF-8, or its gzip is damaged or truncated.
     """
     offset = 0
     opener = gzip.open if path.suffix == ".gz" else open
@@ -70,67 +69,60 @@ def _lines(path: Path) -> Generator[str, None, None]:
                 yield text.removeprefix("\ufeff") if offset == 0 else text
                 offset += len(line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: the gzip file is damaged or cut off ({error}); upload it again") from error
+        raise DataError(
+            f"{path}: the gzip file is damaged or truncated ({error}); upload it again"
+        ) from error
 
 
-def _checked(path: Path, line: int, text: object, label: object, labelled: bool) -> Record:
+def _make_record(path: Path, line: int, text: object, label: object, labeled: bool) -> Record:
     if not isinstance(text, str) or not text.strip():
         raise DataError(f"{path}, line {line}: the text is empty, expected a review")
     try:
-        return Record(line, text, parse_label(label) if labelled else NO_LABEL)
+        return Record(line, text, parse_label(label) if labeled else NO_LABEL)
     except ValueError as error:
         raise DataError(f"{path}, line {line}: {error}") from error
 
 
-def _columns(path: Path, row: list[str], labelled: bool) -> tuple[int, int, int, bool]:
-    """From the first row: the text's column, the label's, the number of columns, is it a header.
+def _find_columns(path: Path, row: list[str], labeled: bool) -> tuple[int, int, int, bool]:
+    """Column of the text, column of the label, number of columns, and whether the row is a header.
 
-    Where no labels are wanted, the label's column may be missing; 0 stands for it then.
+    Without ``labeled`` the label's column may be missing; its index is 0 then.
     """
     names = [cell.strip().lower() for cell in row]
     text = [i for i, name in enumerate(names) if name in TEXT_NAMES]
     label = [i for i, name in enumerate(names) if name in LABEL_NAMES]
-    if text and (label or not labelled):
+    if text and (label or not labeled):
         return text[0], label[0] if label else 0, len(row), True
     if len(row) == 2 and names[0] in LABELS:
         return 1, 0, 2, False
-    if not labelled and len(row) == 1:
+    if not labeled and len(row) == 1:
         return 0, 0, 1, False
-    if not labelled:
-        raise DataError(
-            f"{path}, line 1: expected a header that names {' or '.join(TEXT_NAMES)}, or rows of one column"
-        )
-    raise DataError(
-        f"{path}, line 1: expected a header that names {' or '.join(TEXT_NAMES)} and "
-        f"{' or '.join(LABEL_NAMES)}, or rows of two columns with the label first"
-    )
+    header, rows = " or ".join(TEXT_NAMES), "one column"
+    if labeled:
+        header, rows = f"{header} and {' or '.join(LABEL_NAMES)}", "two columns with the label first"
+    raise DataError(f"{path}, line 1: expected a header that names {header}, or rows of {rows}")
 
 
-def read_table(path: Path, delimiter: str, labelled: bool = True) -> Iterator[Record]:
-    """The reviews of a CSV or TSV file, quoted as RFC 4180 says.
-
-    Args:
-        path: the file.
-        delimiter: between two columns.
-        labelled: whether labels are wanted; where not, they are passed over, and need not be there.
+def read_table(path: Path, delimiter: str, labeled: bool = True) -> Iterator[Record]:
+    """Read a CSV or TSV file, quoted as in RFC 4180; without ``labeled``, labels are optional and ignored.
 
     Raises:
         DataError: naming file and line.
     """
-    # Closed here, for an error's traceback would keep the file open.
-    with closing(_lines(path)) as lines:
-        yield from _rows(path, lines, delimiter, labelled)
+    # Closed here: the traceback of an error would keep the file open.
+    with closing(_read_lines(path)) as lines:
+        yield from _read_rows(path, lines, delimiter, labeled)
 
 
-def _rows(path: Path, lines: Iterator[str], delimiter: str, labelled: bool) -> Iterator[Record]:
+def _read_rows(path: Path, lines: Iterator[str], delimiter: str, labeled: bool) -> Iterator[Record]:
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         first = next(rows, None)
         if first is None:
             return
-        text, label, width, is_header = _columns(path, first, labelled)
+        text, label, width, is_header = _find_columns(path, first, labeled)
         if not is_header:
-            yield _checked(path, rows.line_num, first[text], first[label], labelled)
+            yield _make_record(path, rows.line_num, first[text], first[label], labeled)
         for row in rows:
             if not row:
                 continue
@@ -139,26 +131,26 @@ def _rows(path: Path, lines: Iterator[str], delimiter: str, labelled: bool) -> I
                     f"{path}, line {rows.line_num}: {len(row)} columns, expected {width}; "
                     "put texts with commas, quotes or line breaks in double quotes"
                 )
-            yield _checked(path, rows.line_num, row[text], row[label], labelled)
+            yield _make_record(path, rows.line_num, row[text], row[label], labeled)
     except csv.Error as error:
         raise DataError(
-            f"{path}, line {rows.line_num}: {error}; quotes inside a quoted text are doubled"
+            f"{path}, line {rows.line_num}: {error}; double the quotes inside a quoted text"
         ) from error
 
 
-def read_json_lines(path: Path, labelled: bool = True) -> Iterator[Record]:
-    """The reviews of a JSON Lines file: an object a line, with a text and, if labels are wanted, a label.
+def read_json_lines(path: Path, labeled: bool = True) -> Iterator[Record]:
+    """Read a JSON Lines file: one object per line with a text and, if ``labeled``, a label.
 
     Raises:
         DataError: naming file and line.
     """
-    with closing(_lines(path)) as lines:
+    with closing(_read_lines(path)) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _json_record(path, number, line, labelled)
+                yield _parse_json_line(path, number, line, labeled)
 
 
-def _json_record(path: Path, number: int, line: str, labelled: bool) -> Record:
+def _parse_json_line(path: Path, number: int, line: str, labeled: bool) -> Record:
     try:
         record: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -167,13 +159,13 @@ def _json_record(path: Path, number: int, line: str, labelled: bool) -> Record:
         raise DataError(f"{path}, line {number}: expected a JSON object")
     text = next((record[name] for name in TEXT_NAMES if name in record), None)
     label = next((record[name] for name in LABEL_NAMES if name in record), None)
-    return _checked(path, number, text, label, labelled)
+    return _make_record(path, number, text, label, labeled)
 
 
 def read_text(path: Path) -> Iterator[Record]:
-    """The one review of a text file, without a label.
+    """Read the one review, without a label, of a text file.
 
     Raises:
         DataError: naming the file.
     """
-    yield _checked(path, 1, "".join(_lines(path)), None, labelled=False)
+    yield _make_record(path, 1, "".join(_read_lines(path)), None, labeled=False)

@@ -1,4 +1,4 @@
-"""What all processes have read of a part, in the order of the channel."""
+"""Exchange of examples between processes, so that all have everything in the order of the channel."""
 
 import json
 import logging
@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from byoc.distributed.process_group import ProcessGroup
 from sentiment.data import corpus
-from sentiment.data.corpus import Corpus, WordTable
-from sentiment.data.reviews import UNLABELED
-from sentiment.data.sources import Source, Sources
+from sentiment.data.channels import UNLABELED_CHANNEL, Source
+from sentiment.data.corpus import Corpus, ProvisionalVocabulary
 from sentiment.settings import TextSettings
 from sentiment.text.sequences import Examples, Sequences
 from sentiment.text.vocabulary import Vocabulary
@@ -18,42 +17,42 @@ from sentiment.text.vocabulary import Vocabulary
 logger = logging.getLogger(__name__)
 
 
-def examples_of(
+def gather_examples(
     name: str,
-    part: Corpus,
-    table: WordTable,
+    shard: Corpus,
+    provisional: ProvisionalVocabulary,
     vocabulary: Vocabulary,
     text: TextSettings,
     process_group: ProcessGroup,
 ) -> Examples:
-    """Everybody's reviews of one part, in the order of the channel."""
-    sequences = corpus.encode(part, table, vocabulary, text.max_length, text.truncate)
-    labels, groups = part.labels, part.movies
+    """Encode this process's reviews and gather the reviews of all processes."""
+    sequences = corpus.encode(shard, provisional, vocabulary, text.max_length, text.truncate)
+    examples = Examples(sequences, shard.labels, shard.groups)
     if process_group.size > 1:
+        order = _gather_order(shard, process_group)
         lengths, ids = process_group.concatenate(sequences.lengths), process_group.concatenate(sequences.ids)
-        order = _order(part, process_group)
         sequences = Sequences(ids, np.concatenate([[0], np.cumsum(lengths)])).take(order)
-        labels, groups = process_group.concatenate(labels)[order], process_group.concatenate(groups)[order]
-    if name != UNLABELED:
-        found = f"{len(labels)} reviews, {(labels == 1).sum()} of them positive"
-        logger.info("%s: %s, %d words that count", name, found, len(sequences.ids))
-    elif len(labels):
-        logger.info("%s: %d reviews, %d words that count", name, len(labels), len(sequences.ids))
-    return Examples(sequences, labels, groups)
+        labels, groups = process_group.concatenate(shard.labels), process_group.concatenate(shard.groups)
+        examples = Examples(sequences, labels[order], groups[order])
+    count, tokens = len(examples.labels), len(examples.sequences.ids)
+    if name != UNLABELED_CHANNEL:
+        positive = (examples.labels == 1).sum()
+        counts = (name, count, positive, tokens)
+        logger.info("%s: %d reviews, %d of them positive, %d tokens after truncation", *counts)
+    elif count:
+        logger.info("%s: %d reviews, %d tokens after truncation", name, count, tokens)
+    return examples
 
 
-def sources_of(part: Corpus, process_group: ProcessGroup) -> Sources:
-    """Everybody's sources of one part, in the order of the channel; complete on rank 0 only."""
+def gather_sources(shard: Corpus, process_group: ProcessGroup) -> list[Source]:
+    """Gather the sources of all processes; complete on rank 0 only."""
     if process_group.size == 1:
-        return part.sources
-    order = _order(part, process_group)
-    mine = json.dumps([part.sources[i] for i in range(len(part))]).encode()
-    entries = [entry for content in process_group.gather_bytes(mine) for entry in json.loads(content)]
-    sources = Sources()
-    for index in order[: len(entries)].tolist():
-        sources.append(Source(*entries[index]))
-    return sources
+        return shard.sources
+    order = _gather_order(shard, process_group)
+    contents = process_group.gather_bytes(json.dumps(shard.sources).encode())
+    sources = [Source(*entry) for content in contents for entry in json.loads(content)]
+    return [sources[index] for index in order[: len(sources)].tolist()]
 
 
-def _order(part: Corpus, process_group: ProcessGroup) -> NDArray[np.int64]:
-    return np.argsort(process_group.concatenate(part.positions), kind="stable")
+def _gather_order(shard: Corpus, process_group: ProcessGroup) -> NDArray[np.int64]:
+    return np.argsort(process_group.concatenate(shard.positions), kind="stable")

@@ -1,1 +1,1 @@
-"""Pretrained embeddings."""
+"""Initial embeddings: word2vec, document vectors, and those of an earlier job."""

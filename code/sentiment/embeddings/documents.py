@@ -1,8 +1,7 @@
-"""Vectors of whole reviews and of their words, pairs and triples, which come near each other.
+"""Vectors of whole reviews and of their n-grams in one space, learned without labels.
 
-Le and Mikolov, ICML 2014, section 2.3 (PV-DBOW), of n-grams as Li et al., arXiv:1512.08183, have them, and
-with the cosine in place of the dot product: Thongtan and Phienthrakul, ACL Student Research Workshop 2019.
-Labels have no part in it: it learns from reviews without one, too, which words come with which.
+PV-DBOW (Le and Mikolov, ICML 2014, section 2.3) over n-grams (Li et al., arXiv:1512.08183), with the cosine
+instead of the dot product (Thongtan and Phienthrakul, ACL Student Research Workshop 2019).
 """
 
 import logging
@@ -26,128 +25,125 @@ DOCUMENT_EPOCHS = 15  # passes over the reviews
 
 Floats = NDArray[np.float32]
 
-# N-grams that fewer reviews have say too little for the time they take.
-_FEWEST = 10
-# What the cosine is multiplied by to be a logit, as in the program of Thongtan and Phienthrakul.
+_MIN_REVIEWS = 10  # rarer n-grams add more time than information
+# Factor of the cosine in a logit, as in the code of Thongtan and Phienthrakul.
 _SHARPNESS = 6.0
-# N-grams by chance for each one that a review has. Theirs are 5, in 120 passes; in the few that there is time
-# for, fewer tell more (docs/experiments.md).
+# Negative samples per n-gram of a review. The paper has 5 in 120 epochs; in fewer epochs fewer are better
+# (docs/experiments.md).
 _NEGATIVES = 2.0
-# The share of an n-gram among them is its number of reviews to this power: Mikolov et al., NIPS 2013.
+# Exponent of an n-gram's number of reviews in its sampling probability: Mikolov et al., NIPS 2013.
 _POWER = 0.75
-# Reviews that share those that are drawn, and how many these are.
+# Reviews that share negative samples, and the number of samples.
 _BLOCK = 64
-_DRAWN = 4096
-# Steps of a review towards its n-grams each time it is read, and their length.
+_SAMPLES = 4096
+# Gradient steps per review and epoch, and their learning rate.
 _STEPS = 3
 _REVIEW_RATE = 15.0
-# Length of the first step of an n-gram; as the number of steps grows its root divides it, as AdaGrad has it.
+# Initial learning rate of an n-gram, divided by the root of its number of steps as in AdaGrad.
 _NGRAM_RATE = 3.0
 
 
-class Documents(NamedTuple):
-    """Vectors.
+class DocumentVectors(NamedTuple):
+    """Vectors of reviews and n-grams.
 
     Attributes:
-        reviews: [reviews, dimensions] with a root mean square of 1; zero for a review none of whose n-grams
-            comes often enough.
-        words: [wanted n-grams, dimensions] with a root mean square of ``SCALE`` but for those that are zero:
-            they do not come often enough.
+        reviews: [reviews, dimensions] with a root mean square of 1; zero without a frequent n-gram.
+        ngrams: [requested n-grams, dimensions] with a root mean square of ``SCALE``; zero if too rare.
     """
 
     reviews: Floats
-    words: Floats
+    ngrams: Floats
 
 
-def document_vectors(
-    sequences: Sequences, wanted: Keys, base: int, dimensions: int, epochs: int, seed: int
-) -> Documents:
-    """Vectors, in one thread, so that they are the same each time.
+def train_document_vectors(
+    sequences: Sequences, keys: Keys, base: int, dimensions: int, epochs: int, seed: int
+) -> DocumentVectors:
+    """Train vectors in one thread, so that they are bit-identical each time.
 
     Args:
-        sequences: the reviews as word ids.
-        wanted: n-grams whose vectors are asked for, by their keys, see ``iterate_ngrams``.
-        base: of these keys, larger than any word id.
-        dimensions: of a vector.
+        sequences: reviews as word ids.
+        keys: requested n-grams, see ``iterate_ngrams``.
+        base: of the keys.
+        dimensions: size of a vector.
         epochs: passes over the reviews.
-        seed: of the first vectors, of what is drawn, and of the order in which reviews are read. By their own
-            order they would be told apart by when they were read, and those of one class often come together.
+        seed: of initialization, negative sampling and the order of reviews, which must be random: vectors
+            depend on when a review was read, and reviews of one class are often adjacent.
 
     Raises:
-        DataError: there are too many different words.
+        DataError: the vocabulary is too large for n-gram keys.
     """
     reviews = np.zeros((len(sequences), dimensions), np.float32)
-    words = np.zeros((len(wanted), dimensions), np.float32)
-    ngrams = NgramFeatures.fit(sequences, base, _FEWEST)
-    if len(ngrams.keys) == 0:
-        return Documents(reviews, words)
-    matrix = ngrams.transform(sequences)
-    has_words = np.diff(matrix.indptr) > 0
+    ngrams = np.zeros((len(keys), dimensions), np.float32)
+    features = NgramFeatures.fit(sequences, base, _MIN_REVIEWS)
+    if len(features.keys) == 0:
+        return DocumentVectors(reviews, ngrams)
+    matrix = features.transform(sequences)
+    has_ngrams = np.diff(matrix.indptr) > 0
     with threadpool_limits(1, "blas"):
-        space = _learned(matrix[has_words], dimensions, epochs, np.random.default_rng(seed))
-    reviews[has_words] = space.reviews * np.float32(np.sqrt(dimensions * len(reviews) / has_words.sum()))
-    place, is_known = find_keys(ngrams.keys, wanted)
-    words[is_known] = space.ngrams[place[is_known]] * np.float32(SCALE * np.sqrt(dimensions))
-    return Documents(reviews, words)
+        model = _train(matrix[has_ngrams], dimensions, epochs, np.random.default_rng(seed))
+    reviews[has_ngrams] = model.reviews * np.float32(np.sqrt(dimensions * len(reviews) / has_ngrams.sum()))
+    index, is_feature = find_keys(features.keys, keys)
+    ngrams[is_feature] = model.ngrams[index[is_feature]] * np.float32(SCALE * np.sqrt(dimensions))
+    return DocumentVectors(reviews, ngrams)
 
 
-def _learned(
+def _train(
     matrix: sparse.csr_array, dimensions: int, epochs: int, generator: np.random.Generator
-) -> "Space":
-    """Where [reviews, n-grams] are after so many passes; none of the reviews is without an n-gram."""
-    noise = Noise.of(matrix)
-    space = Space.of(matrix, dimensions, generator)
+) -> "CosineModel":
+    """Train on [reviews, n-grams], each review with an n-gram."""
+    sampler = NegativeSampler.fit(matrix)
+    model = CosineModel.initialize(matrix, dimensions, generator)
     blocks = -(-matrix.shape[0] // _BLOCK)
     start = time.monotonic()
     for epoch in range(epochs):
         order = np.array_split(generator.permutation(matrix.shape[0]), blocks)
         for number, reviews in enumerate(order):
-            share = 1 - (epoch * blocks + number) / (epochs * blocks)
-            space.learn(reviews, *noise.draw(generator), share)
+            lr_scale = 1 - (epoch * blocks + number) / (epochs * blocks)
+            model.update(reviews, *sampler.sample(generator), lr_scale)
         seconds = time.monotonic() - start
-        logger.info("document vectors: pass %d of %d over; %.0f s", epoch + 1, epochs, seconds)
-    return space
+        logger.info("document vectors: epoch %d of %d finished; %.0f s", epoch + 1, epochs, seconds)
+    return model
 
 
-class Noise(NamedTuple):
-    """N-grams by chance, the frequent ones oftener.
+class NegativeSampler(NamedTuple):
+    """Samples n-grams by frequency.
 
     Attributes:
-        chances: [n-grams] the chance of each, in one draw.
-        sums: [n-grams] of the chances so far.
+        probabilities: [n-grams].
+        cumulative: [n-grams].
     """
 
-    chances: NDArray[np.float64]
-    sums: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    cumulative: NDArray[np.float64]
 
     @classmethod
-    def of(cls, matrix: sparse.csr_array) -> "Noise":
-        """That of [reviews, n-grams]."""
+    def fit(cls, matrix: sparse.csr_array) -> "NegativeSampler":
+        """Count the n-grams of [reviews, n-grams]."""
         powers = np.bincount(matrix.indices, minlength=matrix.shape[1]) ** _POWER
-        chances = powers / powers.sum()
-        return cls(chances, np.cumsum(chances))
+        probabilities = powers / powers.sum()
+        return cls(probabilities, np.cumsum(probabilities))
 
-    def draw(self, generator: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
-        """Some n-grams, and weights by which a sum over them is, on average, the mean over all by chance."""
-        places = np.searchsorted(self.sums, generator.random(_DRAWN)).clip(max=len(self.sums) - 1)
-        drawn = np.unique(places)
-        chances = self.chances[drawn]
-        weights = chances / -np.expm1(_DRAWN * np.log1p(-chances.clip(max=1 - 1e-9)))
-        return drawn, weights.astype(np.float32)
+    def sample(self, generator: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
+        """Distinct n-grams, and weights that make a sum over them an unbiased estimate of the mean."""
+        draws = generator.random(_SAMPLES)
+        ngrams = np.unique(np.searchsorted(self.cumulative, draws).clip(max=len(self.cumulative) - 1))
+        probabilities = self.probabilities[ngrams]
+        weights = probabilities / -np.expm1(_SAMPLES * np.log1p(-probabilities.clip(max=1 - 1e-9)))
+        return ngrams, weights.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class CosineModel:
     """Reviews and n-grams as points on a sphere.
 
-    Their likelihood is that of telling the n-grams that a review has from those that are drawn by chance, by
-    the cosine, which times ``_SHARPNESS`` is the logit. Steps go up its gradient, and back to the sphere.
+    The likelihood is that of logistic regression between n-grams of a review and negative samples, with the
+    scaled cosine as logit. Updates ascend its gradient and project back to the sphere.
 
     Attributes:
-        matrix: [reviews, n-grams], which has which.
+        matrix: [reviews, n-grams], 1 where a review has the n-gram.
         reviews: [reviews, dimensions] of length 1.
         ngrams: [n-grams, dimensions] of length 1.
-        steps: [n-grams] how many each has made.
+        steps: [n-grams] number of updates.
     """
 
     matrix: sparse.csr_array
@@ -156,62 +152,68 @@ class Space:
     steps: Floats
 
     @classmethod
-    def of(cls, matrix: sparse.csr_array, dimensions: int, generator: np.random.Generator) -> "Space":
-        """That of points by chance."""
+    def initialize(
+        cls, matrix: sparse.csr_array, dimensions: int, generator: np.random.Generator
+    ) -> "CosineModel":
+        """Draw random points."""
         reviews, ngrams = (
-            _unit(generator.standard_normal((n, dimensions), np.float32)) for n in matrix.shape
+            _normalize(generator.standard_normal((n, dimensions), np.float32)) for n in matrix.shape
         )
         return cls(matrix, reviews, ngrams, np.ones(len(ngrams), np.float32))
 
-    def learn(
-        self, reviews: NDArray[np.int64], drawn: NDArray[np.int64], weights: Floats, share: float
+    def update(
+        self, reviews: NDArray[np.int64], samples: NDArray[np.int64], weights: Floats, lr_scale: float
     ) -> None:
-        """A step of some reviews and of their n-grams, and of those that are drawn.
+        """Update some reviews, their n-grams and the negative samples.
 
         Args:
-            reviews: which.
-            drawn: n-grams, each once.
-            weights: [drawn] of the mean over them.
-            share: of the length of all steps.
+            reviews: indices.
+            samples: distinct n-grams.
+            weights: [samples], see ``NegativeSampler.sample``.
+            lr_scale: factor of all learning rates.
         """
         lengths = np.diff(self.matrix.indptr)[reviews].astype(np.float32)
-        weights = np.float32(_NEGATIVES) * lengths[:, None] * weights  # [reviews, drawn]
-        away = self._mistaken(reviews, drawn, weights) @ self.ngrams[drawn]
-        for review, gradient in zip(reviews, away, strict=True):
-            self._approach(review, gradient, share)
-        gradient = self._mistaken(reviews, drawn, weights).T @ self.reviews[reviews]
-        self._move(drawn, gradient, weights.sum(0), share)
+        weights = np.float32(_NEGATIVES) * lengths[:, None] * weights  # [reviews, samples]
+        repulsion = self._negative_gradient(reviews, samples, weights) @ self.ngrams[samples]
+        for review, gradient in zip(reviews, repulsion, strict=True):
+            self._update_review(review, gradient, lr_scale)
+        gradient = self._negative_gradient(reviews, samples, weights).T @ self.reviews[reviews]
+        self._update_ngrams(samples, gradient, weights.sum(0), lr_scale)
 
-    def _mistaken(self, reviews: NDArray[np.int64], drawn: NDArray[np.int64], weights: Floats) -> Floats:
-        """[reviews, drawn] the gradient by the cosine of each review and each n-gram that is drawn."""
-        mistaken: Floats = -weights * _surprise(-self.reviews[reviews] @ self.ngrams[drawn].T)
-        return mistaken
+    def _negative_gradient(
+        self, reviews: NDArray[np.int64], samples: NDArray[np.int64], weights: Floats
+    ) -> Floats:
+        """[reviews, samples] gradient with respect to the cosine."""
+        gradient: Floats = -weights * _log_sigmoid_gradient(-self.reviews[reviews] @ self.ngrams[samples].T)
+        return gradient
 
-    def _approach(self, review: np.int64, away: Floats, share: float) -> None:
-        """Move a review and its n-grams towards each other, and it away from what was drawn."""
-        own = self.matrix.indices[self.matrix.indptr[review] : self.matrix.indptr[review + 1]]
-        ngrams, vector = self.ngrams[own], self.reviews[review]
-        rate = np.float32(_REVIEW_RATE * share / len(own))
+    def _update_review(self, review: np.int64, repulsion: Floats, lr_scale: float) -> None:
+        """Move a review and its n-grams together, and the review away from the negative samples."""
+        indices = self.matrix.indices[self.matrix.indptr[review] : self.matrix.indptr[review + 1]]
+        ngrams, vector = self.ngrams[indices], self.reviews[review]
+        rate = np.float32(_REVIEW_RATE * lr_scale / len(indices))
         for _ in range(_STEPS):
-            vector = vector + rate * (_surprise(ngrams @ vector) @ ngrams + away)
+            vector = vector + rate * (_log_sigmoid_gradient(ngrams @ vector) @ ngrams + repulsion)
             vector /= np.sqrt(vector @ vector)
         self.reviews[review] = vector
-        self._move(own, _surprise(ngrams @ vector)[:, None] * vector, 1, share)
+        self._update_ngrams(indices, _log_sigmoid_gradient(ngrams @ vector)[:, None] * vector, 1, lr_scale)
 
-    def _move(self, which: NDArray[np.integer], gradient: Floats, steps: Floats | int, share: float) -> None:
-        """Move n-grams, each once, by [which, dimensions] and by how many steps this stands for."""
-        self.steps[which] += steps
-        rates = np.float32(_NGRAM_RATE * share) / np.sqrt(self.steps[which])
-        self.ngrams[which] = _unit(self.ngrams[which] + rates[:, None] * gradient)
-
-
-def _surprise(cosines: Floats) -> Floats:
-    """The gradient of the log likelihood by the cosine, but for the factor ``_SHARPNESS``."""
-    surprise: Floats = 1 / (1 + np.exp(np.float32(_SHARPNESS) * cosines))
-    return surprise
+    def _update_ngrams(
+        self, indices: NDArray[np.integer], gradient: Floats, steps: Floats | int, lr_scale: float
+    ) -> None:
+        """Move distinct n-grams along [indices, dimensions], which counts as ``steps`` updates."""
+        self.steps[indices] += steps
+        rates = np.float32(_NGRAM_RATE * lr_scale) / np.sqrt(self.steps[indices])
+        self.ngrams[indices] = _normalize(self.ngrams[indices] + rates[:, None] * gradient)
 
 
-def _unit(points: Floats) -> Floats:
-    """[points, dimensions], each brought to a length of 1."""
+def _log_sigmoid_gradient(cosines: Floats) -> Floats:
+    """Gradient of the log likelihood with respect to the cosine, without the factor ``_SHARPNESS``."""
+    gradient: Floats = 1 / (1 + np.exp(np.float32(_SHARPNESS) * cosines))
+    return gradient
+
+
+def _normalize(points: Floats) -> Floats:
+    """[points, dimensions] scaled to a length of 1."""
     lengths: Floats = np.sqrt(np.einsum("ij,ij->i", points, points))
     return points / lengths[:, None]

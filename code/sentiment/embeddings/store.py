@@ -1,7 +1,6 @@
-"""Word vectors that a job of its own has made, for later jobs to begin with: the channel ``pretrained``.
+"""Pretrained word embeddings: the result of a job with unlabeled reviews only, and input of later jobs.
 
-Such a job has a channel ``unlabeled`` and none to train on. What it leaves is no model, which nobody can
-serve by mistake. A trained model's vectors can be begun with, too.
+Such a job leaves no servable model. The embeddings of a trained model can be reused, too.
 """
 
 import hashlib
@@ -26,125 +25,119 @@ from sentiment.text.vocabulary import FIRST_WORD, Vocabulary
 
 logger = logging.getLogger(__name__)
 
-PRETRAINED = "pretrained"
 VECTORS_FILE = "vectors.safetensors"
-# What SageMaker makes of a job's model folder; it puts it into a channel as it is.
+# SageMaker packs the model folder into this archive, and does not unpack it in a channel.
 _ARCHIVE = "model.tar.gz"
 _FILES = {MANIFEST, SETTINGS_FILE, VOCABULARY_FILE, WEIGHTS_FILE, VECTORS_FILE}
 
 
 class WordVectors(NamedTuple):
-    """They, and whose they are.
+    """Embeddings and their vocabulary.
 
     Attributes:
-        vocabulary: gives each word and phrase its row.
-        vectors: [vocab_size, embedding_dim] float32; zero where nothing is known of a word.
+        vectors: [vocab_size, embedding_dim] float32; zero for a word without an embedding.
     """
 
     vocabulary: Vocabulary
     vectors: NDArray[np.float32]
 
     def save(self, folder: Path) -> None:
-        """Write them; a model that is in the folder is none from then on, for the vocabulary is not its own.
+        """Write the files, and remove the manifest of a model in the folder, whose vocabulary differs.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: the folder is not writable.
         """
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
         self.vocabulary.save(folder / VOCABULARY_FILE)
         with atomic_write(folder / VECTORS_FILE) as stream:
-            stream.write(serialize({"vectors": self.vectors, "vocabulary": _digest(self.vocabulary)}))
+            stream.write(serialize({"vectors": self.vectors, "vocabulary": _hash(self.vocabulary)}))
 
     def fingerprint(self) -> str:
-        """A hash of the content, and how much that is."""
-        digest = hashlib.sha256(self.vectors.tobytes() + _digest(self.vocabulary).tobytes())
+        """Size and hash of the content."""
+        digest = hashlib.sha256(self.vectors.tobytes() + _hash(self.vocabulary).tobytes())
         return f"of {len(self.vocabulary)} ids, SHA-256 {digest.hexdigest()[:16]}"
 
-    def of(self, vocabulary: Vocabulary) -> NDArray[np.float32]:
-        """[vocab_size, embedding_dim] the vectors of another vocabulary's words.
+    def align(self, vocabulary: Vocabulary) -> NDArray[np.float32]:
+        """[vocab_size, embedding_dim] embeddings of another vocabulary.
 
-        A phrase that is not known has the mean of its words' vectors, a word that is not known has zero.
+        A new n-gram gets the mean of its words' embeddings, a new word zero.
         """
         rows = dict(zip(self.vocabulary.words, self.vectors[FIRST_WORD:], strict=False))
         rows |= dict(zip(self.vocabulary.ngrams, self.vectors[self.vocabulary.first_ngram :], strict=True))
-        nothing = np.zeros(self.vectors.shape[1], np.float32)
-        found = [nothing, self.vectors[FIRST_WORD - 1]]
-        found += [rows.get(word, nothing) for word in vocabulary.words]
-        for phrase in vocabulary.ngrams:
-            of_words = np.mean([rows.get(word, nothing) for word in phrase.split()], axis=0)
-            found.append(rows.get(phrase, of_words))
-        return np.stack(found).astype(np.float32)
+        zero = np.zeros(self.vectors.shape[1], np.float32)
+        aligned = [zero, self.vectors[FIRST_WORD - 1]]
+        aligned += [rows.get(word, zero) for word in vocabulary.words]
+        for ngram in vocabulary.ngrams:
+            mean = np.mean([rows.get(word, zero) for word in ngram.split()], axis=0)
+            aligned.append(rows.get(ngram, mean))
+        return np.stack(aligned).astype(np.float32)
 
 
-def _digest(vocabulary: Vocabulary) -> NDArray[np.uint8]:
-    """[32] the SHA-256 of a lookup table."""
+def _hash(vocabulary: Vocabulary) -> NDArray[np.uint8]:
+    """[32] SHA-256 of a vocabulary."""
     content = "\n".join([*vocabulary.words, *vocabulary.ngrams]).encode()
     return np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
 
 
 def load(folder: Path, embedding_dim: int) -> WordVectors:
-    """The word vectors of the channel: the files that a job left, or the archive that SageMaker made of them.
+    """Load embeddings from the files of a job or from SageMaker's archive of them.
 
     Raises:
-        DataError: there are none, they are damaged, or not of this many dimensions.
+        ArtifactError: a file is missing or damaged.
+        DataError: the embeddings have another dimension.
     """
-    try:
-        found = _load(folder)
-    except ArtifactError as error:
-        raise DataError(f"channel {PRETRAINED}: {error}") from error
-    if found.vectors.shape[1] != embedding_dim:
-        raise DataError(
-            f"channel {PRETRAINED}: the word vectors have {found.vectors.shape[1]} elements, expected "
-            f"{embedding_dim}\ngive embedding_dim={found.vectors.shape[1]}, or other vectors"
-        )
-    logger.info("pretrained: vectors of %d words and phrases", len(found.vocabulary) - FIRST_WORD)
-    return found
-
-
-def _load(folder: Path) -> WordVectors:
     archive = folder / _ARCHIVE
     if archive.is_file():
         with tempfile.TemporaryDirectory() as temporary:
             _unpack(archive, Path(temporary))
-            return _read(Path(temporary), archive)
-    return _read(folder, folder)
+            vectors = _read(Path(temporary), archive)
+    else:
+        vectors = _read(folder, folder)
+    dimension = vectors.vectors.shape[1]
+    if dimension != embedding_dim:
+        raise DataError(
+            f"the word embeddings have {dimension} dimensions, expected {embedding_dim}\n"
+            f"set embedding_dim={dimension}, or provide other embeddings"
+        )
+    logger.info("pretrained: embeddings of %d words and n-grams", len(vectors.vocabulary) - FIRST_WORD)
+    return vectors
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Write those files of an archive that are looked for, whatever else is in it."""
-    found = {}
+    """Extract the expected files only."""
+    contents = {}
     try:
-        with tarfile.open(archive, "r:gz") as content:
-            for member in content:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
                 name = member.name.removeprefix("./")
-                if name in _FILES and member.isfile() and (stream := content.extractfile(member)):
-                    found[name] = stream.read()
+                if name in _FILES and member.isfile() and (stream := tar.extractfile(member)):
+                    contents[name] = stream.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise ArtifactError(f"{archive}: the archive is damaged or cut off ({error})") from error
-    for name, raw in found.items():
-        (folder / name).write_bytes(raw)
+        raise ArtifactError(f"{archive}: the archive is damaged or truncated ({error})") from error
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
 
 
-def _read(folder: Path, source: Path) -> WordVectors:
+def _read(folder: Path, origin: Path) -> WordVectors:
     if (folder / MANIFEST).is_file():
         check_artifact(folder, __name__.partition(".")[0])
         artifact = load_artifact(folder)
         return WordVectors(artifact.vocabulary, artifact.weights["embedding.weight"])
     if not (folder / VECTORS_FILE).is_file():
         raise ArtifactError(
-            f"{source} has neither {VECTORS_FILE} nor {MANIFEST}; expected what a training job left "
-            f"in its model folder, or its {_ARCHIVE}"
+            f"{origin} has neither {VECTORS_FILE} nor {MANIFEST}; expected the model folder of a training "
+            f"job, or its {_ARCHIVE}"
         )
     try:
         tensors = deserialize((folder / VECTORS_FILE).read_bytes())
         vectors, digest = tensors["vectors"], tensors["vocabulary"]
     except (SafetensorError, KeyError) as error:
-        raise ArtifactError(f"{source}: {VECTORS_FILE} is damaged ({error})") from error
+        raise ArtifactError(f"{origin}: {VECTORS_FILE} is damaged ({error})") from error
     vocabulary = Vocabulary.load(folder / VOCABULARY_FILE)
-    fits = vectors.ndim == 2 and len(vectors) == len(vocabulary) and vectors.dtype == np.float32
-    if not (fits and np.array_equal(digest, _digest(vocabulary))):
-        raise ArtifactError(f"{source}: {VECTORS_FILE} and {VOCABULARY_FILE} are not of one job")
+    is_matching = vectors.ndim == 2 and len(vectors) == len(vocabulary) and vectors.dtype == np.float32
+    if not (is_matching and np.array_equal(digest, _hash(vocabulary))):
+        raise ArtifactError(f"{origin}: {VECTORS_FILE} and {VOCABULARY_FILE} are from different jobs")
     if not np.isfinite(vectors).all():
-        raise ArtifactError(f"{source}: {VECTORS_FILE} has elements that are no finite numbers")
+        raise ArtifactError(f"{origin}: {VECTORS_FILE} contains values that are not finite")
     return WordVectors(vocabulary, vectors)

@@ -1,6 +1,6 @@
-"""Word vectors from the reviews themselves, labelled or not, before the network learns.
+"""Word embeddings from the reviews themselves, labeled or not, as initial weights.
 
-Dai and Le, NIPS 2015, table 2: an LSTM that begins with them errs on 10.0 % of IMDb instead of 13.5 %.
+Dai and Le, NIPS 2015, table 2: they reduce an LSTM's error on IMDb from 13.5 % to 10.0 %.
 """
 
 import logging
@@ -18,33 +18,32 @@ from sentiment.text.vocabulary import FIRST_WORD
 
 logger = logging.getLogger(__name__)
 
-WORD2VEC_EPOCHS = 5  # passes over the reviews
+WORD2VEC_EPOCHS = 5
 
-# It warns of few texts, which are all there are.
+# It warns of short corpora, which nobody can lengthen here.
 logging.getLogger("gensim").setLevel(logging.ERROR)
 
-# The root mean square of an element. With vectors of unit variance the LSTM's gates begin half shut; of 0.1,
-# as random ones begin, they move little in the first epoch.
+# Root mean square of an element. Unit variance would half close the LSTM's gates; 0.1, as for random
+# embeddings, would change the gates little in the first epoch.
 SCALE = 0.35
 
 
-class _Texts:
-    """Sequences as gensim takes them: lists of strings, as often as it likes to read them."""
+class _Sentences:
+    """Sequences as gensim's restartable iterable of lists of strings."""
 
-    def __init__(self, parts: Sequence[Sequences]) -> None:
-        self._parts = parts
+    def __init__(self, corpora: Sequence[Sequences]) -> None:
+        self._corpora = corpora
 
     def __iter__(self) -> Iterator[list[str]]:
-        for part in self._parts:
-            for i in range(len(part)):
-                yield list(map(str, part[i].tolist()))
+        for sequences in self._corpora:
+            for i in range(len(sequences)):
+                yield list(map(str, sequences[i].tolist()))
 
 
-class Progress(CallbackAny2Vec):  # type: ignore[misc]
-    """Says after each pass over the reviews how far it is."""
+class _EpochLogger(CallbackAny2Vec):  # type: ignore[misc]
+    """Logs each epoch."""
 
-    def __init__(self, name: str, epochs: int) -> None:
-        self._name = name
+    def __init__(self, epochs: int) -> None:
         self._epochs = epochs
         self._epoch = 0
         self._start = time.monotonic()
@@ -53,46 +52,39 @@ class Progress(CallbackAny2Vec):  # type: ignore[misc]
         """Called by gensim."""
         self._epoch += 1
         seconds = time.monotonic() - self._start
-        logger.info("%s: pass %d of %d over; %.0f s", self._name, self._epoch, self._epochs, seconds)
+        logger.info("word2vec: epoch %d of %d finished; %.0f s", self._epoch, self._epochs, seconds)
 
 
-def word2vec(
-    parts: Sequence[Sequences], shape: tuple[int, int], epochs: int, seed: int
+def train_word2vec(
+    corpora: Sequence[Sequences], shape: tuple[int, int], epochs: int, seed: int
 ) -> NDArray[np.float32]:
-    """Vectors by which a word's neighbours can be told: Mikolov et al., arXiv:1301.3781, section 3.1 (CBOW).
+    """Train CBOW embeddings: Mikolov et al., arXiv:1301.3781, section 3.1.
 
-    In one thread, for only so the same reviews give the same vectors, bit for bit.
-
-    Args:
-        parts: the reviews as ids.
-        shape: (vocab_size, embedding_dim), of what is returned.
-        epochs: passes over the reviews.
-        seed: of the first vectors and of what is passed over at random.
+    One thread, because only then are the embeddings of one seed bit-identical.
 
     Returns:
-        [vocab_size, embedding_dim], with a root mean square of ``SCALE`` but for those that are zero: "no
-        word", and every id that does not occur.
+        [vocab_size, embedding_dim], of ``shape``, with a root mean square of ``SCALE``; rows of padding and
+        of ids that do not occur are zero.
 
     Raises:
         DataError: the reviews have no words.
     """
-    if not any(len(part.ids) for part in parts):
+    if not any(len(sequences.ids) for sequences in corpora):
         raise DataError(
-            "the reviews have no words to make vectors of: only a to z and 0 to 9 count\n"
-            "give others, or, if there are labels, embedding_init=random"
+            "the reviews contain no words (characters a to z and 0 to 9)\n"
+            "provide others or, with labels, set embedding_init=random"
         )
-    texts = _Texts(parts)
     model = Word2Vec(
-        texts,
+        _Sentences(corpora),
         vector_size=shape[1],
         window=5,
         epochs=epochs,
         min_count=1,
         workers=1,
         seed=seed,
-        callbacks=[Progress("word2vec", epochs)],
+        callbacks=[_EpochLogger(epochs)],
     )
     vectors = np.zeros(shape, np.float32)
     vectors[[int(word) for word in model.wv.index_to_key]] = model.wv.vectors
-    occurs = vectors[FIRST_WORD - 1 :].any(1)
-    return vectors * np.float32(SCALE / np.sqrt(np.square(vectors[FIRST_WORD - 1 :][occurs]).mean()))
+    tokens = vectors[FIRST_WORD - 1 :]
+    return vectors * np.float32(SCALE / np.sqrt(np.square(tokens[tokens.any(1)]).mean()))

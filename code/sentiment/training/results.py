@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byoc.files import atomic_write
-from sentiment.data.sources import Sources
+from sentiment.data.channels import Source
 from sentiment.evaluation.metrics import Metrics, sigmoid
 from sentiment.text.sequences import Examples
 from sentiment.training.state import Epoch, best_epoch
@@ -53,7 +53,7 @@ def write_predictions(
     examples: Mapping[str, Examples],
     logits: Mapping[str, NDArray[np.float32]],
     word_counts: Mapping[str, NDArray[np.int64]],
-    sources: Mapping[str, Sources],
+    sources: Mapping[str, list[Source]],
 ) -> None:
     """Write ``predictions.csv``, one held-out review per row, without its text.
 

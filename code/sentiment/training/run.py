@@ -15,10 +15,10 @@ from byoc.job import Job
 from byoc.signals import NOTHING_TO_SAVE, Stopped
 from byoc.version import version
 from sentiment.data import datasets
-from sentiment.data.channels import are_to_pretrain
+from sentiment.data.channels import PRETRAINED_CHANNEL, is_pretraining
 from sentiment.data.datasets import Datasets
-from sentiment.embeddings.store import PRETRAINED, WordVectors
-from sentiment.embeddings.word2vec import WORD2VEC_EPOCHS, word2vec
+from sentiment.embeddings.store import WordVectors
+from sentiment.embeddings.word2vec import WORD2VEC_EPOCHS, train_word2vec
 from sentiment.evaluation import report
 from sentiment.evaluation.metrics import Metrics, evaluate_logits
 from sentiment.hyperparameters import Hyperparameters
@@ -56,7 +56,7 @@ def train(job: Job) -> None:
         OSError: a result cannot be written.
     """
     start = time.perf_counter()
-    if are_to_pretrain(job.channels):
+    if is_pretraining(job.channels):
         train_embeddings(job)
         return
     try:
@@ -251,10 +251,11 @@ def train_embeddings(job: Job) -> None:
         job.channels, hyperparameters, job.opt_ml.sharded_channels(), job.process_group, job.stop
     )
     shape, seed = (len(vocabulary), hyperparameters.embedding_dim), hyperparameters.seed
+    is_main = job.process_group.rank == 0
     vectors = job.process_group.run_interruptible(
         job.stop,
-        lambda: word2vec([reviews], shape, WORD2VEC_EPOCHS, seed) if job.process_group.rank == 0 else None,
+        lambda: train_word2vec([reviews], shape, WORD2VEC_EPOCHS, seed) if is_main else None,
     )
     if vectors is not None:
         WordVectors(vocabulary, vectors).save(job.opt_ml.model)
-    logger.info("done; embeddings for a channel %s are in %s", PRETRAINED, job.opt_ml.model)
+    logger.info("done; embeddings for a channel %s are in %s", PRETRAINED_CHANNEL, job.opt_ml.model)

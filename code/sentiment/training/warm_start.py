@@ -14,8 +14,8 @@ from byoc.checkpoints import Checkpoint
 from byoc.distributed.process_group import ProcessGroup
 from byoc.signals import StopFlag
 from sentiment.data.datasets import Datasets
-from sentiment.embeddings.documents import DOCUMENT_EPOCHS, Documents, document_vectors
-from sentiment.embeddings.word2vec import WORD2VEC_EPOCHS, word2vec
+from sentiment.embeddings.documents import DOCUMENT_EPOCHS, DocumentVectors, train_document_vectors
+from sentiment.embeddings.word2vec import WORD2VEC_EPOCHS, train_word2vec
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.ngram_model import model as ngram_model
 from sentiment.ngram_model.scores import NgramScores
@@ -127,10 +127,10 @@ def _create(data: Datasets, hyperparameters: Hyperparameters, stages: StageCache
         warm_start = _fit_ngram_model(data, hyperparameters, stages)
     else:
         documents = _embed_documents(data, np.empty(0, np.int64), hyperparameters, stages)
-        warm_start = warm_start._replace(vectors=documents and documents.words)
+        warm_start = warm_start._replace(vectors=documents and documents.ngrams)
     if data.pretrained is not None:
         vocabulary = Vocabulary(data.vocabulary.words, warm_start.ngrams)
-        return warm_start._replace(vectors=data.pretrained.of(vocabulary))
+        return warm_start._replace(vectors=data.pretrained.align(vocabulary))
     if hyperparameters.embedding_init == "word2vec":
         data = data.insert_ngrams(warm_start.ngrams)
         shape = (len(data.vocabulary), hyperparameters.embedding_dim)
@@ -138,7 +138,7 @@ def _create(data: Datasets, hyperparameters: Hyperparameters, stages: StageCache
         seed = hyperparameters.seed
         arrays = stages.get_or_compute(
             "vectors",
-            lambda: {"vectors": word2vec(sequences, shape, WORD2VEC_EPOCHS, seed)},
+            lambda: {"vectors": train_word2vec(sequences, shape, WORD2VEC_EPOCHS, seed)},
             "\n".join(warm_start.ngrams).encode(),
         )
         return warm_start._replace(vectors=arrays["vectors"])
@@ -147,7 +147,7 @@ def _create(data: Datasets, hyperparameters: Hyperparameters, stages: StageCache
 
 def _embed_documents(
     data: Datasets, ngrams: Keys, hyperparameters: Hyperparameters, stages: StageCache
-) -> Documents | None:
+) -> DocumentVectors | None:
     """Vectors of the reviews, labeled ones first, and of words and n-grams; None if they are not used."""
     is_needed = data.pretrained is None or hyperparameters.soft_label_weight > 0
     if hyperparameters.embedding_init != "documents" or not is_needed:
@@ -158,14 +158,14 @@ def _embed_documents(
     shape = (hyperparameters.embedding_dim, DOCUMENT_EPOCHS, hyperparameters.seed)
     arrays = stages.get_or_compute(
         "documents",
-        lambda: document_vectors(reviews, keys, vocab_size, *shape)._asdict(),
+        lambda: train_document_vectors(reviews, keys, vocab_size, *shape)._asdict(),
         keys.tobytes(),
     )
-    return Documents(**arrays)
+    return DocumentVectors(**arrays)
 
 
 def _fit_ngram_model(data: Datasets, hyperparameters: Hyperparameters, stages: StageCache) -> WarmStart:
-    documents: Documents | None = None
+    documents: DocumentVectors | None = None
 
     def embed_reviews(ngrams: Keys) -> NDArray[np.float32] | None:
         nonlocal documents
@@ -176,4 +176,4 @@ def _fit_ngram_model(data: Datasets, hyperparameters: Hyperparameters, stages: S
         logger.info("soft_label_weight has more effect with a channel unlabeled; this job has none")
     unlabeled = _soft_labeled(data, hyperparameters)
     model = ngram_model.fit(data.training, unlabeled, data.vocabulary, hyperparameters, embed_reviews)
-    return WarmStart(model.ngrams, model.probabilities, documents and documents.words, model.scores)
+    return WarmStart(model.ngrams, model.probabilities, documents and documents.ngrams, model.scores)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.accuracy.folds import FOLDS, existing_folder, fold_of, link_unlabeled, split, write_channels
-from sentiment.data.reviews import read_channel
+from sentiment.data.channels import read_channel
 from tests.unit.sentiment.data.test_acl_imdb import write_layout
 
 
@@ -27,13 +27,13 @@ def test_sides_share_no_movie_or_text(folder: Path) -> None:
     training, validation = split(folder, 0)
     assert training
     assert validation
-    assert not {review.movie for review in training} & {review.movie for review in validation}
+    assert not {review.group for review in training} & {review.group for review in validation}
     assert not {review.text for review in training} & {review.text for review in validation}
 
 
 def test_every_movie_is_held_out_once(folder: Path) -> None:
     reviews = list(read_channel("training", folder))
-    assert sum(len({r.movie for r in reviews if fold_of(r) == fold}) for fold in range(FOLDS)) == 60
+    assert sum(len({r.group for r in reviews if fold_of(r) == fold}) for fold in range(FOLDS)) == 60
 
 
 def test_written_channels_keep_movies(folder: Path, tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_written_channels_keep_movies(folder: Path, tmp_path: Path) -> None:
     sides = write_channels(folder, 1, base)
     for name, expected in zip(("training", "validation"), sides, strict=True):
         reviews = list(read_channel(name, base / "input" / "data" / name))
-        assert [(r.text, r.label, r.movie) for r in reviews] == [(r.text, r.label, r.movie) for r in expected]
+        assert [(r.text, r.label, r.group) for r in reviews] == [(r.text, r.label, r.group) for r in expected]
 
 
 def test_unlabeled_channel_is_optional(folder: Path, tmp_path: Path) -> None:

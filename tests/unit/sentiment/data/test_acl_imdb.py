@@ -1,4 +1,4 @@
-"""The official layout, as folders and as an archive."""
+"""The aclImdb layout as folders and as an archive."""
 
 import io
 import tarfile
@@ -38,59 +38,59 @@ def write_archive(path: Path, files: dict[str, str]) -> Path:
     return path
 
 
-def test_folder_gives_texts_labels_and_movies(tmp_path: Path) -> None:
-    found = list(read_half(write_layout(tmp_path, FILES) / "train"))
-    assert [(text, label, movie) for _, text, label, movie in found] == [
+def test_folder_has_texts_labels_and_movies(tmp_path: Path) -> None:
+    reviews = read_half(write_layout(tmp_path, FILES) / "train")
+    assert [review[1:] for review in reviews] == [
         ("lovely", 1, "tt0000007"),
         ("nice", 1, "tt8"),
         ("dull", 0, "tt0000009"),
     ]
 
 
-def test_archive_gives_the_same_as_the_folder(tmp_path: Path) -> None:
+def test_archive_equals_the_folder(tmp_path: Path) -> None:
     folder = list(read_half(write_layout(tmp_path, FILES) / "train"))
     archive = list(read_archive(write_archive(tmp_path / "a.tar.gz", FILES), "train"))
     assert [review[1:] for review in archive] == [review[1:] for review in folder]
 
 
-def test_movies_are_found_behind_the_reviews(tmp_path: Path) -> None:
+def test_urls_may_follow_the_reviews(tmp_path: Path) -> None:
     behind = dict(reversed(list(FILES.items())))
     archive = read_archive(write_archive(tmp_path / "a.tar.gz", behind), "train")
-    assert {review.movie for review in archive} == {"tt0000007", "tt8", "tt0000009"}
+    assert {review.group for review in archive} == {"tt0000007", "tt8", "tt0000009"}
 
 
-def test_only_the_wanted_half_of_an_archive_is_read(tmp_path: Path) -> None:
+def test_archive_reads_the_requested_half(tmp_path: Path) -> None:
     archive = read_archive(write_archive(tmp_path / "a.tar.gz", FILES), "test")
     assert [review.text for review in archive] == ["not for training"]
 
 
-def test_without_urls_the_movie_is_unknown(tmp_path: Path) -> None:
+def test_movie_is_unknown_without_urls(tmp_path: Path) -> None:
     files = {name: text for name, text in FILES.items() if "urls" not in name}
     found = read_half(write_layout(tmp_path, files) / "train")
-    assert {review.movie for review in found} == {None}
+    assert {review.group for review in found} == {None}
 
 
-def test_truncated_archive_is_refused_by_name(tmp_path: Path) -> None:
+def test_truncated_archive_is_rejected(tmp_path: Path) -> None:
     path = write_archive(tmp_path / "a.tar.gz", {f"train/pos/{i}_9.txt": str(i) * 999 for i in range(99)})
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"a\.tar\.gz: the archive is damaged or cut off"):
+    with pytest.raises(DataError, match=r"a\.tar\.gz: the archive is damaged or truncated"):
         list(read_archive(path, "train"))
 
 
-def test_file_of_another_format_is_refused_by_name(tmp_path: Path) -> None:
+def test_other_format_is_rejected(tmp_path: Path) -> None:
     folder = write_layout(tmp_path, FILES | {"train/pos/2_9.html": "<p>"})
     with pytest.raises(DataError, match=r"2_9\.html: unknown format"):
         list(read_half(folder / "train"))
 
 
-def test_empty_review_is_refused_by_name(tmp_path: Path) -> None:
+def test_empty_review_is_rejected(tmp_path: Path) -> None:
     folder = write_layout(tmp_path, FILES | {"train/neg/1_2.txt": "\n"})
     with pytest.raises(DataError, match=r"1_2\.txt: the text is empty"):
         list(read_half(folder / "train"))
 
 
-def test_review_that_is_not_utf8_is_refused_with_the_byte_offset(tmp_path: Path) -> None:
+def test_invalid_utf8_is_rejected_with_offset(tmp_path: Path) -> None:
     folder = write_layout(tmp_path, FILES)
     (folder / "train/pos/0_9.txt").write_bytes(b"caf\xe9")
     with pytest.raises(DataError, match=r"0_9\.txt: not UTF-8 at byte offset 3"):
@@ -98,7 +98,7 @@ def test_review_that_is_not_utf8_is_refused_with_the_byte_offset(tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["folder", "archive"])
-def test_unlabelled_reviews_have_movies_too(tmp_path: Path, kind: str) -> None:
+def test_unlabeled_reviews_have_movies(tmp_path: Path, kind: str) -> None:
     files = FILES | {"train/urls_unsup.txt": "http://www.imdb.com/title/tt0000005/usercomments\n"}
     if kind == "folder":
         found = list(read_half(write_layout(tmp_path, files) / "train", ("unsup",)))

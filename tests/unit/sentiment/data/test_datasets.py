@@ -1,4 +1,4 @@
-"""From channels to examples."""
+"""Channels to examples."""
 
 import logging
 from pathlib import Path
@@ -30,26 +30,26 @@ def test_validation_is_held_out(tmp_path: Path) -> None:
     assert len(data.training.labels) == 200 - held_out
 
 
-def test_validation_channel_is_used_where_there_is_one(tmp_path: Path) -> None:
+def test_validation_channel_replaces_the_split(tmp_path: Path) -> None:
     data = load(channels(tmp_path, train=REVIEWS, validation=REVIEWS[:10]), SMALL)
     assert len(data.training.labels) == 200
     assert data.held_out["validation"].labels.tolist() == [0, 1] * 5
 
 
-def test_test_channel_is_held_out(tmp_path: Path) -> None:
+def test_channel_test_is_held_out(tmp_path: Path) -> None:
     data = load(channels(tmp_path, training=REVIEWS, test=REVIEWS[:10]), SMALL)
     assert list(data.held_out) == ["validation", "test"]
     assert len(data.held_out["test"].labels) == 10
 
 
-def test_vocabulary_is_of_the_training_part_only(tmp_path: Path) -> None:
+def test_vocabulary_excludes_held_out_words(tmp_path: Path) -> None:
     held_out = [("unseen word", "1")]
     data = load(channels(tmp_path, training=REVIEWS, validation=held_out, test=held_out), SMALL)
     assert "unseen" not in data.vocabulary.words
     assert data.held_out["test"].sequences.ids.tolist() == [1, 1]
 
 
-def test_stop_words_are_left_out_and_recorded(tmp_path: Path) -> None:
+def test_stop_words_are_removed_and_recorded(tmp_path: Path) -> None:
     reviews = [(f"the {text}", label) for text, label in REVIEWS]
     hyperparameters = Hyperparameters(batch_size=8, stop_words="all")
     data = load(channels(tmp_path, training=reviews), hyperparameters)
@@ -57,49 +57,49 @@ def test_stop_words_are_left_out_and_recorded(tmp_path: Path) -> None:
     assert "the" in data.text.stop_words
 
 
-def test_held_out_review_knows_where_it_comes_from(tmp_path: Path) -> None:
+def test_held_out_review_has_its_source(tmp_path: Path) -> None:
     data = load(channels(tmp_path, training=REVIEWS, validation=REVIEWS[:2]), SMALL)
     file, line = data.sources["validation"][1]
     assert file.endswith("validation/r.csv")
     assert line == 3
 
 
-def test_channel_of_another_name_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unknown_channel_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     load(channels(tmp_path, training=REVIEWS, extra=REVIEWS), SMALL)
-    assert "channel extra is not used" in caplog.text
+    assert "channel extra is ignored" in caplog.text
 
 
 @pytest.mark.parametrize("names", [[], ["validation"], ["training", "train"], ["unlabeled", "validation"]])
-def test_not_exactly_one_training_channel_is_refused(tmp_path: Path, names: list[str]) -> None:
+def test_other_than_one_training_channel_is_rejected(tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(DataError, match="expected one channel called training"):
         load(channels(tmp_path, **dict.fromkeys(names, REVIEWS)), SMALL)
 
 
-def test_one_class_is_refused(tmp_path: Path) -> None:
+def test_single_class_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="channel training: all reviews are positive"):
         load(channels(tmp_path, training=REVIEWS[1::2]), SMALL)
 
 
-def test_fewer_reviews_than_a_batch_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="fewer than a batch of 64"):
+def test_less_than_one_batch_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="fewer than one batch of 64"):
         load(channels(tmp_path, training=REVIEWS[:40]), Hyperparameters())
 
 
-def test_nothing_held_out_is_refused(tmp_path: Path) -> None:
+def test_empty_validation_is_rejected(tmp_path: Path) -> None:
     reviews = [("same text", "1"), ("same text", "0")] * 8
     hyperparameters = Hyperparameters(batch_size=8, validation_fraction=0.001)
     with pytest.raises(DataError, match="no review was held out"):
         load(channels(tmp_path, training=reviews), hyperparameters)
 
 
-def test_what_went_to_other_hosts_may_be_missing_but_not_everywhere(tmp_path: Path) -> None:
+def test_sharded_channel_must_have_reviews(tmp_path: Path) -> None:
     found = {**channels(tmp_path, training=REVIEWS), "test": tmp_path / "missing"}
-    with pytest.raises(DataError, match="channel test: no labelled reviews on any host"):
+    with pytest.raises(DataError, match="channel test: no labeled reviews on any host"):
         load(found, SMALL, {"test"})
 
 
-def test_fingerprint_tells_data_apart(tmp_path: Path) -> None:
+def test_fingerprint_depends_on_training_data(tmp_path: Path) -> None:
     first = load(channels(tmp_path / "1", training=REVIEWS), SMALL).fingerprint()
     assert load(channels(tmp_path / "2", training=REVIEWS), SMALL).fingerprint() == first
     other = load(channels(tmp_path / "3", training=[*REVIEWS, ("film1 bad", "0")]), SMALL).fingerprint()
@@ -107,14 +107,14 @@ def test_fingerprint_tells_data_apart(tmp_path: Path) -> None:
     assert other["training data"].startswith(f"of {int(first['training data'].split()[1]) + 1} reviews")
 
 
-def test_stop_ends_the_reading(tmp_path: Path) -> None:
+def test_stop_interrupts_reading(tmp_path: Path) -> None:
     stop = StopFlag()
     stop.requested = True
     with pytest.raises(Stopped):
         load(channels(tmp_path, training=REVIEWS), SMALL, stop=stop)
 
 
-def test_unlabelled_reviews_are_read_and_give_words(tmp_path: Path) -> None:
+def test_unlabeled_reviews_extend_the_vocabulary(tmp_path: Path) -> None:
     unlabeled = [("nowhere else", ""), ("nowhere else at all", "")]
     data = load(channels(tmp_path, training=REVIEWS, unlabeled=unlabeled), SMALL)
     assert len(data.unlabeled.labels) == 2
@@ -122,11 +122,11 @@ def test_unlabelled_reviews_are_read_and_give_words(tmp_path: Path) -> None:
     assert len(data.training.labels) + len(data.held_out["validation"].labels) == 200
 
 
-def test_without_the_channel_there_are_none(tmp_path: Path) -> None:
+def test_unlabeled_channel_is_optional(tmp_path: Path) -> None:
     assert len(load(channels(tmp_path, training=REVIEWS), SMALL).unlabeled.labels) == 0
 
 
-def test_text_that_is_held_out_is_not_read_without_its_label(tmp_path: Path) -> None:
+def test_held_out_texts_are_dropped(tmp_path: Path) -> None:
     held_out = [("seen in test", "1"), ("seen in validation", "0")]
     unlabeled = [*held_out, ("seen nowhere", "")]
     found = channels(
@@ -138,7 +138,7 @@ def test_text_that_is_held_out_is_not_read_without_its_label(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("urls_of", [("pos", "neg", "unsup"), ("pos", "neg")], ids=["known", "unknown"])
-def test_movie_that_is_held_out_is_not_read_of_without_labels(
+def test_held_out_groups_are_dropped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, urls_of: tuple[str, ...]
 ) -> None:
     files = {f"train/{side}/{i}_{rating}.txt": f"{side} {i}" for side, rating in SIDES for i in range(60)}
@@ -151,10 +151,17 @@ def test_movie_that_is_held_out_is_not_read_of_without_labels(
     assert held_out > 0
     are_known = "unsup" in urls_of
     assert len(data.unlabeled.labels) == (60 - held_out if are_known else 60)
-    assert ("channel unlabeled does not tell its movies" in caplog.text) == (not are_known)
+    assert ("channel unlabeled has no movie ids" in caplog.text) == (not are_known)
 
 
-def test_unlabelled_reviews_are_in_the_fingerprint(tmp_path: Path) -> None:
+def test_fingerprint_depends_on_unlabeled_data(tmp_path: Path) -> None:
     first = load(channels(tmp_path / "1", training=REVIEWS), SMALL).fingerprint()
     other = load(channels(tmp_path / "2", training=REVIEWS, unlabeled=[("good", "")]), SMALL).fingerprint()
     assert first["unlabeled data"] != other["unlabeled data"]
+
+
+def test_pretrained_error_names_the_channel(tmp_path: Path) -> None:
+    (tmp_path / "pretrained").mkdir()
+    folders = channels(tmp_path, training=REVIEWS) | {"pretrained": tmp_path / "pretrained"}
+    with pytest.raises(DataError, match=r"channel pretrained: .* has neither vectors\.safetensors nor"):
+        load(folders, SMALL)

@@ -26,7 +26,7 @@ def test_header_names_the_columns(csv_path: Path, header: str) -> None:
     assert list(read_table(write(csv_path, f"{header}\n{row}\n"), ",")) == [Record(2, "fine", 1)]
 
 
-def test_without_header_the_label_comes_first(csv_path: Path) -> None:
+def test_label_comes_first_without_header(csv_path: Path) -> None:
     records = list(read_table(write(csv_path, "0,dull\n1,fine\n"), ","))
     assert records == [Record(1, "dull", 0), Record(2, "fine", 1)]
 
@@ -35,11 +35,11 @@ def test_without_header_the_label_comes_first(csv_path: Path) -> None:
     ("label", "expected"),
     [("1", 1), ("0", 0), ("pos", 1), ("neg", 0), ("Positive", 1), ("negative", 0), (" 1 ", 1)],
 )
-def test_labels_in_every_spelling(csv_path: Path, label: str, expected: int) -> None:
+def test_label_spellings(csv_path: Path, label: str, expected: int) -> None:
     assert [r.label for r in read_table(write(csv_path, f"text,label\nfine,{label}\n"), ",")] == [expected]
 
 
-def test_quoted_text_may_hold_commas_quotes_and_line_breaks(csv_path: Path) -> None:
+def test_quoted_text_may_contain_delimiters(csv_path: Path) -> None:
     content = 'text,label\n"a, ""b""\nc",1\nd,0\n'
     assert list(read_table(write(csv_path, content), ",")) == [
         Record(3, 'a, "b"\nc', 1),
@@ -47,7 +47,7 @@ def test_quoted_text_may_hold_commas_quotes_and_line_breaks(csv_path: Path) -> N
     ]
 
 
-def test_tabs_separate_a_tsv(tmp_path: Path) -> None:
+def test_tsv_is_separated_by_tabs(tmp_path: Path) -> None:
     path = write(tmp_path / "r.tsv", "id\tsentiment\treview\n5_3\t1\tfine, really\n")
     assert list(read_table(path, "\t")) == [Record(2, "fine, really", 1)]
 
@@ -83,31 +83,31 @@ def test_empty_file_has_no_reviews(csv_path: Path) -> None:
         ('1,"never closed\n', "line 1: unexpected end of data"),
     ],
 )
-def test_faulty_table_is_refused_with_file_and_line(csv_path: Path, content: str, message: str) -> None:
+def test_invalid_table_is_rejected_with_line(csv_path: Path, content: str, message: str) -> None:
     with pytest.raises(DataError) as caught:
         list(read_table(write(csv_path, content), ","))
     assert str(csv_path) in str(caught.value)
     assert message in str(caught.value)
 
 
-def test_file_that_is_not_utf8_is_refused_with_the_byte_offset(csv_path: Path) -> None:
+def test_invalid_utf8_is_rejected_with_offset(csv_path: Path) -> None:
     with pytest.raises(DataError, match=r"reviews\.csv: not UTF-8 at byte offset 18"):
         list(read_table(write(csv_path, b"text,label\nfine,1\n\xff,0\n"), ","))
 
 
-def test_offset_counts_from_the_start_of_the_file(csv_path: Path) -> None:
+def test_offset_counts_from_the_file_start(csv_path: Path) -> None:
     with pytest.raises(DataError, match="byte offset 13"):
         list(read_table(write(csv_path, b"text,label\nca\xe9,1\n"), ","))
 
 
-def test_truncated_gzip_is_refused_by_name(tmp_path: Path) -> None:
+def test_truncated_gzip_is_rejected(tmp_path: Path) -> None:
     whole = gzip.compress(b"text,label\n" + b"".join(b"review %d,1\n" % i for i in range(5_000)))
     path = write(tmp_path / "r.csv.gz", whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"r\.csv\.gz: the gzip file is damaged or cut off"):
+    with pytest.raises(DataError, match=r"r\.csv\.gz: the gzip file is damaged or truncated"):
         list(read_table(path, ","))
 
 
-def test_what_is_no_gzip_is_refused_by_name(tmp_path: Path) -> None:
+def test_invalid_gzip_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"r\.csv\.gz: the gzip file is damaged"):
         list(read_table(write(tmp_path / "r.csv.gz", "1,fine\n"), ","))
 
@@ -132,7 +132,7 @@ def test_json_lines_are_read(tmp_path: Path) -> None:
         ('{"text": "fine", "label": true}', "unknown label True"),
     ],
 )
-def test_faulty_json_line_is_refused_with_file_and_line(tmp_path: Path, line: str, message: str) -> None:
+def test_invalid_json_line_is_rejected(tmp_path: Path, line: str, message: str) -> None:
     path = write(tmp_path / "r.jsonl", f'{{"text": "fine", "label": 1}}\n{line}\n')
     with pytest.raises(DataError) as caught:
         list(read_json_lines(path))
@@ -143,19 +143,19 @@ def test_faulty_json_line_is_refused_with_file_and_line(tmp_path: Path, line: st
 @pytest.mark.parametrize(
     "content", ["text,label\nfine,9\n", "id,review\n7,fine\n", "text\nfine\n", "1,fine\n", "fine\n"]
 )
-def test_where_no_labels_are_wanted_they_are_passed_over(csv_path: Path, content: str) -> None:
-    found = list(read_table(write(csv_path, content), ",", labelled=False))
+def test_unlabeled_table_ignores_labels(csv_path: Path, content: str) -> None:
+    found = list(read_table(write(csv_path, content), ",", labeled=False))
     assert [record[1:] for record in found] == [("fine", NO_LABEL)]
 
 
-def test_table_of_unknown_columns_is_refused_without_labels_too(csv_path: Path) -> None:
+def test_unlabeled_table_needs_a_text_column(csv_path: Path) -> None:
     with pytest.raises(DataError, match="line 1: expected a header that names text or review, or rows"):
-        list(read_table(write(csv_path, "a,b\n"), ",", labelled=False))
+        list(read_table(write(csv_path, "a,b\n"), ",", labeled=False))
 
 
-def test_json_lines_need_no_label_where_none_is_wanted(tmp_path: Path) -> None:
+def test_unlabeled_json_lines_ignore_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "r.jsonl", '{"text": "fine"}\n{"text": "dull", "label": 7}\n')
-    found = list(read_json_lines(path, labelled=False))
+    found = list(read_json_lines(path, labeled=False))
     assert found == [Record(1, "fine", NO_LABEL), Record(2, "dull", NO_LABEL)]
 
 
@@ -164,6 +164,6 @@ def test_text_file_is_one_review(tmp_path: Path) -> None:
     assert list(read_text(path)) == [Record(1, "fine,\nreally\n", NO_LABEL)]
 
 
-def test_empty_text_file_is_refused(tmp_path: Path) -> None:
+def test_empty_text_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the text is empty, expected a review"):
         list(read_text(write(tmp_path / "0_0.txt", " \n")))

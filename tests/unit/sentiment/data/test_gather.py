@@ -1,4 +1,4 @@
-"""What three processes have read, as each of them gets it."""
+"""Exchange of examples between three processes."""
 
 from pathlib import Path
 
@@ -6,38 +6,35 @@ from tests.support.programs import run_processes
 
 # Every process runs this; a failed assertion is its exit code.
 THREE = """
-from sentiment.data.corpus import Share, WordTable, read
-from sentiment.data.gather import examples_of, sources_of
 from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
-from sentiment.data.reviews import Review
+from sentiment.data.channels import Review, Source
+from sentiment.data.corpus import ProvisionalVocabulary, Shard, read
+from sentiment.data.gather import gather_examples, gather_sources
 from sentiment.settings import TextSettings
-from sentiment.data.sources import Source
 from sentiment.text.vocabulary import Vocabulary
 
 REVIEWS = [
     Review(f"w{i} w{i + 1} w{i % 3}", i % 2, Source("reviews.csv", i + 2), f"tt{i // 2}") for i in range(8)
 ]
 
-def found(process_group, share):
-    table = WordTable()
-    part = read(REVIEWS, str.split, table, share)
-    sources = sources_of(part, process_group)
-    vocabulary = Vocabulary([f"w{i}" for i in range(9)])
-    examples = examples_of("test", part, table, vocabulary, TextSettings([], 2, "tail"), process_group)
-    return examples, [sources[i] for i in range(len(sources))]
+def gather(process_group, shard):
+    provisional, vocabulary = ProvisionalVocabulary(), Vocabulary([f"w{i}" for i in range(9)])
+    corpus = read(REVIEWS, str.split, provisional, shard, keep_sources=True)
+    sources = gather_sources(corpus, process_group)
+    text = TextSettings([], 2, "tail")
+    return gather_examples("test", corpus, provisional, vocabulary, text, process_group), sources
 
 process_group = ProcessGroup.init()
-examples, sources = found(process_group, Share(process_group.rank, process_group.size))
-expected_examples, expected_sources = found(SINGLE_PROCESS, Share())
-assert examples.sequences.ids.tolist() == expected_examples.sequences.ids.tolist()
-assert examples.sequences.offsets.tolist() == expected_examples.sequences.offsets.tolist()
+examples, sources = gather(process_group, Shard(process_group.rank, process_group.size))
+expected, expected_sources = gather(SINGLE_PROCESS, Shard())
+assert examples.sequences.ids.tolist() == expected.sequences.ids.tolist()
+assert examples.sequences.offsets.tolist() == expected.sequences.offsets.tolist()
 assert examples.labels.tolist() == [0, 1] * 4
-groups = examples.groups.tolist()
-assert groups == expected_examples.groups.tolist() and len(set(groups)) == 4
+assert examples.groups.tolist() == expected.groups.tolist() and len(set(examples.groups.tolist())) == 4
 assert sources == (expected_sources if process_group.rank == 0 else [])
 process_group.destroy()
 """
 
 
-def test_all_have_everything_in_the_order_of_the_channel(tmp_path: Path) -> None:
+def test_gathered_examples_follow_the_channel(tmp_path: Path) -> None:
     run_processes(THREE, tmp_path)

@@ -1,4 +1,4 @@
-"""Word vectors for later jobs."""
+"""Pretrained word embeddings."""
 
 import errno
 import io
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from byoc.artifact import write_artifact
-from byoc.errors import DataError
+from byoc.errors import ArtifactError, DataError
 from sentiment.embeddings.store import VECTORS_FILE, WordVectors, load
 from sentiment.model.artifact import VOCABULARY_FILE, Artifact, write_files
 from sentiment.settings import NetworkSettings, TextSettings
@@ -19,7 +19,7 @@ from sentiment.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(["good", "not", "film"], ["not good"])
 VECTORS = np.arange(12, dtype=np.float32).reshape(6, 2)
-FOUND = WordVectors(VOCABULARY, VECTORS)
+WORD_VECTORS = WordVectors(VOCABULARY, VECTORS)
 
 
 def archive(folder: Path, target: Path, prefix: str = "") -> None:
@@ -29,34 +29,34 @@ def archive(folder: Path, target: Path, prefix: str = "") -> None:
             content.add(path, prefix + path.name)
 
 
-def same(found: WordVectors) -> bool:
+def is_same(found: WordVectors) -> bool:
     return found.vocabulary.words == VOCABULARY.words and np.array_equal(found.vectors, VECTORS)
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    FOUND.save(tmp_path)
-    assert same(load(tmp_path, 2))
+def test_saved_embeddings_load_unchanged(tmp_path: Path) -> None:
+    WORD_VECTORS.save(tmp_path)
+    assert is_same(load(tmp_path, 2))
 
 
 @pytest.mark.parametrize("prefix", ["", "./"])
-def test_archive_is_read_as_it_is(tmp_path: Path, prefix: str) -> None:
-    FOUND.save(tmp_path / "model")
+def test_archive_is_loaded(tmp_path: Path, prefix: str) -> None:
+    WORD_VECTORS.save(tmp_path / "model")
     archive(tmp_path / "model", tmp_path / "channel" / "model.tar.gz", prefix)
-    assert same(load(tmp_path / "channel", 2))
+    assert is_same(load(tmp_path / "channel", 2))
 
 
-def test_trained_model_has_vectors_too(tmp_path: Path) -> None:
+def test_embeddings_of_trained_model_are_loaded(tmp_path: Path) -> None:
     network = NetworkSettings(6, 2, 3, "mean")
     weights = {name: np.zeros(shape, np.float32) for name, shape in network.tensor_shapes().items()}
     weights["embedding.weight"] = VECTORS
     artifact = Artifact(weights, VOCABULARY, network, TextSettings([], 5, "tail"), {})
     write_artifact(tmp_path / "model", "sentiment", partial(write_files, artifact))
     archive(tmp_path / "model", tmp_path / "channel" / "model.tar.gz")
-    assert same(load(tmp_path / "channel", 2))
+    assert is_same(load(tmp_path / "channel", 2))
 
 
-def test_nothing_else_of_an_archive_is_written(tmp_path: Path) -> None:
-    FOUND.save(tmp_path / "model")
+def test_other_archive_members_are_not_extracted(tmp_path: Path) -> None:
+    WORD_VECTORS.save(tmp_path / "model")
     path = tmp_path / "channel" / "model.tar.gz"
     archive(tmp_path / "model", path)
     with tarfile.open(path, "w:gz") as content:
@@ -66,62 +66,62 @@ def test_nothing_else_of_an_archive_is_written(tmp_path: Path) -> None:
             content.addfile(member, io.BytesIO(b"x"))
         for file in sorted((tmp_path / "model").iterdir()):
             content.add(file, file.name)
-    assert same(load(tmp_path / "channel", 2))
+    assert is_same(load(tmp_path / "channel", 2))
     assert not list(tmp_path.rglob("escaped"))
 
 
-def test_link_in_an_archive_is_not_followed(tmp_path: Path) -> None:
+def test_archive_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "channel").mkdir()
     with tarfile.open(tmp_path / "channel" / "model.tar.gz", "w:gz") as content:
         member = tarfile.TarInfo(VECTORS_FILE)
         member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
         content.addfile(member)
-    with pytest.raises(DataError, match=r"channel pretrained: .*model\.tar\.gz"):
+    with pytest.raises(ArtifactError, match=r"model\.tar\.gz has neither"):
         load(tmp_path / "channel", 2)
 
 
-def test_empty_channel_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"channel pretrained: .* has neither vectors\.safetensors nor"):
+def test_empty_folder_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"has neither vectors\.safetensors nor"):
         load(tmp_path, 2)
 
 
-def test_cut_archive_is_refused(tmp_path: Path) -> None:
-    FOUND.save(tmp_path / "model")
+def test_truncated_archive_is_rejected(tmp_path: Path) -> None:
+    WORD_VECTORS.save(tmp_path / "model")
     path = tmp_path / "channel" / "model.tar.gz"
     archive(tmp_path / "model", path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    with pytest.raises(DataError, match="damaged or cut off"):
+    with pytest.raises(ArtifactError, match="damaged or truncated"):
         load(tmp_path / "channel", 2)
 
 
-def test_damaged_vectors_are_refused(tmp_path: Path) -> None:
-    FOUND.save(tmp_path)
+def test_damaged_file_is_rejected(tmp_path: Path) -> None:
+    WORD_VECTORS.save(tmp_path)
     (tmp_path / VECTORS_FILE).write_bytes(b"nonsense")
-    with pytest.raises(DataError, match=r"vectors\.safetensors is damaged"):
+    with pytest.raises(ArtifactError, match=r"vectors\.safetensors is damaged"):
         load(tmp_path, 2)
 
 
-def test_vectors_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_nonfinite_embeddings_are_rejected(tmp_path: Path) -> None:
     WordVectors(VOCABULARY, VECTORS * np.float32("nan")).save(tmp_path)
-    with pytest.raises(DataError, match="no finite numbers"):
+    with pytest.raises(ArtifactError, match="values that are not finite"):
         load(tmp_path, 2)
 
 
-def test_files_of_two_jobs_are_refused(tmp_path: Path) -> None:
+def test_files_of_two_jobs_are_rejected(tmp_path: Path) -> None:
     WordVectors(VOCABULARY, VECTORS[:-1]).save(tmp_path)
-    with pytest.raises(DataError, match="are not of one job"):
+    with pytest.raises(ArtifactError, match="are from different jobs"):
         load(tmp_path, 2)
 
 
-def test_lookup_table_of_another_job_is_refused(tmp_path: Path) -> None:
-    FOUND.save(tmp_path)
+def test_other_jobs_vocabulary_is_rejected(tmp_path: Path) -> None:
+    WORD_VECTORS.save(tmp_path)
     Vocabulary(["not", "good", "film"], ["not good"]).save(tmp_path / VOCABULARY_FILE)
-    with pytest.raises(DataError, match="are not of one job"):
+    with pytest.raises(ArtifactError, match="are from different jobs"):
         load(tmp_path, 2)
 
 
-def test_full_disk_is_no_damage_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    FOUND.save(tmp_path / "model")
+def test_full_disk_raises_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    WORD_VECTORS.save(tmp_path / "model")
     archive(tmp_path / "model", tmp_path / "channel" / "model.tar.gz")
     full = OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(Path, "write_bytes", Mock(side_effect=full))
@@ -129,19 +129,19 @@ def test_full_disk_is_no_damage_of_the_archive(tmp_path: Path, monkeypatch: pyte
         load(tmp_path / "channel", 2)
 
 
-def test_other_width_is_refused_with_what_to_give(tmp_path: Path) -> None:
-    FOUND.save(tmp_path)
-    with pytest.raises(DataError, match="have 2 elements, expected 128\ngive embedding_dim=2"):
+def test_other_dimension_is_rejected(tmp_path: Path) -> None:
+    WORD_VECTORS.save(tmp_path)
+    with pytest.raises(DataError, match="have 2 dimensions, expected 128\nset embedding_dim=2"):
         load(tmp_path, 128)
 
 
-def test_vectors_are_found_by_word() -> None:
+def test_align_looks_up_words_and_ngrams() -> None:
     other = Vocabulary(["film", "new", "good", "not"], ["not good", "good film", "new film"])
-    assert FOUND.of(other).tolist() == [
-        [0, 0],  # no word
-        [2, 3],  # infrequent word
+    assert WORD_VECTORS.align(other).tolist() == [
+        [0, 0],  # padding
+        [2, 3],  # unknown token
         [8, 9],  # film
-        [0, 0],  # new: nothing is known of it
+        [0, 0],  # new word
         [4, 5],  # good
         [6, 7],  # not
         [10, 11],  # not good
@@ -150,6 +150,6 @@ def test_vectors_are_found_by_word() -> None:
     ]
 
 
-def test_fingerprint_tells_vectors_and_words_apart() -> None:
+def test_fingerprint_depends_on_vectors_and_words() -> None:
     others = (WordVectors(VOCABULARY, VECTORS + 1), WordVectors(Vocabulary(["bad", "not", "film"]), VECTORS))
-    assert len({FOUND.fingerprint(), *(other.fingerprint() for other in others)}) == 3
+    assert len({WORD_VECTORS.fingerprint(), *(other.fingerprint() for other in others)}) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sentiment.data.sources import Source, Sources
+from sentiment.data.channels import Source
 from sentiment.evaluation.metrics import evaluate_logits
 from sentiment.text.sequences import Examples, Sequences
 from sentiment.training.results import summarize, write_metrics, write_predictions
@@ -30,9 +30,7 @@ def test_undefined_metric_is_null(tmp_path: Path) -> None:
 
 
 def test_predictions_have_file_and_line(tmp_path: Path) -> None:
-    sources = Sources()
-    sources.append(Source("/data/training/r.csv", 2))
-    sources.append(Source("/data/training/r.csv", 5))
+    sources = [Source("/data/training/r.csv", 2), Source("/data/training/r.csv", 5)]
     examples = {"validation": Examples(Sequences.from_lists([[2], [3, 4]]), LABELS)}
     write_predictions(
         tmp_path / "new",

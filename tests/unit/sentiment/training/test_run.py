@@ -52,7 +52,7 @@ def test_job_starts_from_pretrained_embeddings(job: Job) -> None:
     vectors = pretrained.load(made, 8)
     assert "another" in vectors.vocabulary.words
     artifact = load_artifact(job("second", pretrained=made, training=REVIEWS) / "model")
-    assert np.array_equal(artifact.weights["embedding.weight"], vectors.of(artifact.vocabulary))
+    assert np.array_equal(artifact.weights["embedding.weight"], vectors.align(artifact.vocabulary))
     assert artifact.weights["embedding.weight"][artifact.vocabulary.ids(["good"])[0]].any()
 
 
@@ -109,7 +109,7 @@ def test_stopped_embedding_job_writes_nothing(
     def stop(*_arguments: object) -> None:
         raise Stopped
 
-    monkeypatch.setattr(run_module, "word2vec", stop)
+    monkeypatch.setattr(run_module, "train_word2vec", stop)
     folder = job("first", unlabeled=UNLABELED)
     assert "there is nothing to save" in capsys.readouterr().out
     assert not (folder / "model").exists()

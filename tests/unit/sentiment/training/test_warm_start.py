@@ -12,7 +12,7 @@ from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.signals import StopFlag, Stopped
 from sentiment.data import datasets
 from sentiment.data.datasets import Datasets
-from sentiment.embeddings.documents import Documents
+from sentiment.embeddings.documents import DocumentVectors
 from sentiment.embeddings.store import WordVectors
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.ngrams import Keys, encode_ngram
@@ -148,12 +148,12 @@ def test_document_vectors_improve_soft_labels(data: Datasets, caplog: pytest.Log
 def test_document_vectors_initialize_embeddings(data: Datasets, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[int]] = []
 
-    def learn(reviews: Sequences, wanted: Keys, *_: int) -> Documents:
+    def learn(reviews: Sequences, wanted: Keys, *_: int) -> DocumentVectors:
         asked.append(wanted.tolist())
         vectors = np.arange(len(wanted), dtype=np.float32)[:, None].repeat(4, 1)
-        return Documents(np.ones((len(reviews), 4), np.float32), vectors)
+        return DocumentVectors(np.ones((len(reviews), 4), np.float32), vectors)
 
-    monkeypatch.setattr(warm_start_module, "document_vectors", learn)
+    monkeypatch.setattr(warm_start_module, "train_document_vectors", learn)
     found = make(data, WITH_DOCUMENTS)
     base = len(data.vocabulary)
     phrases = [encode_ngram(data.vocabulary.ids(phrase.split()), base) for phrase in found.ngrams]
@@ -168,11 +168,11 @@ def test_pretrained_vectors_skip_unneeded_documents(
 ) -> None:
     asked: list[Keys] = []
 
-    def learn(reviews: Sequences, wanted: Keys, *_: int) -> Documents:
+    def learn(reviews: Sequences, wanted: Keys, *_: int) -> DocumentVectors:
         asked.append(wanted)
-        return Documents(np.ones((len(reviews), 4), np.float32), np.zeros((len(wanted), 4), np.float32))
+        return DocumentVectors(np.ones((len(reviews), 4), np.float32), np.zeros((len(wanted), 4), np.float32))
 
-    monkeypatch.setattr(warm_start_module, "document_vectors", learn)
+    monkeypatch.setattr(warm_start_module, "train_document_vectors", learn)
     given = WordVectors(data.vocabulary, np.ones((len(data.vocabulary), 4), np.float32))
     soft_label_weight = 0.5 if times else 0.0
     hyperparameters = replace(
@@ -213,8 +213,8 @@ def test_finished_stages_are_reused(
 ) -> None:
     stages = StageCache(tmp_path, {})
     first = create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
-    monkeypatch.setattr(warm_start_module, "word2vec", None)
-    monkeypatch.setattr(warm_start_module, "document_vectors", None)
+    monkeypatch.setattr(warm_start_module, "train_word2vec", None)
+    monkeypatch.setattr(warm_start_module, "train_document_vectors", None)
     again = create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
     for name, array in first.to_arrays().items():
         assert again.to_arrays()[name].tobytes() == array.tobytes()
