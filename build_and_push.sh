@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
-# Build the image and push it to Amazon ECR. Only the image's URI goes to stdout: URI=$(./build_and_push.sh)
+# Build the image and push it to Amazon ECR. Prints only the image's URI to stdout: URI=$(./build_and_push.sh)
 set -euo pipefail
 
-usage="usage: build_and_push.sh [--region REGION] [--cpu] [--dry-run] [--no-push] [IMAGE_NAME] [TAG]
+usage="usage: build_and_push.sh [--model FOLDER] [--region REGION] [--cpu] [--dry-run] [--no-push] [IMAGE_NAME] [TAG]
 
-IMAGE_NAME   repository in ECR, made if it does not exist (default: sagemaker-sentiment-lstm)
+IMAGE_NAME   repository in ECR, created if it does not exist (default: sagemaker-sentiment-lstm; with --model,
+             sagemaker- and the folder's name)
 TAG          default: latest
+--model      folder of the model package (default: code/sentiment)
 --region     default: AWS_REGION, AWS_DEFAULT_REGION, or the region of your AWS profile
 --cpu        without CUDA, for instances without a GPU: much smaller
---dry-run    print every command, run none
+--dry-run    print every command and run none
 --no-push    build only; needs no AWS account
 
-The environment can replace the Dockerfile's build arguments BASE_IMAGE and TORCH_INDEX_URL."
+The variables BASE_IMAGE and TORCH_INDEX_URL replace the Dockerfile's build arguments."
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 region=
 cpu=
 dry_run=
 push=true
+model_folder=
 names=()
 
 fail() {
@@ -38,6 +41,13 @@ parse() {
                 shift
                 ;;
             --region=*) region=${1#*=} ;;
+            --model)
+                [[ -n ${2:-} ]] || fail "--model needs a folder, for example --model examples/tfidf"
+                # shellcheck source=local_test/model.sh
+                source "$root/local_test/model.sh"
+                use_model "$2"
+                shift
+                ;;
             --cpu) cpu=true ;;
             --dry-run) dry_run=true ;;
             --no-push) push= ;;
@@ -46,8 +56,13 @@ parse() {
         esac
         shift
     done
-    ((${#names[@]} <= 2)) || fail "expected at most IMAGE_NAME and TAG, found: ${names[*]}"
-    name=${names[0]:-sagemaker-sentiment-lstm}
+    ((${#names[@]} <= 2)) || fail "expected at most IMAGE_NAME and TAG, got: ${names[*]}"
+    local default=sagemaker-sentiment-lstm
+    if [[ -n $model_folder && ! $model_folder -ef $root/code/sentiment ]]; then
+        default=${model_name//_/-}
+        default=sagemaker-${default:0:16} # as jobs/model_package.py
+    fi
+    name=${names[0]:-$default}
     tag=${names[1]:-latest}
     [[ $name =~ ^[a-z0-9]+([._/-][a-z0-9]+)*$ ]] ||
         fail "IMAGE_NAME is $name; expected lower-case letters and digits, with single . _ - / between them"
@@ -55,7 +70,7 @@ parse() {
         fail "TAG is $tag; expected up to 128 letters, digits, . _ -"
 }
 
-# run COMMAND...: its output goes to stderr.
+# run COMMAND...: with its output on stderr.
 run() {
     if [[ -n $dry_run ]]; then
         printf '%s\n' "$(printf '%q ' "$@")" >&2
@@ -69,7 +84,7 @@ ask() {
     local file code=0
     file=$(mktemp)
     answer=$("$@" 2>"$file") || code=$?
-    # One line of it: AWS's errors begin with an empty one.
+    # Its first line with text: AWS's errors begin with an empty line.
     complaint=$(grep -m 1 . "$file" || true)
     rm -f "$file"
     return $code
@@ -78,12 +93,12 @@ ask() {
 check_docker() {
     [[ -z $dry_run ]] || return 0
     command -v docker >/dev/null ||
-        fail "docker was not found; install it: https://docs.docker.com/engine/install/"
+        fail "docker is not on PATH; install it: https://docs.docker.com/engine/install/"
     ask docker version --format '{{.Server.Version}}' ||
-        fail "the Docker engine does not answer; start it (and see that you may use it): $complaint"
+        fail "the Docker engine does not answer; start it, and check that you may use it: $complaint"
 }
 
-# Sets region, and uri to the repository as ECR itself writes it: account, region and the partition's own domain.
+# Sets region, and uri to the repository's URI from ECR, because its domain depends on the AWS partition.
 find_repository() {
     region=${region:-${AWS_REGION:-${AWS_DEFAULT_REGION:-}}}
     if [[ -n $dry_run ]]; then
@@ -91,12 +106,12 @@ find_repository() {
         uri=ACCOUNT.dkr.ecr.$region.DOMAIN/$name
         run aws sts get-caller-identity --region "$region"
         run aws ecr describe-repositories --region "$region" --repository-names "$name"
-        echo "only if there is no such repository: aws ecr create-repository --region $region" \
+        echo "only if the repository does not exist: aws ecr create-repository --region $region" \
             "--repository-name $name --image-scanning-configuration scanOnPush=true" >&2
         return
     fi
     command -v aws >/dev/null ||
-        fail "aws was not found; install it: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
+        fail "aws is not on PATH; install it: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
     [[ -n $region ]] || region=$(aws configure get region 2>/dev/null) ||
         fail "no region; use --region, set AWS_REGION, or run: aws configure set region REGION"
     ask aws sts get-caller-identity --region "$region" ||
@@ -108,10 +123,10 @@ find_repository() {
         ask aws ecr create-repository --region "$region" --repository-name "$name" \
             --image-scanning-configuration scanOnPush=true \
             --query repository.repositoryUri --output text ||
-            fail "the repository $name cannot be made; you need ecr:CreateRepository: $complaint"
+            fail "the repository $name cannot be created; you need ecr:CreateRepository: $complaint"
         uri=$answer
     else
-        fail "ECR does not say whether $name exists; you need ecr:DescribeRepositories: $complaint"
+        fail "ECR does not describe $name; you need ecr:DescribeRepositories: $complaint"
     fi
 }
 
@@ -122,12 +137,12 @@ log_in() {
         return
     fi
     ask aws ecr get-login-password --region "$region" ||
-        fail "ECR gives no password; you need ecr:GetAuthorizationToken: $complaint"
+        fail "ECR returns no password; you need ecr:GetAuthorizationToken: $complaint"
     ask docker login --username AWS --password-stdin "$registry" <<<"$answer" ||
         fail "Docker cannot log in to $registry: $complaint"
 }
 
-# The build arguments and the labels' values.
+# Sets options to the build arguments, also of the labels.
 set_options() {
     local source
     options=(--platform linux/amd64 --tag "$uri:$tag")
@@ -135,17 +150,35 @@ set_options() {
         BASE_IMAGE=${BASE_IMAGE-ubuntu:24.04}
         TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
     fi
+    [[ -z $model_folder ]] || options+=(--build-arg "MODEL_PACKAGE=$model_name")
     [[ -z ${BASE_IMAGE+set} ]] || options+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
     [[ -z ${TORCH_INDEX_URL+set} ]] || options+=(--build-arg "TORCH_INDEX_URL=$TORCH_INDEX_URL")
     options+=(--build-arg "VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/pyproject.toml")")
     options+=(--build-arg "REVISION=$(git -C "$root" describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null || true)")
-    # A remote's address may hold a password.
+    # Without the password, which the remote's address may contain.
     source=$(git -C "$root" remote get-url origin 2>/dev/null | sed -n 's#^https://\([^/@]*@\)\{0,1\}#https://#p' || true)
     options+=(--build-arg "SOURCE=$source")
 }
 
-# SageMaker takes Docker's media types and no list of manifests, which is what attestations would make of the image.
-# With buildx, pushing is a second, cached build: Docker's newer image store would push OCI's media types.
+remove_copies() {
+    rm -rf "$root/.model" "$root/.model-requirements.txt"
+}
+
+# Copy the model package and its requirements into the build context until the script ends.
+copy_model() {
+    if [[ -z $dry_run ]]; then
+        remove_copies # of a killed build
+        trap remove_copies EXIT
+    fi
+    [[ -n $model_folder ]] || return 0
+    run mkdir "$root/.model"
+    run cp -RL "$model_folder" "$root/.model/$model_name"
+    [[ ! -f $model_folder/requirements.txt ]] ||
+        run cp "$model_folder/requirements.txt" "$root/.model-requirements.txt"
+}
+
+# SageMaker accepts Docker's media types and no list of manifests, which attestations would make of the image.
+# With buildx, the push is a second, cached build, because Docker's newer image store would push OCI's media types.
 build() {
     if docker buildx version >/dev/null 2>&1 || [[ -n $dry_run ]]; then
         command=(docker buildx build --provenance=false --sbom=false "${options[@]}")
@@ -166,6 +199,7 @@ main() {
         log_in
     fi
     set_options
+    copy_model
     build
     if [[ -n $push ]]; then
         run "${push_command[@]}" ||

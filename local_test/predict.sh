@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Ask the server on this machine about the reviews in a file.
+# Send the texts in a file to the server on this machine.
 set -euo pipefail
 
 usage="usage: local_test/predict.sh PAYLOAD [CONTENT_TYPE]
 
-PAYLOAD is a file; CONTENT_TYPE defaults to what its ending says: .json, .jsonl, .csv or .txt.
-SAGEMAKER_BIND_TO_PORT names another port than 8080."
+PAYLOAD is a file; CONTENT_TYPE defaults to that of its ending: .json, .jsonl, .csv or .txt.
+SAGEMAKER_BIND_TO_PORT sets another port than 8080."
 
 if [[ ${1:-} == -h || ${1:-} == --help || $# -lt 1 || $# -gt 2 ]]; then
     echo "$usage"
@@ -25,7 +25,7 @@ case ${2:-$payload} in
     *) content_type=${2:-text/plain} ;;
 esac
 
-# Python and not curl, which a bare machine may lack.
+# In Python, because a bare machine may lack curl.
 python=$(dirname "${BASH_SOURCE[0]}")/../.venv/bin/python
 [[ -x $python ]] || python=python3
 exec "$python" - "$payload" "$content_type" "${SAGEMAKER_BIND_TO_PORT:-8080}" <<'PYTHON'

@@ -1,23 +1,30 @@
 #!/usr/bin/env bash
-# Serve the model of test_dir as SageMaker does, on this machine: the same program, on port 8080.
+# Serve the model in test_dir as SageMaker does, on this machine: the same program, on port 8080.
 set -euo pipefail
 
-usage="usage: local_test/serve_local.sh [IMAGE]
+usage="usage: local_test/serve_local.sh [--model FOLDER | IMAGE]
 
-Serves what train_local.sh trained until Ctrl-C: without Docker, or in a container of IMAGE.
-SAGEMAKER_BIND_TO_PORT sets another port than 8080."
+Serves the model that train_local.sh trained, until Ctrl-C: without Docker, or in a container of IMAGE.
+--model FOLDER is a model package, instead of code/sentiment. SAGEMAKER_BIND_TO_PORT sets another port than 8080."
 
 # shellcheck source=local_test/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-if (($# > 1)) || [[ ${1:-} == -* ]]; then
-    echo "$usage"
-    [[ $1 == -h || $1 == --help ]]
-    exit
-fi
+case ${1:-} in
+    -h | --help)
+        echo "$usage"
+        exit
+        ;;
+    --model)
+        use_model "${2:-}"
+        shift 2
+        ;;
+esac
+[[ $# == 0 || ($# == 1 && -z $model_folder && $1 != -*) ]] || fail "unexpected arguments: $*
+$usage"
 image=${1:-}
 port=${SAGEMAKER_BIND_TO_PORT:-8080}
-next="once the model is loaded, in another terminal:  $root/local_test/predict.sh $root/local_test/payload.json"
+next="when the model is loaded, in another terminal:  $root/local_test/predict.sh $root/local_test/payload.json"
 
 if [[ -n $image ]]; then
     check_image
@@ -28,8 +35,9 @@ if [[ -n $image ]]; then
 fi
 make_venv container
 install_torch
+install_model
 find_java
 install_nginx || exit
 say "$next"
-exec env PYTHONPATH="$root/code" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SAGEMAKER_BASE_DIR="$test_dir" \
+exec env "${model_environment[@]}" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SAGEMAKER_BASE_DIR="$test_dir" \
     "$venv/bin/python" "$root/container/serve"

@@ -16,8 +16,8 @@ from sklearn.metrics import log_loss
 
 from byoc.errors import DataError
 
-# Words keep their apostrophe, and single letters count. A term that occurs n times has weight 1 + ln(n).
-_TERMS = {"token_pattern": r"\w+(?:'\w+)?", "sublinear_tf": True}
+# Words keep their apostrophe; ! and ? are words. The weight of a term that occurs n times is 1 + ln(n).
+_TERMS = {"token_pattern": r"\w+(?:'\w+)?|[!?]", "sublinear_tf": True}
 _ITERATIONS_PER_SLICE = 10
 
 

@@ -1,4 +1,4 @@
-"""build_and_push.sh against made-up docker and aws programs; tests/image has it push for real."""
+"""build_and_push.sh with fake docker and aws programs; tests/image pushes with real ones."""
 
 import os
 import shutil
@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "build_and_push.sh"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = "build_and_push.sh"
+COPIED = (SCRIPT, "Dockerfile", "pyproject.toml", "container/requirements.txt", "local_test/model.sh")
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
-# Both note how they were called. FAKE names what goes wrong.
+# Both record their calls. FAKE selects a fault.
 AWS = f"""#!/bin/bash
 echo "aws $*" >>"$CALLS"
 complain() {{ printf '\\n%s\\nsecond line\\n' "$1" >&2; exit 254; }}
@@ -35,6 +37,10 @@ echo "chatter of docker"
 case "$FAKE $1" in
     "no-engine version") echo "Cannot connect to the Docker daemon" >&2; exit 1 ;;
     *" login") echo "stdin: $(cat)" >>"$CALLS" ;;&
+    *" build")
+        for path in "${!#}"/.model/*/* "${!#}"/.model-requirements.txt; do
+            [[ ! -e $path ]] || echo "context ${path#"${!#}/"}" >>"$CALLS"
+        done ;;&
     "no-login login") echo "401 Unauthorized" >&2; exit 1 ;;
     "no-build build" | "no-push push" | "no-buildx buildx") exit 1 ;;
     *" buildx") [[ $BUILDX == yes ]] ;;
@@ -43,7 +49,7 @@ esac
 
 
 class Outcome(NamedTuple):
-    """What a run of the script left."""
+    """Exit code, output and recorded calls of a run."""
 
     code: int
     stdout: str
@@ -51,24 +57,28 @@ class Outcome(NamedTuple):
     calls: list[str]
 
     def call(self, beginning: str) -> str:
-        """The one call that begins so."""
-        (found,) = [call for call in self.calls if call.startswith(beginning)]
-        return found
+        """The only call with this beginning."""
+        (call,) = [call for call in self.calls if call.startswith(beginning)]
+        return call
 
 
 class Machine:
-    """A PATH with the tools of any machine, and docker and aws that are made up."""
+    """A PATH with common tools and the fake programs, and a copy of the script."""
 
     def __init__(self, folder: Path) -> None:
         self.bin = folder / "bin"
         self.bin.mkdir()
         self.calls = folder / "calls"
-        for tool in ("bash", "cat", "dirname", "env", "git", "grep", "mktemp", "rm", "sed"):
+        for tool in ("bash", "cat", "cp", "dirname", "env", "git", "grep", "mkdir", "mktemp", "rm", "sed"):
             real = shutil.which(tool)
             assert real
             (self.bin / tool).symlink_to(real)
         self.add("aws", AWS)
         self.add("docker", DOCKER)
+        self.project = folder / "project"
+        for name in COPIED:
+            (self.project / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, self.project / name)
 
     def add(self, name: str, program: str) -> None:
         """Put a program on the PATH."""
@@ -80,22 +90,23 @@ class Machine:
         (self.bin / name).unlink()
 
     def run(self, *arguments: str, fake: str = "", **environment: str) -> Outcome:
-        """Run the script in another folder than its own."""
+        """Run the copy of the script, with / as the current folder."""
         self.calls.write_text("")
         variables = {"PATH": str(self.bin), "CALLS": str(self.calls), "FAKE": fake, **environment}
         done = subprocess.run(
-            [SCRIPT, *arguments], env=variables, capture_output=True, text=True, check=False, cwd="/"
-        )
+            [self.project / SCRIPT, *arguments],
+            env=variables, capture_output=True, text=True, check=False, cwd="/",
+        )  # fmt: skip
         return Outcome(done.returncode, done.stdout, done.stderr, self.calls.read_text().splitlines())
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """The made-up machine of a test."""
+    """A machine of the test alone."""
     return Machine(tmp_path)
 
 
-def test_stdout_is_the_uri_and_nothing_else(machine: Machine) -> None:
+def test_stdout_is_only_the_uri(machine: Machine) -> None:
     assert machine.run("sentiment", "v1").stdout == f"{HOST}/sentiment:v1\n"
 
 
@@ -105,13 +116,13 @@ def test_name_and_tag_have_defaults(machine: Machine) -> None:
     assert outcome.stdout.endswith(":latest\n")
 
 
-def test_builds_for_amd64_with_buildkit(machine: Machine) -> None:
+def test_build_is_for_amd64_with_buildkit(machine: Machine) -> None:
     call = machine.run("sentiment").call("docker build ")
     assert "--platform linux/amd64" in call
     assert call.endswith("[1]")
 
 
-def test_pushes_what_it_built(machine: Machine) -> None:
+def test_built_image_is_pushed(machine: Machine) -> None:
     outcome = machine.run("sentiment", "v1")
     assert f"--tag {HOST}/sentiment:v1 " in outcome.call("docker build ")
     assert outcome.calls[-1] == f"docker push {HOST}/sentiment:v1 []"
@@ -123,18 +134,18 @@ def test_buildx_builds_without_attestations(machine: Machine) -> None:
     assert all("--provenance=false --sbom=false" in call for call in calls)
 
 
-def test_buildx_pushes_with_dockers_media_types(machine: Machine) -> None:
+def test_buildx_pushes_docker_media_types(machine: Machine) -> None:
     last = machine.run("sentiment", BUILDX="yes").calls[-1]
     assert "--output type=image,push=true,oci-mediatypes=false" in last
 
 
-def test_the_password_comes_through_stdin(machine: Machine) -> None:
+def test_password_is_passed_through_stdin(machine: Machine) -> None:
     outcome = machine.run("sentiment")
     assert "stdin: s3cret" in outcome.calls
     assert not any("s3cret" in call for call in outcome.calls if not call.startswith("stdin"))
 
 
-def test_logs_in_to_the_host_that_ecr_names(machine: Machine) -> None:
+def test_login_is_at_the_host_from_ecr(machine: Machine) -> None:
     host = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
     outcome = machine.run("--region", "cn-north-1", "sentiment", HOST=host)
     assert outcome.call("docker login").endswith(f"{host} []")
@@ -151,7 +162,7 @@ def test_logs_in_to_the_host_that_ecr_names(machine: Machine) -> None:
         ([], {}, "eu-west-1"),
     ],
 )
-def test_the_region_comes_from(
+def test_region_comes_from(
     machine: Machine, arguments: list[str], environment: dict[str, str], region: str
 ) -> None:
     calls = machine.run(*arguments, **environment).calls
@@ -160,11 +171,11 @@ def test_the_region_comes_from(
     assert all(f"--region {region}" in call for call in asked)
 
 
-def test_an_existing_repository_is_not_made(machine: Machine) -> None:
+def test_existing_repository_is_not_created(machine: Machine) -> None:
     assert not any("create-repository" in call for call in machine.run().calls)
 
 
-def test_a_missing_repository_is_made_with_scan_on_push(machine: Machine) -> None:
+def test_missing_repository_is_created_with_scans(machine: Machine) -> None:
     call = machine.run("sentiment", fake="no-repository").call("aws ecr create-repository")
     assert "--repository-name sentiment --image-scanning-configuration scanOnPush=true" in call
 
@@ -183,7 +194,7 @@ def test_a_missing_repository_is_made_with_scan_on_push(machine: Machine) -> Non
         ("no-region", "no region; use --region"),
     ],
 )
-def test_a_failure_is_one_line_that_says_what_to_do(machine: Machine, fake: str, says: str) -> None:
+def test_failure_is_one_line_with_remedy(machine: Machine, fake: str, says: str) -> None:
     outcome = machine.run(fake=fake)
     assert outcome.code == 1
     assert outcome.stdout == ""
@@ -194,27 +205,27 @@ def test_a_failure_is_one_line_that_says_what_to_do(machine: Machine, fake: str,
 
 
 @pytest.mark.parametrize("fake", ["no-describe", "no-credentials", "no-engine"])
-def test_nothing_is_built_after_a_failure(machine: Machine, fake: str) -> None:
+def test_failure_prevents_the_build(machine: Machine, fake: str) -> None:
     calls = machine.run(fake=fake).calls
     assert not any(call.startswith(("docker build", "aws ecr create-repository")) for call in calls)
 
 
 @pytest.mark.parametrize("program", ["docker", "aws"])
-def test_a_missing_program_is_named(machine: Machine, program: str) -> None:
+def test_missing_program_is_named(machine: Machine, program: str) -> None:
     machine.remove(program)
     outcome = machine.run()
     assert outcome.code == 1
-    assert outcome.stderr.startswith(f"error: {program} was not found; install it: https://")
+    assert outcome.stderr.startswith(f"error: {program} is not on PATH; install it: https://")
 
 
 def test_no_push_needs_no_aws(machine: Machine) -> None:
     machine.remove("aws")
     outcome = machine.run("--no-push", "sentiment", "v1")
     assert outcome.stdout == "sentiment:v1\n"
-    assert not any("push" in call for call in outcome.calls)
+    assert [call.split()[:2] for call in outcome.calls][-1] == ["docker", "build"]
 
 
-def test_a_dry_run_runs_nothing(machine: Machine) -> None:
+def test_dry_run_runs_nothing(machine: Machine) -> None:
     machine.remove("docker")
     machine.remove("aws")
     outcome = machine.run("--dry-run")
@@ -234,22 +245,22 @@ def test_a_dry_run_runs_nothing(machine: Machine) -> None:
         "push=true",
     ],
 )
-def test_a_dry_run_shows(machine: Machine, command: str) -> None:
+def test_dry_run_shows(machine: Machine, command: str) -> None:
     assert command in machine.run("--dry-run").stderr
 
 
-def test_the_cpu_variant_has_another_base_and_index(machine: Machine) -> None:
+def test_cpu_variant_changes_base_and_index(machine: Machine) -> None:
     call = machine.run("--cpu").call("docker build ")
     assert "BASE_IMAGE=ubuntu:24.04" in call
     assert "TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu" in call
 
 
-def test_the_environment_sets_base_and_index(machine: Machine) -> None:
+def test_environment_sets_base_and_index(machine: Machine) -> None:
     call = machine.run("--cpu", BASE_IMAGE="mine:1", TORCH_INDEX_URL="").call("docker build ")
     assert "--build-arg BASE_IMAGE=mine:1 --build-arg TORCH_INDEX_URL= " in call
 
 
-def test_the_default_leaves_both_to_the_dockerfile(machine: Machine) -> None:
+def test_default_base_is_the_dockerfiles(machine: Machine) -> None:
     call = machine.run().call("docker build ")
     assert "BASE_IMAGE" not in call
     assert "TORCH_INDEX_URL" not in call
@@ -262,7 +273,7 @@ def test_the_default_leaves_both_to_the_dockerfile(machine: Machine) -> None:
         (["a//b"], "IMAGE_NAME is a//b"),
         (["a", "-b"], "unknown option -b"),
         (["a", "b:c"], "TAG is b:c; expected"),
-        (["a", "b", "c"], "expected at most IMAGE_NAME and TAG, found: a b c"),
+        (["a", "b", "c"], "expected at most IMAGE_NAME and TAG, got: a b c"),
         (["--regoin", "x"], "unknown option --regoin"),
         (["--region"], "--region needs a value"),
     ],
@@ -277,20 +288,57 @@ def test_wrong_arguments_are_refused(machine: Machine, arguments: list[str], say
 def test_help_names_every_option(machine: Machine) -> None:
     outcome = machine.run("--help")
     assert outcome.code == 0
-    assert all(option in outcome.stdout for option in ("--region", "--cpu", "--dry-run", "--no-push"))
+    assert all(
+        option in outcome.stdout for option in ("--model", "--region", "--cpu", "--dry-run", "--no-push")
+    )
 
 
-def test_a_password_in_the_remotes_address_stays_out_of_the_image(machine: Machine, tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    project.mkdir()
-    shutil.copy(SCRIPT, project)
-    (project / "pyproject.toml").write_text('version = "1.2.3"\n')
+def test_remote_password_stays_out_of_the_image(machine: Machine) -> None:
     variables = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null"}
     for command in (["init", "-q"], ["remote", "add", "origin", "https://me:pw@example.com/x"]):
-        subprocess.run(["git", "-C", project, *command], check=True, env=variables)
-    machine.calls.write_text("")
-    done = {"PATH": str(machine.bin), "CALLS": str(machine.calls)}
-    subprocess.run([project / SCRIPT.name, "--no-push"], env=done, check=True, capture_output=True)
-    (call,) = [call for call in machine.calls.read_text().splitlines() if call.startswith("docker build ")]
+        subprocess.run(["git", "-C", machine.project, *command], check=True, env=variables)
+    (machine.project / "pyproject.toml").write_text('version = "1.2.3"\n')
+    call = machine.run("--no-push").call("docker build ")
     assert "--build-arg VERSION=1.2.3 " in call
     assert "--build-arg SOURCE=https://example.com/x " in call
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A model package outside the clone."""
+    folder = tmp_path / "elsewhere" / "my_model"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    return folder
+
+
+def test_model_is_in_the_build_context(machine: Machine, package: Path) -> None:
+    (package / "requirements.txt").write_text("some==1.0 --hash=sha256:0\n")
+    outcome = machine.run("--no-push", "--model", str(package))
+    assert [call for call in outcome.calls if call.startswith("context")] == [
+        "context .model/my_model/__init__.py",
+        "context .model/my_model/requirements.txt",
+        "context .model-requirements.txt",
+    ]
+    assert "--build-arg MODEL_PACKAGE=my_model " in outcome.call("docker build ")
+
+
+@pytest.mark.parametrize("fake", ["", "no-build"])
+def test_model_leaves_the_build_context(machine: Machine, package: Path, fake: str) -> None:
+    machine.run("--no-push", "--model", str(package), fake=fake)
+    assert not (machine.project / ".model").exists()
+
+
+def test_build_removes_a_model_left_over(machine: Machine) -> None:
+    (machine.project / ".model-requirements.txt").touch()
+    assert not any(call.startswith("context") for call in machine.run("--no-push").calls)
+
+
+def test_model_names_the_default_image(machine: Machine, package: Path) -> None:
+    assert machine.run("--no-push", "--model", str(package)).stdout == "sagemaker-my-model:latest\n"
+
+
+def test_wrong_model_prevents_the_build(machine: Machine) -> None:
+    outcome = machine.run("--model", "/nowhere")
+    assert (outcome.code, outcome.calls) == (1, [])
+    assert outcome.stderr == "error: --model: /nowhere is not a folder\n"

