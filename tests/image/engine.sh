@@ -4,13 +4,13 @@ set -euo pipefail
 
 usage="usage: tests/image/engine.sh start | env | stop
 
-start   installs what is missing, starts an engine of its own and the registry, makes the stand-in base image
-env     prints the variables by which programs find them:  eval \"\$(tests/image/engine.sh env)\"
-stop    ends what start started; what was built and downloaded stays in ENGINE_DIR
+start   installs missing packages, starts an engine and a registry, makes the stand-in base image
+env     prints the variables for programs that use them:  eval \"\$(tests/image/engine.sh env)\"
+stop    stops both; images and downloads stay in ENGINE_DIR
 
 ENGINE_DIR   where images and downloads are kept (default: .cache/engine in the project)"
 
-# The real host name of an ECR registry of moto's account: /etc/hosts leads it to the registry here.
+# The real host name of an ECR registry in moto's account; /etc/hosts points it at the local registry.
 ecr_host=123456789012.dkr.ecr.us-east-1.amazonaws.com
 base_image=stand-in:bookworm
 
@@ -37,7 +37,7 @@ install_packages() {
     ((${#missing[@]})) || return 0
     say "installing ${missing[*]}"
     apt-get update -qq
-    # The packages' own services would take the places of those started here.
+    # The packages' own services would conflict with the ones started here.
     DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 RUNLEVEL=1 \
         apt-get install -qq -y --no-install-recommends "${missing[@]}" >"$dir/apt.log" 2>&1 ||
         fail "the packages could not be installed; see $dir/apt.log"
@@ -84,7 +84,7 @@ YAML
     kill -0 "$(cat "$run/registry.pid")" 2>/dev/null || fail "port 80 is taken by another program"
 }
 
-# Debian by debootstrap, and on it what pip needs on this machine to find packages, taken from its settings.
+# Debian from debootstrap, with the pip settings of this machine.
 make_base_image() {
     docker image inspect "$base_image" >/dev/null 2>&1 && return
     if [[ ! -s $dir/bookworm.tar ]]; then
@@ -107,7 +107,7 @@ make_base_image() {
     rm -rf "$context"
 }
 
-# copy_pip_settings CONTEXT: the certificates and the folders of wheels that pip uses here, at their own paths.
+# copy_pip_settings CONTEXT: the certificates and folders of wheels that pip uses here, at the same paths.
 copy_pip_settings() {
     local context=$1 bundle=/etc/ssl/certs/ca-certificates.crt folder links=()
     install -D "${PIP_CERT:-$bundle}" "$context/files$bundle"
