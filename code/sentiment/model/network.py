@@ -1,4 +1,4 @@
-"""The network: an embedding, one LSTM layer, one linear layer; the sigmoid is at the edge."""
+"""The network: an embedding, one LSTM layer and one linear layer, which returns logits."""
 
 import math
 import os
@@ -8,43 +8,40 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sentiment.ngram_model.scores import NgramScores
 from sentiment.settings import PSEUDO_COUNT, NetworkSettings
 from sentiment.text.batching import Batch, evaluation_batches
 from sentiment.text.sequences import Sequences
 from sentiment.text.vocabulary import PAD_ID, UNK_ID
 
-# oneDNN, which runs the LSTM on CPUs, keeps what it compiled for each of the last 1,024 shapes: with batches
-# of every width half a gigabyte, for no time that could be measured. It reads this at its first use.
+# oneDNN, which runs the LSTM on CPUs, caches compiled code for the last 1,024 shapes: half a gigabyte for
+# batches of every width, without a measurable gain. The variable is read at the first use of oneDNN.
 # https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
-# Words that the network reads at a time where it does not learn. Between two such chunks the sequences that
-# have ended are dropped, so that a batch of different lengths costs little more than its words; and oneDNN,
-# which prepares each new shape for about a millisecond, sees few of them.
+# Time steps per chunk in evaluation. Sequences that have ended are dropped after each chunk, so that padding
+# costs little; and oneDNN, which takes about a millisecond to prepare a new shape, sees few shapes.
 CHUNK = 64
-# Words, in all rows, that a last chunk is filled up with for that; beyond, a new shape is cheaper.
-_MOST_FILLING = 128
+# Most padding tokens, over all rows, that complete the last chunk; with more, a new shape is cheaper.
+_MAX_CHUNK_PADDING = 128
 
-# The gates of the cell that hands on the n-gram scores: open or shut but for 2 %.
-_OPEN = 4.0
-# What it multiplies it by, so that tanh changes little of it: less than 2 % of what is up to 5.
-_LINEAR = 0.05
+# Gate bias of the pass-through cell: its gates are 98 % open or closed.
+_GATE_BIAS = 4.0
+# Scale of the pass-through cell's input: tanh deviates from linear by less than 2 % for scores up to 5.
+_INPUT_SCALE = 0.05
 
-# Padded tokens in one evaluation batch: large enough for full speed, small enough that the LSTM's
-# output (tokens x hidden_dim x 4 bytes) stays far below the memory of a training step.
+# Padded tokens in an evaluation batch: enough for full speed, while the LSTM's output (tokens x hidden_dim x
+# 4 bytes) stays far below the memory of a training step.
 EVALUATION_TOKENS = 16_384
 
 
 class SentimentLSTM(nn.Module):
-    """Reviews, as word ids, to one logit each.
+    """Maps token ids of a review to a logit.
 
     Args:
-        settings: its shape.
-        dropout: probability of dropping an element in front of the linear layer.
-        embedding_dropout: probability of dropping an element of the word vectors, the same one in all
-            words of a review.
-        word_dropout: probability of taking a word for an infrequent one.
+        settings: shape of the network.
+        dropout: dropout on the pooled LSTM output.
+        embedding_dropout: dropout on embedding dimensions, one mask per review.
+        word_dropout: probability of replacing a word by the unknown token.
     """
 
     def __init__(
@@ -70,94 +67,80 @@ class SentimentLSTM(nn.Module):
         with torch.no_grad():
             self.embedding.weight.normal_(std=0.1)
             self.embedding.weight[PAD_ID].zero_()
-            # The forget gate is the second quarter. Starting it open lets gradients reach far back:
-            # Jozefowicz, Zaremba and Sutskever, ICML 2015, section 2.2.
+            # The forget gate is the second quarter. A bias of 1 lets gradients reach far back: Jozefowicz,
+            # Zaremba and Sutskever, ICML 2015, section 2.2.
             hidden_dim = self.lstm.hidden_size
             forget = slice(hidden_dim, 2 * hidden_dim)
             self.lstm.get_parameter("bias_ih_l0")[forget].fill_(1.0)
 
     @torch.no_grad()
-    def begin_with(self, vectors: NDArray[np.float32] | None, ngram_scores: NgramScores | None) -> None:
-        """Initialize the embeddings, [vocab_size, embedding_dim], and the path of the n-gram scores.
+    def initialize_from(
+        self,
+        vectors: NDArray[np.float32] | None = None,
+        scores: NDArray[np.float32] | None = None,
+        slope: float = 0.0,
+        intercept: float = 0.0,
+    ) -> None:
+        """Initialize from [vocab_size, embedding_dim] embeddings and [vocab_size] n-gram scores.
 
-        The score of a token becomes the last element of its embedding. With a mean pooling the first cell of
-        the LSTM passes it through and the linear layer uses this cell alone: the initial logits are those of
-        the n-gram regression. Other poolings start without this path.
+        The score of a token becomes the last element of its embedding. With a mean pooling, the first cell of
+        the LSTM passes it through and the linear layer uses this cell alone: the initial logits are ``slope``
+        times the mean score plus ``intercept``. Other poolings start without this path.
         """
         if vectors is not None:
             self.embedding.weight.copy_(torch.from_numpy(vectors))
-        if ngram_scores is None:
-            return
-        self.embedding.weight[:, -1] = torch.from_numpy(ngram_scores.scores[-1])
-        if self.pseudo_count is not None:
-            self._hand_on(ngram_scores.slope.item(), ngram_scores.intercept.item())
+        if scores is not None:
+            self.embedding.weight[:, -1] = torch.from_numpy(scores)
+            if self.pseudo_count is not None:
+                self._init_passthrough_cell(slope, intercept)
 
-    def _hand_on(self, slope: float, intercept: float) -> None:
-        """Make the pooled mean of the vectors' last elements, by slope and intercept, what the logits are."""
+    def _init_passthrough_cell(self, slope: float, intercept: float) -> None:
         gates = range(0, 4 * self.lstm.hidden_size, self.lstm.hidden_size)  # input, forget, cell, output
         for name, weights in self.lstm.named_parameters():
             weights[gates] = 0.0
             if name.startswith("bias_ih"):
-                weights[gates] = torch.tensor([_OPEN, -_OPEN, 0.0, _OPEN])
-        self.lstm.get_parameter("weight_ih_l0")[gates[2], -1] = _LINEAR
-        share = _LINEAR * (1 / (1 + math.exp(-_OPEN))) ** 2
+                weights[gates] = torch.tensor([_GATE_BIAS, -_GATE_BIAS, 0.0, _GATE_BIAS])
+        self.lstm.get_parameter("weight_ih_l0")[gates[2], -1] = _INPUT_SCALE
+        gain = _INPUT_SCALE * (1 / (1 + math.exp(-_GATE_BIAS))) ** 2
         self.linear.weight.zero_()
-        self.linear.weight[0, 0] = slope / share
+        self.linear.weight[0, 0] = slope / gain
         self.linear.bias.fill_(intercept)
 
     def forward(self, ids: Tensor, lengths: Tensor, ngram_scores: Tensor | None = None) -> Tensor:
-        """Logits of a batch.
+        """[batch] logits.
 
         Args:
             ids: [batch, time] int64, padded at the end.
             lengths: [batch] int64, at least 1.
-            ngram_scores: [batch, time], used instead of the last elements of the embeddings. Neither they nor
-                the cell that passes them through are dropped. Unused by a network without n-gram scores.
-
-        Returns:
-            [batch] logits; their sigmoid is the probability of "positive".
+            ngram_scores: [batch, time], used instead of the last elements of the embeddings; ignored by a
+                network without n-gram scores. Neither they nor the pass-through cell have dropout.
         """
-        return self.read(self.embed(ids, ngram_scores), lengths)
-
-    def embed(self, ids: Tensor, ngram_scores: Tensor | None = None) -> Tensor:
-        """[time, batch, embedding_dim] what the LSTM reads; arguments as those of ``forward``.
-
-        Time comes first from here on: it is the layout that the LSTM kernels work in. They read padding too,
-        but only after the last word of a review, so that no real word's output depends on it.
-        """
+        # Time first from here on, as in the LSTM kernels. They also process padding, but only after the last
+        # token of a review, so that no token's output depends on it.
         vectors: Tensor = self.embedding(self._drop_words(ids.T.contiguous()))
-        # One mask for all words of a review, as Gal and Ghahramani (NIPS 2016) do it.
+        # One mask per review: Gal and Ghahramani, NIPS 2016.
         vectors = vectors * self.embedding_dropout(torch.ones_like(vectors[:1]))
-        if not self.ngram_scores:
-            return vectors
-        if ngram_scores is None:
-            ngram_scores = self.embedding.weight[ids, -1]
-        return _with_ngram_scores(vectors, (ngram_scores * is_first(ids)).T)
-
-    def read(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """[batch] logits of [time, batch, embedding_dim] vectors."""
+        if self.ngram_scores:
+            scores = self.embedding.weight[ids, -1] if ngram_scores is None else ngram_scores
+            vectors = _replace_last(vectors, (scores * is_first_occurrence(ids)).T)
         outputs, _ = self.lstm(vectors)
         pooled = self._pool(outputs.float(), lengths)
-        # The cell that begins with the n-gram score is not dropped.
-        first = 1 if self.ngram_scores else 0
-        pooled = torch.cat([pooled[:, :first], self.dropout(pooled[:, first:])], 1)
-        logits: Tensor = self.linear(pooled).squeeze(1)
+        passthrough_cells = 1 if self.ngram_scores else 0
+        dropped = self.dropout(pooled[:, passthrough_cells:])
+        logits: Tensor = self.linear(torch.cat([pooled[:, :passthrough_cells], dropped], 1)).squeeze(1)
         return logits
 
     def forward_in_chunks(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """The same logits, without dropout, for less: see ``CHUNK``.
+        """[batch] logits as of ``forward``, without dropout, in less time: see ``CHUNK``.
 
         Args:
             ids: [batch, time] int64, padded at the end, the longest sequence first.
             lengths: [batch] int64, at least 1.
-
-        Returns:
-            [batch] logits.
         """
-        filling = -ids.shape[1] % CHUNK
-        if filling * int((lengths > ids.shape[1] + filling - CHUNK).sum()) <= _MOST_FILLING:
-            ids = nn.functional.pad(ids, (0, filling), value=PAD_ID)
-        counts = is_first(ids).T if self.ngram_scores else None
+        padding = -ids.shape[1] % CHUNK
+        if padding * int((lengths > ids.shape[1] + padding - CHUNK).sum()) <= _MAX_CHUNK_PADDING:
+            ids = nn.functional.pad(ids, (0, padding), value=PAD_ID)
+        is_first = is_first_occurrence(ids).T if self.ngram_scores else None
         ids = ids.T
         hidden_dim = self.lstm.hidden_size
         start = -torch.inf if self.pooling == "max" else 0.0
@@ -166,9 +149,9 @@ class SentimentLSTM(nn.Module):
         for begin in range(0, len(ids), CHUNK):
             rows = int((lengths > begin).sum())
             vectors = self.embedding(ids[begin : begin + CHUNK, :rows].contiguous())
-            if counts is not None:
-                vectors = _with_ngram_scores(vectors, vectors[..., -1] * counts[begin : begin + CHUNK, :rows])
-            outputs, state = self.lstm(vectors, tuple(part[:, :rows].contiguous() for part in state))
+            if is_first is not None:
+                vectors = _replace_last(vectors, vectors[..., -1] * is_first[begin : begin + CHUNK, :rows])
+            outputs, state = self.lstm(vectors, tuple(tensor[:, :rows].contiguous() for tensor in state))
             self._pool_chunk(pooled[:rows], outputs.float(), lengths[:rows] - begin)
         if self.pseudo_count is not None:
             pooled /= lengths[:, None] + self.pseudo_count
@@ -181,23 +164,23 @@ class SentimentLSTM(nn.Module):
         dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
         return ids.masked_fill(dropped & (ids != PAD_ID), UNK_ID)
 
-    def _pool_chunk(self, pooled: Tensor, outputs: Tensor, left: Tensor) -> None:
-        """Take a chunk's outputs, [CHUNK, rows, hidden], into what is pooled of each row, [rows, hidden].
+    def _pool_chunk(self, pooled: Tensor, outputs: Tensor, remaining: Tensor) -> None:
+        """Update ``pooled``, [rows, hidden], by the outputs of a chunk, [CHUNK, rows, hidden].
 
-        ``left`` tells how many words of each row are left at the chunk's beginning.
+        ``remaining`` is the [rows] number of tokens from the start of the chunk.
         """
         if self.pooling == "last":
-            ends = left <= len(outputs)
-            pooled[ends] = outputs[left[ends] - 1, ends.nonzero().squeeze(1)]
+            ends = remaining <= len(outputs)
+            pooled[ends] = outputs[remaining[ends] - 1, ends.nonzero().squeeze(1)]
             return
-        padding = (torch.arange(len(outputs), device=left.device)[:, None] >= left).unsqueeze(2)
+        padding = (torch.arange(len(outputs), device=remaining.device)[:, None] >= remaining).unsqueeze(2)
         if self.pooling == "max":
             torch.maximum(pooled, outputs.masked_fill_(padding, -torch.inf).amax(0), out=pooled)
         else:
             pooled += outputs.masked_fill_(padding, 0).sum(0)
 
     def _pool(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """[time, batch, hidden] to [batch, hidden], over real words only."""
+        """[time, batch, hidden] to [batch, hidden], without padding."""
         if self.pooling == "last":
             return outputs[lengths - 1, torch.arange(len(lengths), device=lengths.device)]
         steps = torch.arange(len(outputs), device=lengths.device)
@@ -207,8 +190,8 @@ class SentimentLSTM(nn.Module):
         return outputs.masked_fill(padding, 0).sum(0) / (lengths[:, None] + (self.pseudo_count or 0))
 
 
-def is_first(ids: Tensor) -> Tensor:
-    """[batch, time] whether an id comes for the first time in its row."""
+def is_first_occurrence(ids: Tensor) -> Tensor:
+    """[batch, time] whether an id occurs for the first time in its row."""
     order = ids.argsort(dim=1, stable=True)
     ordered = ids.gather(1, order)
     is_new = torch.ones_like(ids, dtype=torch.bool)
@@ -216,13 +199,13 @@ def is_first(ids: Tensor) -> Tensor:
     return torch.empty_like(is_new).scatter_(1, order, is_new)
 
 
-def _with_ngram_scores(vectors: Tensor, ngram_scores: Tensor) -> Tensor:
-    """[time, batch, embedding_dim] vectors with [time, batch] in the place of their last elements."""
-    return torch.cat([vectors[..., :-1], ngram_scores.unsqueeze(2)], 2)
+def _replace_last(vectors: Tensor, elements: Tensor) -> Tensor:
+    """[time, batch, embedding_dim] vectors with [time, batch] last elements."""
+    return torch.cat([vectors[..., :-1], elements.unsqueeze(2)], 2)
 
 
 def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """A padded batch as the network's two arguments."""
+    """Ids and lengths of a padded batch on the device."""
     return torch.from_numpy(batch.ids).to(device), torch.from_numpy(batch.lengths).to(device)
 
 
@@ -233,16 +216,13 @@ def evaluate(
     max_tokens: int = EVALUATION_TOKENS,
     dtype: torch.dtype | None = None,
 ) -> NDArray[np.float32]:
-    """[sequences] logits, in the order of the sequences, without dropout.
-
-    ``dtype`` is that of the LSTM's arithmetic; None is float32.
-    """
+    """[sequences] logits, without dropout; ``dtype`` is that of the LSTM's arithmetic, None for float32."""
     device = network.embedding.weight.device
     logits = np.empty(len(sequences), np.float32)
     was_training = network.training
     network.eval()
     for batch in evaluation_batches(sequences, max_tokens):
-        # cuDNN likes long sequences, and does not mind new shapes.
+        # cuDNN is faster with long sequences and needs no preparation for new shapes.
         forward = network.forward_in_chunks if device.type == "cpu" else network
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             logits[batch.indices] = forward(*to_tensors(batch, device)).float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""A loaded model that turns texts into predictions."""
+"""A loaded model that predicts texts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,13 +18,7 @@ from sentiment.text.vocabulary import UNK_ID
 
 
 class Predictor:
-    """Texts to predictions, by one artifact.
-
-    Args:
-        artifact: what was trained.
-        device: where the network runs.
-        precision: its arithmetic: fp32, or auto for the fastest that the hardware has.
-    """
+    """Predicts texts on a device, in precision fp32 or in the fastest supported one (auto)."""
 
     def __init__(self, artifact: Artifact, device: str = "cpu", precision: str = "fp32") -> None:
         self._dtype = DTYPES.get(Hardware.from_device(torch.device(device)).resolve(precision))
@@ -39,34 +33,34 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu", precision: str = "fp32") -> Self:
-        """A predictor from a model directory.
+        """The predictor of a model folder.
 
         Raises:
-            ArtifactError: a file of it is missing or damaged.
+            ArtifactError: a file is missing or damaged.
         """
         return cls(load_artifact(folder), device, precision)
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """One object per text: label, probability of "positive", and the share of unknown words."""
+        """Label, probability of "positive" and fraction of unknown words of each text."""
         ids = [self._ids(text) for text in texts]
         sequences = self._inserter.insert(Sequences.from_lists(ids))
         probabilities = sigmoid(evaluate(self._network, sequences, dtype=self._dtype))
-        shares = [own.count(UNK_ID) / max(1, len(own)) for own in ids]
+        unknown = [tokens.count(UNK_ID) / max(1, len(tokens)) for tokens in ids]
         return [
             {
                 "label": "positive" if p > 0.5 else "negative",
                 "probability": round(float(p), 6),
-                "_unknown_share": share,
+                "_unknown_share": unknown_share,
             }
-            for p, share in zip(probabilities, shares, strict=True)
+            for p, unknown_share in zip(probabilities, unknown, strict=True)
         ]
 
     def metrics(self, results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """The mean share of unknown words."""
+        """Mean fraction of unknown words."""
         shares = [result["_unknown_share"] for result in results]
         return {"unknown_share": round(sum(shares) / max(1, len(shares)), 4)}
 
     def _ids(self, text: str) -> list[int]:
         ids = np.array(self._vocabulary.ids(tokenize(text, self._stop_words)), np.int32)
-        cut: list[int] = truncate(ids, self._text.max_length, self._text.truncate).tolist()
-        return cut
+        truncated: list[int] = truncate(ids, self._text.max_length, self._text.truncate).tolist()
+        return truncated

@@ -168,7 +168,10 @@ def build_network(
     )
     dropouts = (hyperparameters.dropout, hyperparameters.embedding_dropout, hyperparameters.word_dropout)
     network = SentimentLSTM(settings, *dropouts)
-    network.begin_with(warm_start.vectors, warm_start.ngram_scores)
+    network.initialize_from(warm_start.vectors)
+    if warm_start.ngram_scores is not None:
+        scores, _, slope, intercept = warm_start.ngram_scores
+        network.initialize_from(None, scores[-1], slope.item(), intercept.item())
     return network, settings
 
 

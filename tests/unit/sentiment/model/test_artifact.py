@@ -28,14 +28,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_saved_artifact_is_read_back(folder: Path) -> None:
+def test_artifact_round_trips(folder: Path) -> None:
     loaded, saved = load_artifact(folder), make()
     assert (loaded.network, loaded.text, loaded.training) == (saved.network, saved.text, saved.training)
     assert loaded.vocabulary.words == saved.vocabulary.words
     assert all(np.array_equal(loaded.weights[name], saved.weights[name]) for name in saved.weights)
 
 
-def test_artifact_is_three_files(folder: Path) -> None:
+def test_artifact_has_three_files(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
         "model.json",
         "model.safetensors",
@@ -53,7 +53,7 @@ def empty(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.json", "model.safetensors", "vocabulary.json"])
 @pytest.mark.parametrize("damage", [Path.unlink, empty, truncate])
-def test_damaged_or_missing_file_is_named(folder: Path, name: str, damage: Callable[[Path], object]) -> None:
+def test_damaged_file_is_named(folder: Path, name: str, damage: Callable[[Path], object]) -> None:
     damage(folder / name)
     with pytest.raises(ArtifactError, match=name):
         load_artifact(folder)
@@ -74,13 +74,13 @@ def rewrite(folder: Path, **changes: object) -> None:
         ({"text": {"stop_words": [], "max_length": 9, "truncate": "middle"}}, "text: truncate is 'middle'"),
     ],
 )
-def test_impossible_settings_are_refused(folder: Path, changes: dict[str, object], message: str) -> None:
+def test_invalid_settings_are_refused(folder: Path, changes: dict[str, object], message: str) -> None:
     rewrite(folder, **changes)
     with pytest.raises(ArtifactError, match=rf"model\.json: {message}"):
         load_artifact(folder)
 
 
-def test_vocabulary_of_another_size_is_refused(folder: Path) -> None:
+def test_vocabulary_size_must_match(folder: Path) -> None:
     Vocabulary(["good"]).save(folder / "vocabulary.json")
     with pytest.raises(ArtifactError, match=r"vocabulary\.json: 3 ids, expected 5"):
         load_artifact(folder)
@@ -95,13 +95,13 @@ def test_vocabulary_of_another_size_is_refused(folder: Path) -> None:
         ({"extra": np.zeros(1, np.float32)}, "expected the tensors"),
     ],
 )
-def test_other_tensors_are_refused(folder: Path, tensors: dict[str, np.ndarray], message: str) -> None:
+def test_unexpected_tensors_are_refused(folder: Path, tensors: dict[str, np.ndarray], message: str) -> None:
     save_file(dict(make().weights) | tensors if tensors else {}, folder / "model.safetensors")
     with pytest.raises(ArtifactError, match=rf"model\.safetensors: {message}"):
         load_artifact(folder)
 
 
-def test_weights_that_are_no_safetensors_are_refused(folder: Path) -> None:
+def test_other_weight_format_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"\x80\x04.")
     with pytest.raises(ArtifactError, match=r"model\.safetensors: not a safetensors file"):
         load_artifact(folder)

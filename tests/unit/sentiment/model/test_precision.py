@@ -1,4 +1,4 @@
-"""Which arithmetic a job trains in."""
+"""Precision by hardware."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def cpu(*features: str) -> Hardware:
         (cpu("avx2", "avx512_bf16", "onednn_bf16", "amx_tile", "amx_bf16"), "bf16"),
     ],
 )
-def test_auto_is_what_the_table_says(hardware: Hardware, expected: str) -> None:
+def test_auto_is_fastest_precision(hardware: Hardware, expected: str) -> None:
     assert hardware.resolve("auto") == expected
 
 
@@ -38,12 +38,12 @@ def test_auto_is_what_the_table_says(hardware: Hardware, expected: str) -> None:
     ("hardware", "precision"),
     [(gpu(7, 0), "bf16"), (gpu(6, 1), "fp16"), (cpu("avx2"), "bf16"), (cpu("onednn_bf16"), "fp16")],
 )
-def test_what_the_hardware_does_not_have_is_refused(hardware: Hardware, precision: str) -> None:
+def test_unsupported_precision_is_refused(hardware: Hardware, precision: str) -> None:
     with pytest.raises(TrainingError) as caught:
         hardware.resolve(precision)
     cause, remedy = str(caught.value).splitlines()
-    assert cause.startswith(f"precision {precision} cannot be had on {hardware.name}: it needs a GPU")
-    assert remedy == "use precision auto or fp32"
+    assert cause.startswith(f"precision={precision} is not supported on {hardware.name}; it requires a GPU")
+    assert remedy == "use precision=auto or precision=fp32"
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,11 @@ def test_what_the_hardware_does_not_have_is_refused(hardware: Hardware, precisio
         (cpu("onednn_bf16"), "bf16"),
     ],
 )
-def test_what_it_has_is_what_was_asked_for(hardware: Hardware, precision: str) -> None:
+def test_supported_precision_is_kept(hardware: Hardware, precision: str) -> None:
     assert hardware.resolve(precision) == precision
 
 
-def test_hardware_of_this_machine_is_named() -> None:
+def test_cpu_has_name_and_features() -> None:
     hardware = Hardware.from_device(torch.device("cpu"))
     assert " cores of " in hardware.name
     assert "sse2" in hardware.cpu_features or "neon" in hardware.cpu_features

@@ -136,7 +136,7 @@ def test_bf16_learns_or_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
         assert losses(new("bf16"), 0, 100)[-1] < 0.2
     else:
-        with pytest.raises(TrainingError, match="precision bf16 cannot be had"):
+        with pytest.raises(TrainingError, match="precision=bf16 is not supported"):
             Hardware.from_device(torch.device("cpu")).resolve("bf16")
 
 
