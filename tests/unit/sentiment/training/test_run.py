@@ -1,116 +1,404 @@
-"""Jobs that train embeddings, and jobs that start from them."""
+"""A training job of the LSTM in this process: results, stops and resumption."""
 
+import csv
+import json
+import logging
+import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sagemaker_training.errors import ClientError
+import torch
 
-import train
 from byoc.artifact import check_artifact
-from byoc.errors import ArtifactError
-from byoc.signals import Stopped
-from sentiment.embeddings import store as pretrained
+from byoc.checkpoints import Checkpoint, Checkpoints, Position
+from byoc.errors import ArtifactError, CheckpointError, DataError, TrainingError
+from byoc.hyperparameters import parse_hyperparameters
+from byoc.job import Job
+from byoc.opt_ml import OptMl
+from byoc.signals import NOTHING_TO_SAVE, StopFlag, Stopped
+from sentiment.data import datasets
+from sentiment.embeddings import store
+from sentiment.evaluation import report
+from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.artifact import load_artifact
-from sentiment.training import run as run_module
+from sentiment.model.predictor import Predictor
+from sentiment.ngram_model import soft_labels
+from sentiment.training import run as training
+from sentiment.training import trainer
+from sentiment.training.loader import DeviceBatch
+from sentiment.training.optimizer import Optimization
+from sentiment.training.trainer import Trainer
 from tests.conftest import PLAIN, make_base
 
 REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(64)]
-UNLABELED = [(f"another film{i} so good", "") for i in range(30)]
-# The embeddings are not trained.
-FIXED = {"embedding_lr_scale": "0", "embedding_dim": "8", "hidden_dim": "8", "batch_size": "8", "epochs": "1"}
+QUICK = PLAIN | {"epochs": "2", "hidden_dim": "8", "embedding_dim": "8", "batch_size": "8"}
 
-Job = Callable[..., Path]
-Values = dict[str, str] | None
+Run = Callable[..., Path]
 
 
 @pytest.fixture
-def job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Job]:
-    """Runs a named job with channels of reviews or of files, and returns its folder."""
+def run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Run]:
+    """Runs a job over a folder in the layout of /opt/ml, and returns the folder."""
     before = signal.getsignal(signal.SIGTERM)
+    caplog.set_level(logging.INFO)
 
-    def start(name: str, pretrained: Path | None = None, values: Values = None, **channels: Any) -> Path:
-        folder = make_base(tmp_path / name, PLAIN | FIXED | (values or {}), **channels)
+    def start(
+        hyperparameters: dict[str, str] | None = None,
+        *,
+        name: str = "ml",
+        pretrained: Path | None = None,
+        **channels: Any,
+    ) -> Path:
+        folder = tmp_path / name
+        shutil.rmtree(folder / "input", ignore_errors=True)
+        make_base(folder, QUICK | (hyperparameters or {}), **(channels or {"training": REVIEWS}))
         if pretrained is not None:
             shutil.copytree(pretrained, folder / "input" / "data" / "pretrained")
-        monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(folder))
-        monkeypatch.setattr(sys, "argv", ["train"])
-        train.main()
-        return folder
+        return train(folder)
 
     yield start
     signal.signal(signal.SIGTERM, before)
 
 
-def test_job_starts_from_pretrained_embeddings(job: Job) -> None:
-    made = job("first", unlabeled=UNLABELED) / "model"
-    vectors = pretrained.load(made, 8)
+def train(folder: Path) -> Path:
+    """Run the job of a folder, again where it has run before."""
+    opt_ml, stop = OptMl(folder), StopFlag()
+    stop.listen()
+    values = parse_hyperparameters(Hyperparameters, opt_ml.hyperparameters())
+    training.train(Job.create("sentiment", opt_ml, values, stop))
+    return folder
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Path:
+    """The checkpoint folder, which makes the job write checkpoints."""
+    folder = tmp_path / "ml" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "output" / "data" / "metrics.json").read_text())
+    return content
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, module: object, name: str, call: int = 1) -> None:
+    """Send SIGTERM at the given call of a function."""
+    function, calls = getattr(module, name), iter(range(1, call))
+
+    def stopping(*arguments: Any, **named: Any) -> Any:
+        if next(calls, None) is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return function(*arguments, **named)
+
+    monkeypatch.setattr(module, name, stopping)
+
+
+def run_until_step(monkeypatch: pytest.MonkeyPatch, step: int, run: Callable[[], object]) -> None:
+    """Run a job that is stopped in one of its 16 optimizer steps."""
+    with monkeypatch.context() as patch:
+        stop_at(patch, Optimization, "step", step)
+        run()
+
+
+def test_job_leaves_model_metrics_and_predictions(run: Run) -> None:
+    folder = run(test=REVIEWS[:10], training=REVIEWS)
+    check_artifact(folder / "model", "sentiment")
+    assert Predictor.load(folder / "model").predict(["good"])
+    assert metrics(folder)["test"]["reviews"] == 10
+    assert len(metrics(folder)["epochs"]) == 2
+    assert (folder / "output" / "data" / "predictions.csv").is_file()
+
+
+def test_job_leaves_a_report(run: Run) -> None:
+    page = (run() / "output" / "data" / "report.html").read_text("utf-8")
+    assert "Training report" in page
+    assert "film" not in page  # no text of any review
+
+
+def test_failed_report_fails_no_job(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(report, "_write", fail)
+    assert Predictor.load(run() / "model").predict(["good"])
+
+
+def test_artifact_records_hyperparameters_and_counts(run: Run) -> None:
+    record = load_artifact(run() / "model").training
+    assert record["hyperparameters"]["hidden_dim"] == 8
+    assert record["reviews"]["training"] + record["validation"]["reviews"] == 64
+
+
+def test_same_job_gives_the_same_file(run: Run) -> None:
+    first = weights(run())
+    assert weights(run()) == first
+
+
+def test_faulty_review_is_named(run: Run) -> None:
+    with pytest.raises(
+        DataError, match=r"reviews.csv, line 66: unknown label '5', expected one of 1, 0, pos"
+    ):
+        run(training=[*REVIEWS, ("fine", "5")])
+
+
+def test_failed_job_leaves_no_model(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        run(training=REVIEWS[:3])
+    assert not (tmp_path / "ml" / "model").exists()
+
+
+def test_stop_while_reading_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_at(monkeypatch, datasets, "tokenize", 9)
+    with pytest.raises(Stopped, match=f"^{NOTHING_TO_SAVE}$"):
+        run()
+    assert not (tmp_path / "ml" / "model").exists()
+
+
+def test_stop_in_first_epoch_leaves_a_checkpoint(
+    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_until_step(monkeypatch, 2, run)
+    assert "stopped in epoch 1 after 2 of 8 batches; no model: no epoch is finished; " in caplog.text
+    assert len(list(checkpoints.iterdir())) == 1
+    assert not (checkpoints.parent / "model").exists()
+
+
+def test_later_stop_leaves_the_best_model(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop_at(monkeypatch, Optimization, "step", 11)
+    folder = run(training=REVIEWS, test=REVIEWS)
+    line = f"stopped in epoch 2 after 3 of 8 batches; the best model so far is in {folder / 'model'}; "
+    assert line in caplog.text
+    assert Predictor.load(folder / "model").predict(["good"])
+    assert len(metrics(folder)["epochs"]) == 1
+    assert "test" not in metrics(folder)
+
+
+def test_stop_in_the_test_keeps_the_metrics(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop_at(monkeypatch, trainer, "evaluate", 3)
+    folder = run(training=REVIEWS, test=REVIEWS)
+    assert "stopped before the evaluation of the channel test" in caplog.text
+    assert len(metrics(folder)["epochs"]) == 2
+    assert "test" not in metrics(folder)
+
+
+def test_nan_loss_keeps_model_and_checkpoint(
+    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Optimization.step
+
+    def diverge(
+        optimization: Optimization, batch: DeviceBatch, number: int, weight: float = 1.0
+    ) -> torch.Tensor:
+        return step(optimization, batch, number, torch.nan if number == 11 else weight)
+
+    monkeypatch.setattr(Optimization, "step", diverge)
+    with pytest.raises(
+        TrainingError, match=r"^the training loss is nan in epoch 2\nuse a learning_rate below"
+    ):
+        run()
+    assert load_artifact(checkpoints.parent / "model").training["best_epoch"] == 1
+    content = Checkpoints(checkpoints, 1).newest()
+    assert content
+    assert Checkpoint.from_bytes(content).position == (1, 0)
+
+
+def test_resumed_job_ends_with_the_same_weights(
+    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoints.parent
+    run_until_step(monkeypatch, 11, run)
+    assert len(metrics(folder)["epochs"]) == 1
+    resumed = weights(train(folder))
+    shutil.rmtree(checkpoints)
+    assert weights(train(folder)) == resumed
+
+
+def test_stop_while_reading_mentions_the_checkpoint(
+    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_until_step(monkeypatch, 11, run)
+    stop_at(monkeypatch, datasets, "tokenize", 9)
+    message = f"^stopped before the next step; the same job resumes from {checkpoints}$"
+    with pytest.raises(Stopped, match=message):
+        train(checkpoints.parent)
+
+
+def test_resumed_job_writes_the_best_model_first(
+    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoints.parent
+    run_until_step(monkeypatch, 11, run)
+    shutil.rmtree(folder / "model")
+    monkeypatch.setattr(Trainer, "fit", lambda *_: pytest.fail("training goes on"))
+    with pytest.raises(pytest.fail.Exception):
+        train(folder)
+    assert load_artifact(folder / "model").training["best_epoch"] == 1
+
+
+@pytest.mark.usefixtures("checkpoints")
+def test_checkpoint_of_another_job_is_refused(run: Run) -> None:
+    run()
+    cause = r"made with learning_rate 0.002 \(now 0.01\), training data of 58 reviews"
+    with pytest.raises(CheckpointError, match=cause):
+        run({"learning_rate": "0.01"}, training=[*REVIEWS, ("a new one", "1")])
+
+
+def test_checkpoint_of_a_gpu_is_refused(run: Run, checkpoints: Path) -> None:
+    run()
+    content = Checkpoints(checkpoints, 1).newest()
+    assert content
+    checkpoint = Checkpoint.from_bytes(content)
+    made_with = {**checkpoint.made_with, "device": "cuda"}
+    Checkpoints(checkpoints, 1).write(replace(checkpoint, position=Position(9, 0), made_with=made_with), 0)
+    with pytest.raises(CheckpointError, match=r"made with device cuda \(now cpu\)"):
+        train(checkpoints.parent)
+
+
+@pytest.mark.usefixtures("checkpoints")
+def test_checkpoint_interval_may_change(run: Run) -> None:
+    run()
+    run({"checkpoint_interval_minutes": "1"})
+
+
+WARM_START = {
+    "embedding_init": "word2vec",
+    "soft_label_weight": "0.5",
+    "ema_decay": "0.9",
+    "word_dropout": "0.1",
+}
+DOCUMENTS = WARM_START | {"embedding_init": "documents"}
+NGRAM_SCORES = {
+    "embedding_init": "word2vec",
+    "max_ngrams": "20",
+    "ngram_init": "regression",
+    "pooling": "mean",
+}
+PAIRS = [(f"film{i} was {'' if i % 2 else 'not '}good", str(i % 2)) for i in range(64)]
+UNLABELED = [("another film good", "1"), ("another film bad", "0")]
+
+
+def test_unlabeled_reviews_extend_the_vocabulary(run: Run) -> None:
+    artifact = load_artifact(run(WARM_START, training=REVIEWS, unlabeled=UNLABELED) / "model")
+    assert "another" in artifact.vocabulary.words
+    assert artifact.training["reviews"]["unlabeled"] == 2
+    assert artifact.training["reviews"]["training"] + artifact.training["validation"]["reviews"] == 64
+
+
+@pytest.mark.parametrize(
+    "hyperparameters",
+    [WARM_START, DOCUMENTS, NGRAM_SCORES],
+    ids=["soft labels", "documents", "n-gram scores"],
+)
+def test_resumed_job_skips_the_warm_start(
+    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: dict[str, str]
+) -> None:
+    folder = checkpoints.parent
+    run_until_step(monkeypatch, 1, lambda: run(hyperparameters, training=PAIRS, unlabeled=UNLABELED))
+    before, after = sorted(checkpoints.iterdir())
+    assert Checkpoint.from_bytes(before.read_bytes()).position == (0, 0)
+    after.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "create_warm_start", None)
+        resumed = weights(train(folder))
+    shutil.rmtree(checkpoints)
+    assert weights(train(folder)) == resumed
+
+
+def test_stop_in_warm_start_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_at(monkeypatch, soft_labels.SoftLabels, "targets")
+    with pytest.raises(Stopped, match=f"^{NOTHING_TO_SAVE}$"):
+        run(WARM_START)
+    assert not (tmp_path / "ml" / "model").exists()
+
+
+def test_stop_after_warm_start_keeps_it(
+    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop_at(monkeypatch, Trainer, "fit")
+    run(WARM_START)
+    assert f"stopped before the next step; the same job resumes from {checkpoints}" in caplog.text
+    assert len(list(checkpoints.iterdir())) == 1
+
+
+@pytest.mark.parametrize("hyperparameters", [{}, NGRAM_SCORES], ids=["plain", "n-gram scores"])
+def test_served_probabilities_are_calibrated(run: Run, hyperparameters: dict[str, str]) -> None:
+    folder = run(hyperparameters, training=PAIRS, validation=PAIRS[:20])
+    assert bool(load_artifact(folder / "model").vocabulary.ngrams) == bool(hyperparameters)
+    assert metrics(folder)["temperature"] != 1
+    with (folder / "output" / "data" / "predictions.csv").open() as stream:
+        written = [float(row["probability"]) for row in csv.DictReader(stream)]
+    served = Predictor.load(folder / "model").predict([text for text, _ in PAIRS[:20]])
+    assert [prediction["probability"] for prediction in served] == pytest.approx(written, abs=1e-5)
+
+
+FIXED = {"embedding_lr_scale": "0", "epochs": "1"}  # the embeddings are not trained
+REVIEWS_ALONE = {"unlabeled": [(f"another film{i} so good", "") for i in range(30)]}
+
+
+def test_job_starts_from_pretrained_embeddings(run: Run) -> None:
+    made = run(name="first", **REVIEWS_ALONE) / "model"
+    vectors = store.load(made, 8)
     assert "another" in vectors.vocabulary.words
-    artifact = load_artifact(job("second", pretrained=made, training=REVIEWS) / "model")
-    assert np.array_equal(artifact.weights["embedding.weight"], vectors.align(artifact.vocabulary))
+    artifact = load_artifact(run(FIXED, name="second", pretrained=made, training=REVIEWS) / "model")
+    assert np.array_equal(artifact.weights["embedding.weight"], vectors.of(artifact.vocabulary))
     assert artifact.weights["embedding.weight"][artifact.vocabulary.ids(["good"])[0]].any()
 
 
-def test_embeddings_are_no_model(job: Job) -> None:
-    folder = job("first", unlabeled=UNLABELED)
-    with pytest.raises(ArtifactError, match="there is no trained model"):
-        check_artifact(folder / "model", "sentiment")
-
-
-def test_job_starts_from_trained_model(job: Job) -> None:
+def test_job_starts_from_trained_model(run: Run) -> None:
     channels = {"training": REVIEWS, "validation": REVIEWS}
-    first = job("first", **channels) / "model"
-    second = job("second", pretrained=first, values={"seed": "2"}, **channels) / "model"
-    without = job("without", values={"seed": "2"}, **channels) / "model"
+    first = run(FIXED, name="first", **channels) / "model"
+    other_seed = FIXED | {"seed": "2"}
+    second = run(other_seed, name="second", pretrained=first, **channels) / "model"
+    without = run(other_seed, name="without", **channels) / "model"
     vectors = [load_artifact(folder).weights["embedding.weight"] for folder in (first, second, without)]
     assert np.array_equal(vectors[0], vectors[1])
     assert not np.array_equal(vectors[0], vectors[2])
 
 
-def test_document_vectors_fall_back_to_word2vec(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
-    job("first", values={"embedding_init": "documents"}, unlabeled=UNLABELED)
-    assert "embedding_init=documents needs labeled reviews; this job uses word2vec" in capsys.readouterr().out
+def test_document_vectors_fall_back_to_word2vec(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    run({"embedding_init": "documents"}, **REVIEWS_ALONE)
+    assert "embedding_init=documents needs labeled reviews; this job uses word2vec" in caplog.text
 
 
-@pytest.mark.parametrize("channel", ["validation", "test"])
-def test_missing_training_channel_is_an_error(job: Job, channel: str) -> None:
-    with pytest.raises(ClientError, match="expected one channel called training"):
-        job("first", unlabeled=UNLABELED, **{channel: REVIEWS})
+@pytest.mark.parametrize("channel", ["validation", "test", "trainig"])
+def test_missing_training_channel_is_an_error(run: Run, channel: str) -> None:
+    with pytest.raises(DataError, match=rf"expected one channel called training.*{channel}"):
+        run(**REVIEWS_ALONE, **{channel: REVIEWS})
 
 
-def test_misspelled_training_channel_is_an_error(job: Job) -> None:
-    with pytest.raises(ClientError, match=r"expected one channel called training.*: .*trainig"):
-        job("first", unlabeled=UNLABELED, trainig=REVIEWS)
-
-
-def test_embeddings_replace_model(job: Job, tmp_path: Path) -> None:
-    model = job("first", training=REVIEWS) / "model"
-    shutil.rmtree(tmp_path / "first" / "input")
-    job("first", unlabeled=UNLABELED)
-    assert "another" in pretrained.load(model, 8).vocabulary.words
+def test_embeddings_replace_the_model(run: Run) -> None:
+    run()
+    model = run(**REVIEWS_ALONE) / "model"
+    assert "another" in store.load(model, 8).vocabulary.words
     with pytest.raises(ArtifactError, match="there is no trained model"):
         check_artifact(model, "sentiment")
 
 
-def test_folder_without_vectors_is_an_error(job: Job, tmp_path: Path) -> None:
+def test_folder_without_vectors_is_an_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(ClientError, match=r"channel pretrained: .* has neither"):
-        job("second", pretrained=tmp_path / "nothing", training=REVIEWS)
+    with pytest.raises(DataError, match=r"channel pretrained: .* has neither"):
+        run(pretrained=tmp_path / "nothing", training=REVIEWS)
 
 
 def test_stopped_embedding_job_writes_nothing(
-    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*_arguments: object) -> None:
-        raise Stopped
-
-    monkeypatch.setattr(run_module, "train_word2vec", stop)
-    folder = job("first", unlabeled=UNLABELED)
-    assert "there is nothing to save" in capsys.readouterr().out
-    assert not (folder / "model").exists()
-    assert not (tmp_path / "first" / "output" / "failure").exists()
+    stop_at(monkeypatch, training, "word2vec")
+    with pytest.raises(Stopped, match=r"^$"):
+        run(**REVIEWS_ALONE)
+    assert not (tmp_path / "ml" / "model").exists()
