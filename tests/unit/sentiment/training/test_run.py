@@ -355,7 +355,7 @@ def test_job_starts_from_pretrained_embeddings(run: Run) -> None:
     vectors = store.load(made, 8)
     assert "another" in vectors.vocabulary.words
     artifact = load_artifact(run(FIXED, name="second", pretrained=made, training=REVIEWS) / "model")
-    assert np.array_equal(artifact.weights["embedding.weight"], vectors.of(artifact.vocabulary))
+    assert np.array_equal(artifact.weights["embedding.weight"], vectors.align(artifact.vocabulary))
     assert artifact.weights["embedding.weight"][artifact.vocabulary.ids(["good"])[0]].any()
 
 
@@ -398,7 +398,7 @@ def test_folder_without_vectors_is_an_error(run: Run, tmp_path: Path) -> None:
 def test_stopped_embedding_job_writes_nothing(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_at(monkeypatch, training, "word2vec")
+    stop_at(monkeypatch, training, "train_word2vec")
     with pytest.raises(Stopped, match=r"^$"):
         run(**REVIEWS_ALONE)
     assert not (tmp_path / "ml" / "model").exists()
