@@ -89,7 +89,7 @@ def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes
 
     Raises:
         ArtifactError: the model cannot be loaded.
-        PackageError: the model's metrics are not those that its package declares.
+        PackageError: the model's metrics differ from its package's ``metric_names``.
     """
     # The server keeps a handler as a function, so that its state is the module's.
     global _worker  # noqa: PLW0603

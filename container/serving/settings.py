@@ -52,27 +52,20 @@ class Settings:
     """Settings of the server.
 
     Attributes:
-        port: the public port.
         workers: processes for each model.
-        threads: threads of each worker.
         gpus: GPUs of the machine, assigned to the workers in turn.
         request_seconds: time for one request, after which its worker is killed.
         body_bytes: maximum size of a body; 0 means no limit.
         transforms: MaxConcurrentTransforms, the requests that batch transform may have in flight.
         transform_mb: MaxPayloadInMB, the size of each; below every limit on bodies.
-        batch_size: maximum requests in a batch.
         batch_delay_ms: milliseconds that a request waits for a batch to fill.
         in_flight: maximum requests accepted at a time; more get a 503.
         large_in_flight: maximum of them with a body of 1 MB or more, or of unknown length.
-        heap_bytes: size of Java's heap.
         multi_model: the endpoint loads and unloads models.
         log_level: lowest level of a line, one of LEVELS.
         metric_namespace: CloudWatch namespace of the request log's metrics.
         metric_names: metrics of the model package in the request log.
         precision: arithmetic of the model: fp32, or auto for the fastest on this hardware.
-        max_texts: maximum texts in a request.
-        max_characters: maximum characters in a text.
-        vm_arguments: additional arguments of Java.
     """
 
     port: int
