@@ -12,24 +12,14 @@ PSEUDO_COUNT = {"mean": 0, "smoothed-mean": 100}
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """Preprocessing.
+    """Preprocessing."""
 
-    Attributes:
-        stop_words: words to remove.
-        max_length: words kept per review.
-        truncate: part of a longer review to keep, one of ``TRUNCATE``.
-    """
-
-    stop_words: list[str]
-    max_length: int
-    truncate: str
+    stop_words: list[str]  # words to remove
+    max_length: int  # words kept per review
+    truncate: str  # part of a longer review to keep, one of ``TRUNCATE``
 
     def __post_init__(self) -> None:
-        """Validate settings that may come from a file.
-
-        Raises:
-            ValueError: a value is invalid.
-        """
+        """Raise ValueError for an invalid value, which may come from a file."""
         if not isinstance(self.stop_words, list) or not all(
             isinstance(word, str) for word in self.stop_words
         ):
@@ -40,29 +30,18 @@ class TextSettings:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """Shape of the network.
+    """Shape of the network."""
 
-    Attributes:
-        vocab_size: number of token ids.
-        embedding_dim: embedding size.
-        hidden_dim: LSTM hidden size.
-        pooling: how LSTM outputs are pooled over time, one of ``POOLING``; see ``PSEUDO_COUNT``.
-        ngram_scores: whether the last element of each embedding is the token's n-gram score, which counts at
-            the first occurrence of the token only.
-    """
-
-    vocab_size: int
-    embedding_dim: int
-    hidden_dim: int
-    pooling: str
+    vocab_size: int  # number of token ids
+    embedding_dim: int  # embedding size
+    hidden_dim: int  # LSTM hidden size
+    pooling: str  # how LSTM outputs are pooled over time, one of ``POOLING``; see ``PSEUDO_COUNT``
+    # Whether the last element of each embedding is the token's n-gram score, which counts at the first
+    # occurrence of the token only.
     ngram_scores: bool = False
 
     def __post_init__(self) -> None:
-        """Validate settings that may come from a file.
-
-        Raises:
-            ValueError: a value is invalid.
-        """
+        """Raise ValueError for an invalid value, which may come from a file."""
         _check_positive(
             vocab_size=self.vocab_size,
             embedding_dim=self.embedding_dim,

@@ -27,17 +27,12 @@ _ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
 
 
 class ReviewFile(NamedTuple):
-    """A file with one review.
-
-    Attributes:
-        label: 1 for positive, 0 for negative, ``NO_LABEL`` in ``unsup/``.
-        group: id of the movie, None if unknown.
-    """
+    """A file with one review."""
 
     name: str
     text: str
-    label: int
-    group: str | None
+    label: int  # 1 for positive, 0 for negative, ``NO_LABEL`` in ``unsup/``
+    group: str | None  # id of the movie, None if unknown
 
 
 def is_archive(path: Path) -> bool:
@@ -87,11 +82,7 @@ def read_half(folder: Path, folders: Collection[str] = SENTIMENTS) -> Iterator[R
 
 
 def _iterate_members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Read the files of an archive in its order, without writing to disk.
-
-    Raises:
-        DataError: the archive is damaged or truncated.
-    """
+    """Read the files of an archive in its order, without writing to disk."""
     try:
         # gzip.open, because tarfile's "r|gz" takes a truncated file for the end of the archive.
         with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:

@@ -1,4 +1,4 @@
-"""Channels: their names, and the reviews in them, whatever the format."""
+"""Names of channels and readers of their reviews."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -32,18 +32,12 @@ class Source(NamedTuple):
 
 
 class Review(NamedTuple):
-    """One review.
+    """One review."""
 
-    Attributes:
-        text: raw, HTML included.
-        label: 1 for positive, 0 for negative, ``NO_LABEL`` in the channel ``unlabeled``.
-        group: id of the movie; None if unknown. Reviews of one movie form a group.
-    """
-
-    text: str
-    label: int
+    text: str  # raw, HTML included
+    label: int  # 1 for positive, 0 for negative, ``NO_LABEL`` in the channel ``unlabeled``
     source: Source
-    group: str | None = None
+    group: str | None = None  # id of the movie, None if unknown; reviews of one movie form a group
 
 
 class _Selection(NamedTuple):

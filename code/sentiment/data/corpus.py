@@ -21,15 +21,11 @@ Tokenizer = Callable[[str], list[str]]
 
 
 class Shard(NamedTuple):
-    """The reviews of a channel that one process reads: every ``size``-th, starting with ``rank``.
-
-    Attributes:
-        offset: position of this host's first review among the reviews of all hosts.
-    """
+    """The reviews of a channel that one process reads: every ``size``-th, starting with ``rank``."""
 
     rank: int = 0
     size: int = 1
-    offset: int = 0
+    offset: int = 0  # position of this host's first review among the reviews of all hosts
 
     def select(self, reviews: Iterable[Review]) -> Iterator[tuple[int, Review]]:
         """Positions and reviews of the shard."""
@@ -64,22 +60,14 @@ class ProvisionalVocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Reviews as token ids.
-
-    Attributes:
-        labels: [reviews], 1 for positive, 0 for negative, ``NO_LABEL`` without a label.
-        texts: [reviews], hash of each text.
-        groups: [reviews], hash of each group id, or of the text if the group is unknown.
-        positions: [reviews], position in the channel; ascending, with gaps for other shards.
-        sources: [reviews], or empty for reviews to train on, whose origin nobody needs.
-    """
+    """Reviews as token ids."""
 
     sequences: Sequences
-    labels: NDArray[np.int8]
-    texts: NDArray[np.uint64]
-    groups: NDArray[np.uint64]
-    positions: NDArray[np.int64]
-    sources: list[Source]
+    labels: NDArray[np.int8]  # [reviews], 1 for positive, 0 for negative, ``NO_LABEL`` without a label
+    texts: NDArray[np.uint64]  # [reviews], hash of each text
+    groups: NDArray[np.uint64]  # [reviews], hash of each group id, or of the text if the group is unknown
+    positions: NDArray[np.int64]  # [reviews], position in the channel; ascending, with gaps for other shards
+    sources: list[Source]  # [reviews], or empty for reviews to train on, whose origin nobody needs
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -112,34 +100,12 @@ class Corpus:
         return self.select(~np.isin(self.groups, groups))
 
 
-class _GrowingIds:
-    """A growing array of ids. Unlike ``array.array`` it never over-allocates by more than one block."""
-
-    _BLOCK = 2**16
-
-    def __init__(self) -> None:
-        self._ids = np.empty(0, np.int32)
-        self.count = 0
-
-    def extend(self, ids: list[int]) -> None:
-        end = self.count + len(ids)
-        if end > len(self._ids):
-            # realloc moves pages, not bytes, of an array of this size.
-            self._ids.resize(end + self._BLOCK, refcheck=False)
-        self._ids[self.count : end] = ids
-        self.count = end
-
-    @property
-    def array(self) -> NDArray[np.int32]:
-        return self._ids[: self.count]
-
-
 @dataclass(slots=True)
 class CorpusBuilder:
     """Grows a corpus in arrays of machine integers."""
 
     keep_sources: bool
-    ids: _GrowingIds = field(default_factory=_GrowingIds)
+    ids: "array[int]" = field(default_factory=lambda: array("i"))
     offsets: "array[int]" = field(default_factory=lambda: array("q", [0]))
     labels: "array[int]" = field(default_factory=lambda: array("b"))
     texts: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -151,7 +117,7 @@ class CorpusBuilder:
         """Append one review."""
         self.positions.append(position)
         self.ids.extend(ids)
-        self.offsets.append(self.ids.count)
+        self.offsets.append(len(self.ids))
         self.labels.append(review.label)
         self.texts.append(hash_text(review.text))
         self.groups.append(hash_text(review.group or review.text))
@@ -161,7 +127,7 @@ class CorpusBuilder:
     def build(self) -> Corpus:
         """Finish the corpus, which shares the memory."""
         return Corpus(
-            Sequences(self.ids.array, np.asarray(self.offsets)),
+            Sequences(np.asarray(self.ids), np.asarray(self.offsets)),
             np.asarray(self.labels),
             np.asarray(self.texts),
             np.asarray(self.groups),

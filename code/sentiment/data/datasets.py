@@ -41,25 +41,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Datasets:
-    """The data of a training job.
-
-    Attributes:
-        vocabulary: of the training and unlabeled reviews.
-        unlabeled: reviews without labels, none of a held-out group; may be empty.
-        held_out: ``validation`` always, ``test`` if there is a channel of this name.
-        word_counts: [reviews] words after truncation of each held-out set.
-        sources: [reviews] origin of each held-out set, on rank 0.
-        pretrained: word embeddings of the channel ``pretrained``, if any.
-    """
+    """The data of a training job."""
 
     text: TextSettings
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary  # of the training and unlabeled reviews
     training: Examples
-    unlabeled: Examples
-    held_out: dict[str, Examples]
-    word_counts: dict[str, NDArray[np.int64]]
-    sources: dict[str, list[Source]]
-    pretrained: WordVectors | None = None
+    unlabeled: Examples  # reviews without labels, none of a held-out group; may be empty
+    held_out: dict[str, Examples]  # ``validation`` always, ``test`` if there is a channel of this name
+    word_counts: dict[str, NDArray[np.int64]]  # [reviews] words after truncation of each held-out set
+    sources: dict[str, list[Source]]  # [reviews] origin of each held-out set, on rank 0
+    pretrained: WordVectors | None = None  # word embeddings of the channel ``pretrained``, if any
 
     def insert_ngrams(self, ngrams: Sequence[str]) -> "Datasets":
         """Add n-gram tokens to the vocabulary and to all reviews, which must not have any yet."""
@@ -124,15 +115,15 @@ def load(
         held_out["validation"] = held_out["validation"].drop_texts(texts)
     unlabeled = _drop_held_out(unlabeled, held_out.values(), process_group)
     vocabulary = reader.make_vocabulary([training, unlabeled])
-    examples = {part: reader.gather(part, shard, vocabulary) for part, shard in held_out.items()}
+    examples = {split: reader.gather(split, shard, vocabulary) for split, shard in held_out.items()}
     data = Datasets(
         reader.text,
         vocabulary,
         reader.gather("training", training, vocabulary),
         reader.gather(UNLABELED_CHANNEL, unlabeled, vocabulary),
         examples,
-        {part: held_out_examples.sequences.lengths for part, held_out_examples in examples.items()},
-        {part: gather_sources(shard, process_group) for part, shard in held_out.items()},
+        {split: held_out_examples.sequences.lengths for split, held_out_examples in examples.items()},
+        {split: gather_sources(shard, process_group) for split, shard in held_out.items()},
         pretrained,
     )
     _check(name, data, hyperparameters)
@@ -232,20 +223,20 @@ class _Reader:
         return vocabulary
 
     def gather(self, name: str, shard: Corpus, vocabulary: Vocabulary) -> Examples:
-        """Encode a shard and gather those of all processes."""
+        """Encode a shard and gather the shards of all processes."""
         return gather_examples(name, shard, self._provisional, vocabulary, self.text, self._process_group)
 
 
 def _drop_held_out(unlabeled: Corpus, held_out: Iterable[Corpus], process_group: ProcessGroup) -> Corpus:
     """Drop unlabeled reviews with a held-out text or of a held-out group."""
-    for part in held_out:
-        if part.has_group_ids and not unlabeled.has_group_ids and len(unlabeled):
+    for shard in held_out:
+        if shard.has_group_ids and not unlabeled.has_group_ids and len(unlabeled):
             logger.warning(
                 "channel %s has no movie ids (urls_unsup.txt); it may contain reviews of held-out movies",
                 UNLABELED_CHANNEL,
             )
-        unlabeled = unlabeled.drop_texts(process_group.concatenate(part.texts))
-        unlabeled = unlabeled.drop_groups(process_group.concatenate(part.groups))
+        unlabeled = unlabeled.drop_texts(process_group.concatenate(shard.texts))
+        unlabeled = unlabeled.drop_groups(process_group.concatenate(shard.groups))
     return unlabeled
 
 

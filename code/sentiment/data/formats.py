@@ -55,11 +55,7 @@ def decode(content: bytes, path: Path | str, offset: int = 0) -> str:
 
 
 def _read_lines(path: Path) -> Generator[str, None, None]:
-    """Read lines with their line ends, without a byte order mark.
-
-    Raises:
-        DataError: the file is not UTF-8, or its gzip is damaged or truncated.
-    """
+    """Read lines with their line ends, without a byte order mark."""
     offset = 0
     opener = gzip.open if path.suffix == ".gz" else open
     try:

@@ -1,1 +1,1 @@
-"""Initial embeddings: word2vec, document vectors, and those of an earlier job."""
+"""Initial embeddings: word2vec, document vectors, or pretrained by an earlier job."""

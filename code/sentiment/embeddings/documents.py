@@ -44,15 +44,10 @@ _NGRAM_RATE = 3.0
 
 
 class DocumentVectors(NamedTuple):
-    """Vectors of reviews and n-grams.
+    """Vectors of reviews and n-grams."""
 
-    Attributes:
-        reviews: [reviews, dimensions] with a root mean square of 1; zero without a frequent n-gram.
-        ngrams: [requested n-grams, dimensions] with a root mean square of ``SCALE``; zero if too rare.
-    """
-
-    reviews: Floats
-    ngrams: Floats
+    reviews: Floats  # [reviews, dimensions] with a root mean square of 1; zero without a frequent n-gram
+    ngrams: Floats  # [requested n-grams, dimensions] with a root mean square of ``SCALE``; zero if too rare
 
 
 def train_document_vectors(
@@ -106,15 +101,10 @@ def _train(
 
 
 class NegativeSampler(NamedTuple):
-    """Samples n-grams by frequency.
+    """Samples n-grams by frequency."""
 
-    Attributes:
-        probabilities: [n-grams].
-        cumulative: [n-grams].
-    """
-
-    probabilities: NDArray[np.float64]
-    cumulative: NDArray[np.float64]
+    probabilities: NDArray[np.float64]  # [n-grams]
+    cumulative: NDArray[np.float64]  # [n-grams]
 
     @classmethod
     def fit(cls, matrix: sparse.csr_array) -> "NegativeSampler":
@@ -138,18 +128,12 @@ class CosineModel:
 
     The likelihood is that of logistic regression between n-grams of a review and negative samples, with the
     scaled cosine as logit. Updates ascend its gradient and project back to the sphere.
-
-    Attributes:
-        matrix: [reviews, n-grams], 1 where a review has the n-gram.
-        reviews: [reviews, dimensions] of length 1.
-        ngrams: [n-grams, dimensions] of length 1.
-        steps: [n-grams] number of updates.
     """
 
-    matrix: sparse.csr_array
-    reviews: Floats
-    ngrams: Floats
-    steps: Floats
+    matrix: sparse.csr_array  # [reviews, n-grams], 1 where a review has the n-gram
+    reviews: Floats  # [reviews, dimensions] of length 1
+    ngrams: Floats  # [n-grams, dimensions] of length 1
+    steps: Floats  # [n-grams] number of updates
 
     @classmethod
     def initialize(
@@ -164,14 +148,7 @@ class CosineModel:
     def update(
         self, reviews: NDArray[np.int64], samples: NDArray[np.int64], weights: Floats, lr_scale: float
     ) -> None:
-        """Update some reviews, their n-grams and the negative samples.
-
-        Args:
-            reviews: indices.
-            samples: distinct n-grams.
-            weights: [samples], see ``NegativeSampler.sample``.
-            lr_scale: factor of all learning rates.
-        """
+        """Update some reviews, their n-grams and distinct negative samples with their [samples] weights."""
         lengths = np.diff(self.matrix.indptr)[reviews].astype(np.float32)
         weights = np.float32(_NEGATIVES) * lengths[:, None] * weights  # [reviews, samples]
         repulsion = self._negative_gradient(reviews, samples, weights) @ self.ngrams[samples]

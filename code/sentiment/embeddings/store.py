@@ -1,6 +1,6 @@
 """Pretrained word embeddings: the result of a job with unlabeled reviews only, and input of later jobs.
 
-Such a job leaves no servable model. The embeddings of a trained model can be reused, too.
+That job leaves no servable model. The embeddings of a trained model can be reused, too.
 """
 
 import hashlib
@@ -32,14 +32,10 @@ _FILES = {MANIFEST, SETTINGS_FILE, VOCABULARY_FILE, WEIGHTS_FILE, VECTORS_FILE}
 
 
 class WordVectors(NamedTuple):
-    """Embeddings and their vocabulary.
-
-    Attributes:
-        vectors: [vocab_size, embedding_dim] float32; zero for a word without an embedding.
-    """
+    """Embeddings and their vocabulary."""
 
     vocabulary: Vocabulary
-    vectors: NDArray[np.float32]
+    vectors: NDArray[np.float32]  # [vocab_size, embedding_dim] float32; zero for a word without an embedding
 
     def save(self, folder: Path) -> None:
         """Write the files, and remove the manifest of a model in the folder, whose vocabulary differs.

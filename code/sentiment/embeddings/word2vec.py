@@ -72,7 +72,7 @@ def train_word2vec(
     if not any(len(sequences.ids) for sequences in corpora):
         raise DataError(
             "the reviews contain no words (characters a to z and 0 to 9)\n"
-            "provide others or, with labels, set embedding_init=random"
+            "provide more reviews or, with labels, set embedding_init=random"
         )
     model = Word2Vec(
         _Sentences(corpora),

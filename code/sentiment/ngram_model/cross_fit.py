@@ -23,20 +23,13 @@ _REMEDY = "provide more reviews, or set ngram_init=none, max_ngrams=0 and soft_l
 
 
 class CrossFittedNBSVM(NamedTuple):
-    """One model per fold, fitted without it, and one fitted to all reviews.
-
-    Attributes:
-        matrix: [reviews, n-grams] features of the training reviews.
-        labels: [reviews].
-        fold: [reviews].
-        models: ``FOLDS`` models, then the model of all reviews.
-    """
+    """One model per fold, fitted without it, and one fitted to all reviews."""
 
     features: NgramFeatures
-    matrix: sparse.csr_array
-    labels: NDArray[np.int8]
-    fold: NDArray[np.int64]
-    models: list[NBSVM]
+    matrix: sparse.csr_array  # [reviews, n-grams] features of the training reviews
+    labels: NDArray[np.int8]  # [reviews]
+    fold: NDArray[np.int64]  # [reviews]
+    models: list[NBSVM]  # ``FOLDS`` models, then the model of all reviews
 
     @classmethod
     def fit(cls, training: Examples, base: int) -> "CrossFittedNBSVM":

@@ -14,15 +14,10 @@ from sentiment.text.vocabulary import MAX_ORDER, Vocabulary
 
 
 class NgramFeatures(NamedTuple):
-    """The n-grams that serve as features.
+    """The n-grams that serve as features."""
 
-    Attributes:
-        keys: [n-grams], sorted.
-        base: number of word ids, see ``iterate_ngrams``.
-    """
-
-    keys: Keys
-    base: int
+    keys: Keys  # [n-grams], sorted
+    base: int  # number of word ids, see ``iterate_ngrams``
 
     @classmethod
     def fit(cls, sequences: Sequences, base: int, min_reviews: int) -> "NgramFeatures":

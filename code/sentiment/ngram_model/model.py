@@ -21,17 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 class NgramModel(NamedTuple):
-    """Everything that the training of the network takes from the n-gram model.
+    """Everything that the training of the network takes from the n-gram model."""
 
-    Attributes:
-        ngrams: n-gram tokens to add to the vocabulary.
-        probabilities: [labeled + unlabeled reviews] training targets.
-        scores: of words and n-gram tokens; None with ``ngram_init=none``.
-    """
-
-    ngrams: list[str]
-    probabilities: NDArray[np.float32]
-    scores: NgramScores | None = None
+    ngrams: list[str]  # n-gram tokens to add to the vocabulary
+    probabilities: NDArray[np.float32]  # [labeled + unlabeled reviews] training targets
+    scores: NgramScores | None = None  # of words and n-gram tokens; None with ``ngram_init=none``
 
 
 def fit(

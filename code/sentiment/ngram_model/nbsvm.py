@@ -18,15 +18,10 @@ _GRADIENT_TOLERANCE = 1e-4  # of the mean loss, in nats; scikit-learn's default
 
 
 class NBSVM(NamedTuple):
-    """A fitted model.
+    """A fitted model."""
 
-    Attributes:
-        coefficients: [n-grams], of the logit.
-        intercept: of the logit.
-    """
-
-    coefficients: NDArray[np.float32]
-    intercept: np.float32
+    coefficients: NDArray[np.float32]  # [n-grams], of the logit
+    intercept: np.float32  # of the logit
 
     @classmethod
     def fit(
@@ -36,13 +31,9 @@ class NBSVM(NamedTuple):
         c: float = 1.0,
         usable: NDArray[np.bool_] | None = None,
     ) -> "NBSVM":
-        """Fit a model to reviews of both classes.
+        """Fit a model to [reviews, n-grams] features and [reviews] probabilities of "positive".
 
-        Args:
-            matrix: [reviews, n-grams] float32, 1 where a review has the n-gram.
-            targets: [reviews] probabilities of "positive".
-            c: inverse strength of the L2 penalty.
-            usable: [n-grams], the features to use; all if None.
+        ``c`` is the inverse strength of the L2 penalty; ``usable`` [n-grams] restricts the features.
         """
         positive, negative = (matrix.T @ weights + 1.0 for weights in (targets, 1 - targets))
         ratios = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
@@ -58,16 +49,10 @@ class NBSVM(NamedTuple):
 def fit_logistic_regression(
     matrix: sparse.csr_array, targets: NDArray[np.float32], factors: NDArray[np.float32], c: float
 ) -> tuple[NDArray[np.float32], np.float32]:
-    """Minimize the log loss plus an L2 penalty.
+    """Minimize the log loss plus an L2 penalty of inverse strength ``c``, as in scikit-learn.
 
-    Args:
-        matrix: [reviews, n-grams] float32.
-        targets: [reviews] probabilities of "positive".
-        factors: [n-grams], of the columns before the penalty; 0 excludes a column.
-        c: inverse strength of the penalty, as in scikit-learn.
-
-    Returns:
-        [n-grams] coefficients of the unscaled columns, and the intercept.
+    ``factors`` [n-grams] scale the columns before the penalty; 0 excludes a column. Returns the [n-grams]
+    coefficients of the unscaled columns, and the intercept.
     """
     transposed = matrix.T
     penalty = 1 / (c * len(targets))

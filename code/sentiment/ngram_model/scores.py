@@ -25,20 +25,14 @@ _MIN_RMS = 1e-6  # smaller scores are rounding errors, not to be scaled up
 
 
 class NgramScores(NamedTuple):
-    """Score of each token in each fold.
+    """Score of each token in each fold."""
 
-    Attributes:
-        scores: [FOLDS + 1, vocab_size], row k fitted without fold k, the last row to all reviews; the root
-            mean square over the tokens of the reviews is 1.
-        fold: [reviews], row of ``scores`` to train each review with.
-        slope: [1] of the logit as a function of a review's mean score.
-        intercept: [1] of the same line.
-    """
-
+    # [FOLDS + 1, vocab_size], row k fitted without fold k, the last row to all reviews; the root mean square
+    # over the tokens of the reviews is 1.
     scores: NDArray[np.float32]
-    fold: NDArray[np.int64]
-    slope: NDArray[np.float32]
-    intercept: NDArray[np.float32]
+    fold: NDArray[np.int64]  # [reviews], row of ``scores`` to train each review with
+    slope: NDArray[np.float32]  # [1] of the logit as a function of a review's mean score
+    intercept: NDArray[np.float32]  # [1] of the same line
 
 
 def fit_ngram_scores(

@@ -1,4 +1,4 @@
-"""Selection of the n-grams that become tokens: those with the largest effect on the logits."""
+"""Selection of the n-grams that become tokens, by their effect on the logits."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -18,15 +18,10 @@ _MIN_PROBABILITY = 1e-6
 
 
 class SoftLabels(NamedTuple):
-    """Probabilities of "positive".
+    """Probabilities of "positive"."""
 
-    Attributes:
-        labeled: [labeled reviews], each from a model fitted without the review.
-        unlabeled: [FOLDS + 1, unlabeled reviews], from each model.
-    """
-
-    labeled: NDArray[np.float32]
-    unlabeled: NDArray[np.float32]
+    labeled: NDArray[np.float32]  # [labeled reviews], each from a model fitted without the review
+    unlabeled: NDArray[np.float32]  # [FOLDS + 1, unlabeled reviews], from each model
 
     @classmethod
     def predict(cls, model: CrossFittedNBSVM, unlabeled: Sequences) -> "SoftLabels":
@@ -36,9 +31,7 @@ class SoftLabels(NamedTuple):
     def refine(self, vectors: NDArray[np.float32], model: CrossFittedNBSVM) -> "SoftLabels":
         """Predict the labels again, by regression on these logits and on document vectors.
 
-        Args:
-            vectors: [labeled + unlabeled reviews, dimensions], with a root mean square of 1.
-            model: of ``predict``.
+        ``vectors`` [labeled + unlabeled reviews, dimensions] have a root mean square of 1.
         """
         # A fold's regression is fitted to predictions of models that saw the fold. The leak is negligible:
         # one label among thousands, in one column.

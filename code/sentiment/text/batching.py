@@ -16,17 +16,11 @@ _POOL_BATCHES = 50
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A padded batch.
+    """A padded batch."""
 
-    Attributes:
-        indices: [batch] sequence of each row.
-        ids: [batch, time], padded at the end with ``PAD_ID``.
-        lengths: [batch], at least 1: an empty sequence counts as one ``PAD_ID``.
-    """
-
-    indices: NDArray[np.int64]
-    ids: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    indices: NDArray[np.int64]  # [batch] sequence of each row
+    ids: NDArray[np.int64]  # [batch, time], padded at the end with ``PAD_ID``
+    lengths: NDArray[np.int64]  # [batch], at least 1: an empty sequence counts as one ``PAD_ID``
 
 
 def pad(sequences: Sequences, indices: NDArray[np.int64]) -> Batch:

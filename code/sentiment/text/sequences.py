@@ -14,15 +14,10 @@ _CHUNK = 1_000  # sequences; bounds the memory of temporary arrays
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """Token sequences as one flat array.
+    """Token sequences as one flat array."""
 
-    Attributes:
-        ids: [tokens], all sequences concatenated.
-        offsets: [sequences + 1], sequence i is ``ids[offsets[i]:offsets[i + 1]]``.
-    """
-
-    ids: NDArray[np.int32]
-    offsets: NDArray[np.int64]
+    ids: NDArray[np.int32]  # [tokens], all sequences concatenated
+    offsets: NDArray[np.int64]  # [sequences + 1], sequence i is ``ids[offsets[i]:offsets[i + 1]]``
 
     @classmethod
     def from_lists(cls, sequences: Sequence[Sequence[int]]) -> "Sequences":
@@ -72,16 +67,11 @@ class Sequences:
 
 
 class Examples(NamedTuple):
-    """Reviews with labels.
+    """Reviews with labels."""
 
-    Attributes:
-        sequences: tokens of each review.
-        labels: [reviews], 1 for positive, 0 for negative, -1 without a label.
-        groups: [reviews], hash of the group of each; reviews of one movie form a group.
-    """
-
-    sequences: Sequences
-    labels: NDArray[np.int8]
+    sequences: Sequences  # tokens of each review
+    labels: NDArray[np.int8]  # [reviews], 1 for positive, 0 for negative, -1 without a label
+    # [reviews], hash of the group of each; reviews of one movie form a group.
     groups: NDArray[np.uint64] = np.empty(0, np.uint64)
 
     @classmethod

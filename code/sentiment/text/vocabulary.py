@@ -21,12 +21,7 @@ MAX_ORDER = 3  # words of an n-gram
 
 
 class Vocabulary:
-    """Immutable mapping of tokens to ids.
-
-    Args:
-        words: distinct words, in the order of their ids.
-        ngrams: distinct bigrams and trigrams of these words, in the order of their ids.
-    """
+    """Immutable mapping of tokens to ids: distinct words, then distinct n-grams of these words."""
 
     def __init__(self, words: Sequence[str], ngrams: Sequence[str] = ()) -> None:
         self.words = tuple(words)

@@ -69,7 +69,7 @@ def measure_peak(count: int, words: int) -> int:
 
 @pytest.mark.parametrize("words", [1, 200])
 def test_review_takes_4_bytes_per_word(words: int) -> None:
-    # Growing arrays over-allocate a little, so sizes are compared over a long stretch.
+    # Growing arrays over-allocate by a sixteenth, so sizes are compared over a long stretch.
     few, many = 20_000, 100_000
     growth = measure_peak(many, words) - measure_peak(few, words)
-    assert growth / (many - few) < 4 * words + 50
+    assert growth / (many - few) < 1.1 * (4 * words + 45)
