@@ -1,10 +1,9 @@
-"""Checkpoints: all that a training needs to go on as if nothing had interrupted it.
+"""Checkpoint files, from which a job resumes as if it had not been interrupted.
 
-Each is one safetensors file, whose name says how far the training was and what the file's SHA-256 begins
-with: ``checkpoint-EPOCHS-BATCHES-SHA256.safetensors``. Figures and random states are JSON in its header.
+Each is a safetensors file ``checkpoint-EPOCHS-BATCHES-SHA256.safetensors``, named after the progress and the
+start of its checksum; the header holds JSON.
 
-The platform copies the folder to S3 while files come and go, and removes there what is removed here. It
-marks a file by others of its name and an ending, which are passed over on reading:
+SageMaker mirrors the folder to S3 at any time and marks files by files with a suffix, which are ignored:
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
 """
 
@@ -28,14 +27,14 @@ from byoc.version import version
 logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-KEPT = 2  # of the newest; the best epoch's comes on top
+KEPT = 2  # newest checkpoints; the best epoch's is kept in addition
 
 _NAME = re.compile(r"checkpoint-(\d{5})-(\d{8})-[0-9a-f]{16}\.safetensors")
 _UPLOADING = ".sagemaker-uploading"
 
 
 class Position(NamedTuple):
-    """How far a training is: epochs that are over, validation included, and batches of the next one."""
+    """Progress: finished epochs, validation included, and finished batches of the next epoch."""
 
     epochs: int
     batches: int
@@ -43,75 +42,70 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of a training between two steps.
+    """The state of training between two steps.
 
     Attributes:
-        position: how far it is.
-        made_with: whatever must be the same for a training that goes on from here, by name.
-        tensors: weights, the optimizer's state, random states.
-        values: everything else, as JSON can hold it.
+        position: progress.
+        config: settings that a resumed job must share, by name.
+        tensors: weights, optimizer state, random states.
+        values: the rest of the state, JSON-serializable.
     """
 
     position: Position
-    made_with: Mapping[str, Any]
+    config: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
 
     def to_bytes(self) -> bytes:
-        """The content of a file."""
+        """The content of the file."""
         header = {
             "format_version": FORMAT_VERSION,
             "code_version": version(),
             "position": self.position,
-            "made_with": self.made_with,
+            "config": self.config,
             "values": self.values,
         }
         return serialize(dict(self.tensors), {name: json.dumps(value) for name, value in header.items()})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The checkpoint in a file whose checksum was right.
+        """The checkpoint in a file with a valid checksum.
 
         Raises:
-            CheckpointError: it is of another format version.
+            CheckpointError: it has another format version.
         """
-        # A safetensors file begins with the length of its header: 8 bytes, little-endian.
+        # A safetensors file starts with the length of its header: 8 bytes, little-endian.
         end = 8 + int.from_bytes(content[:8], "little")
         header = json.loads(content[8:end])["__metadata__"]
         values = {name: json.loads(value) for name, value in header.items()}
         if values["format_version"] != FORMAT_VERSION:
             raise CheckpointError(
-                f"the checkpoint is of format version {values['format_version']}, this code reads version "
-                f"{FORMAT_VERSION}\ngo on with the image that made it, or with an empty checkpoint folder"
+                f"the checkpoint has format version {values['format_version']}, this code reads version "
+                f"{FORMAT_VERSION}\nuse the image that wrote it, or an empty checkpoint folder"
             )
         position = Position(*values["position"])
-        return cls(position, values["made_with"], deserialize(content), values["values"])
+        return cls(position, values["config"], deserialize(content), values["values"])
 
-    def check(self, made_with: Mapping[str, Any]) -> None:
-        """Refuse to go on from here with anything else than what the checkpoint was made with.
+    def check(self, config: Mapping[str, Any]) -> None:
+        """Compare the configuration of the checkpoint with that of this job.
 
         Raises:
-            CheckpointError: naming every difference.
+            CheckpointError: names every difference.
         """
         differences = [
-            f"{name} {self.made_with.get(name)} (now {made_with.get(name)})"
-            for name in {**self.made_with, **made_with}
-            if self.made_with.get(name) != made_with.get(name)
+            f"{name} {self.config.get(name)} (now {config.get(name)})"
+            for name in {**self.config, **config}
+            if self.config.get(name) != config.get(name)
         ]
         if differences:
             raise CheckpointError(
                 f"the checkpoint was made with {', '.join(differences)}\n"
-                "go on with the same, or start anew with an empty checkpoint folder"
+                "use the same settings and data, or an empty checkpoint folder"
             )
 
 
 class Checkpoints:
-    """The checkpoints in a folder. Where there is no such folder, nothing is written and nothing found.
-
-    Args:
-        folder: where the platform looks for them.
-        minutes: time from one to the next.
-    """
+    """The checkpoints in a folder, one every so many minutes; without the folder, none is written or read."""
 
     def __init__(self, folder: Path, minutes: float) -> None:
         self.folder = folder if folder.is_dir() else None
@@ -120,24 +114,22 @@ class Checkpoints:
 
     @property
     def due(self) -> bool:
-        """Whether it is time for the next one."""
+        """Whether it is time for the next checkpoint."""
         return self.folder is not None and time.monotonic() - self._written >= self._interval
 
     @property
     def are_begun(self) -> bool:
-        """Whether there is anything to go on from, a stage of the head start included."""
+        """Whether a job can resume from a file in the folder, a cached stage of its setup included."""
         names = [path.name for path in self.folder.iterdir()] if self.folder else []
         return any(name.startswith(("checkpoint-", "stage-")) for name in names)
 
     def write(self, checkpoint: Checkpoint, best_epoch: int) -> None:
-        """Write one; then remove all but the newest two, and the one of the end of the best epoch.
+        """Write a checkpoint; then remove all but the newest two and that of the best epoch.
 
-        Args:
-            checkpoint: what to write.
-            best_epoch: counted from 1; 0 where there is none yet.
+        ``best_epoch`` counts from 1; 0 means none.
 
         Raises:
-            OSError: the folder cannot be written; the others are unharmed.
+            OSError: the folder cannot be written; older checkpoints are unharmed.
         """
         if self.folder is None:
             return
@@ -145,45 +137,45 @@ class Checkpoints:
         stem = self.folder / f"checkpoint-{epochs:05}-{batches:08}"
         path = write_with_checksum(stem, checkpoint.to_bytes())
         self._written = time.monotonic()
-        others = [(other, position) for other, position in self._files() if other != path]
-        # Those that are no older were passed over when the training went on: they are damaged.
-        older = [(other, position) for other, position in others if position < checkpoint.position]
+        files = [entry for entry in self._files() if entry[0] != path]
+        # Later positions are damaged files, which this job has skipped.
+        older = [entry for entry in files if entry[1] < checkpoint.position]
         kept = [*older[: KEPT - 1], *(entry for entry in older if entry[1] == Position(best_epoch, 0))]
-        for entry in others:
+        for entry in files:
             if entry not in kept and not is_being_uploaded(entry[0]):
                 entry[0].unlink(missing_ok=True)
 
     def newest(self) -> bytes | None:
-        """The content of the newest file that is not damaged; None where there is none.
+        """The content of the newest undamaged file, or None.
 
-        What is damaged is told in the log. Files that a killed job did not finish are removed.
+        Logs a warning for each damaged file, and removes unfinished files of killed jobs.
         """
         if self.folder is None:
             return None
-        for left_over in self.folder.glob(temporary_path(Path("checkpoint-*")).name):
-            left_over.unlink(missing_ok=True)
+        for leftover in self.folder.glob(temporary_path(Path("checkpoint-*")).name):
+            leftover.unlink(missing_ok=True)
         files = self._files()
         for path, _ in files:
             content = _read(path)
             if content is not None:
-                logger.info("going on from %s", path)
+                logger.info("resuming from %s", path)
                 return content
         if files:
             logger.warning(
-                "no checkpoint in %s is whole: the training starts from the beginning", self.folder
+                "every checkpoint in %s is damaged: training starts from the beginning", self.folder
             )
         return None
 
     def _files(self) -> list[tuple[Path, Position]]:
-        """All of them, the newest first."""
+        """All checkpoints, newest first."""
         assert self.folder is not None
-        found = [(path, match) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-        found.sort(key=lambda entry: entry[0].name, reverse=True)
-        return [(path, Position(int(match[1]), int(match[2]))) for path, match in found]
+        files = [(path, match) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))]
+        files.sort(key=lambda entry: entry[0].name, reverse=True)
+        return [(path, Position(int(match[1]), int(match[2]))) for path, match in files]
 
 
 def is_being_uploaded(path: Path) -> bool:
-    """Whether the platform copies the file at this moment, so that it has to stay."""
+    """Whether SageMaker is copying the file, which must not be removed meanwhile."""
     return path.with_name(path.name + _UPLOADING).exists()
 
 
@@ -192,9 +184,9 @@ def _read(path: Path) -> bytes | None:
     try:
         content = path.read_bytes()
     except OSError as error:
-        logger.warning("checkpoint %s cannot be read (%s): trying the one before it", path, error.strerror)
+        logger.warning("cannot read checkpoint %s (%s): trying the previous one", path, error.strerror)
         return None
     if matches_checksum(path, content):
         return content
-    logger.warning("checkpoint %s is damaged: trying the one before it", path)
+    logger.warning("checkpoint %s is damaged: trying the previous one", path)
     return None

@@ -7,9 +7,9 @@ import torch
 
 from byoc.errors import TrainingError
 
-# Precision for ``auto`` on a GPU, by minimum compute capability; the first match counts. Order of speed by the
-# peak rates in NVIDIA's data sheets, in TFLOP/s: V100 (7.0) fp16 125, fp32 16; T4 (7.5) fp16 65, fp32 8; A100
-# (8.0) bf16 and fp16 312, TF32 156, fp32 20. V100 and T4 lack bf16, which, unlike fp16, needs no loss scaling.
+# Precision for ``auto`` on a GPU, by minimum compute capability; the first match counts. It is the fastest by
+# the peak rates in NVIDIA's data sheets, in TFLOP/s: V100 (7.0) fp16 125, fp32 16; T4 (7.5) fp16 65, fp32 8;
+# A100 (8.0) bf16 and fp16 312, TF32 156, fp32 20. V100 and T4 lack bf16, which needs no loss scaling.
 _ON_GPU = (((8, 0), "bf16"), ((7, 0), "fp16"), ((0, 0), "fp32"))
 # On a CPU: AMX multiplies bf16 matrices in tiles, and some AVX-512 CPUs have bf16 instructions. In bf16,
 # preset=baseline trains 1.5 times as fast as in fp32, and the default model predicts 1.25 times as fast

@@ -1,4 +1,4 @@
-"""Checkpoints as files."""
+"""Checkpoint files."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ from byoc.checkpoints import Checkpoint, Checkpoints, Position
 from byoc.errors import CheckpointError
 
 VALUES = {"loss_sum": 0.1 + 0.2, "generator": {"state": 2**127 + 1}}
-MADE_WITH = {"epochs": 4, "vocabulary": "of 7 ids"}
+CONFIG = {"epochs": 4, "vocabulary": "of 7 ids"}
 
 
 def checkpoint(epochs: int, batches: int = 0) -> Checkpoint:
     tensors = {"weight": torch.full((3, 2), float(epochs)), "step": torch.tensor(7.0)}
-    return Checkpoint(Position(epochs, batches), MADE_WITH, tensors, VALUES)
+    return Checkpoint(Position(epochs, batches), CONFIG, tensors, VALUES)
 
 
 def write(folder: Path, *positions: tuple[int, int], best: int = 0) -> Checkpoints:
@@ -27,7 +27,7 @@ def write(folder: Path, *positions: tuple[int, int], best: int = 0) -> Checkpoin
 
 
 def positions(folder: Path) -> list[tuple[int, ...]]:
-    """Of the files in a folder, in order."""
+    """Positions of the files in a folder, in order."""
     names = sorted(path.name for path in folder.glob("checkpoint-*.safetensors"))
     return [tuple(map(int, name.split("-")[1:3])) for name in names]
 
@@ -43,16 +43,16 @@ def file(folder: Path, epochs: int, batches: int = 0) -> Path:
     return found
 
 
-def test_checkpoint_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
+def test_checkpoint_round_trips(tmp_path: Path) -> None:
     write(tmp_path, (1, 5))
     read = newest(tmp_path)
-    assert (read.position, read.made_with, read.values) == (Position(1, 5), MADE_WITH, VALUES)
+    assert (read.position, read.config, read.values) == (Position(1, 5), CONFIG, VALUES)
     assert torch.equal(read.tensors["weight"], torch.full((3, 2), 1.0))
     assert read.tensors["step"].shape == ()
 
 
 @pytest.mark.parametrize("name", ["checkpoint-0-0-0.safetensors", "stage-told-0-0.safetensors"])
-def test_folder_tells_whether_there_is_anything_to_go_on_from(tmp_path: Path, name: str) -> None:
+def test_folder_may_hold_resumable_files(tmp_path: Path, name: str) -> None:
     (tmp_path / "other").touch()
     assert not Checkpoints(tmp_path, 10).are_begun
     assert not Checkpoints(tmp_path / "missing", 10).are_begun
@@ -65,12 +65,12 @@ def test_newest_two_are_kept(tmp_path: Path) -> None:
     assert positions(tmp_path) == [(1, 9), (2, 0)]
 
 
-def test_best_is_kept_too(tmp_path: Path) -> None:
+def test_best_is_kept(tmp_path: Path) -> None:
     write(tmp_path, (1, 0), (2, 0), (2, 9), (3, 0), (4, 0), best=2)
     assert positions(tmp_path) == [(2, 0), (3, 0), (4, 0)]
 
 
-def test_nothing_is_removed_while_it_is_being_uploaded(tmp_path: Path) -> None:
+def test_uploading_file_is_kept(tmp_path: Path) -> None:
     write(tmp_path, (1, 0))
     mark = file(tmp_path, 1).with_suffix(".safetensors.sagemaker-uploading")
     mark.touch()
@@ -81,7 +81,7 @@ def test_nothing_is_removed_while_it_is_being_uploaded(tmp_path: Path) -> None:
     assert positions(tmp_path) == [(4, 0), (5, 0)]
 
 
-def test_marks_of_the_platform_are_no_checkpoints(tmp_path: Path) -> None:
+def test_upload_marks_are_ignored(tmp_path: Path) -> None:
     write(tmp_path, (1, 0))
     for ending in ("uploading", "uploaded"):
         (tmp_path / f"{file(tmp_path, 1).name}.sagemaker-{ending}").touch()
@@ -90,7 +90,7 @@ def test_marks_of_the_platform_are_no_checkpoints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "a folder"])
-def test_damaged_newest_falls_back_to_the_one_before_and_says_so(
+def test_damaged_newest_falls_back_to_previous(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(tmp_path, (1, 0), (2, 0))
@@ -105,40 +105,36 @@ def test_damaged_newest_falls_back_to_the_one_before_and_says_so(
     assert newest(tmp_path).position == (1, 0)
     (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert path.name in warning
-    assert "trying the one before it" in warning
+    assert "trying the previous one" in warning
 
 
-def test_none_that_is_whole_means_the_beginning_and_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_only_damaged_files_restart_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path, (1, 0))
     file(tmp_path, 1).write_bytes(b"")
     assert Checkpoints(tmp_path, 10).newest() is None
-    assert "the training starts from the beginning" in caplog.text
+    assert "training starts from the beginning" in caplog.text
 
 
-def test_damaged_ones_do_not_take_the_place_of_good_ones(tmp_path: Path) -> None:
+def test_damaged_files_do_not_count(tmp_path: Path) -> None:
     write(tmp_path, (1, 0), (2, 0))
     file(tmp_path, 2).write_bytes(b"")
     write(tmp_path, (1, 5))
     assert positions(tmp_path) == [(1, 0), (1, 5)]
 
 
-def test_what_a_killed_job_did_not_finish_is_no_checkpoint_and_is_removed(tmp_path: Path) -> None:
+def test_unfinished_file_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".checkpoint-00009-00000000-0123456789abcdef.safetensors.partial").write_bytes(b"half")
     assert Checkpoints(tmp_path, 10).newest() is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_files_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_are_kept(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-of-mine").touch()
     write(tmp_path, (1, 0), (2, 0), (3, 0))
     assert (tmp_path / "checkpoint-of-mine").exists()
 
 
-def test_failure_to_write_names_the_file_and_harms_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_write_harms_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -151,7 +147,7 @@ def test_failure_to_write_names_the_file_and_harms_no_other(
     assert newest(tmp_path).position == (2, 0)
 
 
-def test_without_the_folder_nothing_is_written_and_nothing_is_due(tmp_path: Path) -> None:
+def test_missing_folder_disables_checkpoints(tmp_path: Path) -> None:
     none = Checkpoints(tmp_path / "checkpoints", 0)
     none.write(checkpoint(1), 1)
     assert not none.due
@@ -159,7 +155,7 @@ def test_without_the_folder_nothing_is_written_and_nothing_is_due(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_next_is_due_after_so_many_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoint_is_due_after_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     found = Checkpoints(tmp_path, 10)

@@ -263,8 +263,8 @@ def test_checkpoint_of_a_gpu_is_refused(run: Run, checkpoints: Path) -> None:
     content = Checkpoints(checkpoints, 1).newest()
     assert content
     checkpoint = Checkpoint.from_bytes(content)
-    made_with = {**checkpoint.made_with, "device": "cuda"}
-    Checkpoints(checkpoints, 1).write(replace(checkpoint, position=Position(9, 0), made_with=made_with), 0)
+    config = {**checkpoint.config, "device": "cuda"}
+    Checkpoints(checkpoints, 1).write(replace(checkpoint, position=Position(9, 0), config=config), 0)
     with pytest.raises(CheckpointError, match=r"made with device cuda \(now cpu\)"):
         train(checkpoints.parent)
 
