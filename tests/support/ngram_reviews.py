@@ -9,7 +9,7 @@ VOCAB_SIZE = 30
 
 
 def examples(count: int) -> Examples:
-    """Positive reviews contain the words "2 3", negative ones "3 2"; each review has its own group."""
+    """Positive reviews contain the words "2 3", negative reviews "3 2"; each review is a group."""
     labels = (np.arange(count) % 2).astype(np.int8)
     texts = []
     for label in labels:

@@ -48,9 +48,10 @@ class ProvisionalVocabulary:
         ids = self._ids
         return [ids.setdefault(word, len(ids)) for word in words]
 
-    def count(self, corpus: "Corpus") -> NDArray[np.int64]:
-        """[distinct words] occurrences of each in a corpus that is not encoded yet."""
-        return np.bincount(corpus.sequences.ids, minlength=len(self._ids))
+    def count(self, *corpora: "Corpus") -> dict[str, int]:
+        """Count the occurrences of every word in corpora that are not encoded yet."""
+        counts = [np.bincount(corpus.sequences.ids, minlength=len(self._ids)) for corpus in corpora]
+        return dict(zip(self._ids, np.sum(counts, axis=0).tolist(), strict=True))
 
     @property
     def words(self) -> list[str]:

@@ -206,21 +206,13 @@ class _Reader:
 
     def make_vocabulary(self, shards: Sequence[Corpus]) -> Vocabulary:
         """Select the most frequent words of all processes' shards."""
-        words = self._provisional.words
-        counts = np.sum([self._provisional.count(shard) for shard in shards], axis=0)
-        group = self._process_group
-        if group.size > 1:
-            total: Counter[str] = Counter()
-            for content in group.gather_bytes(json.dumps([words, counts.tolist()]).encode()):
-                total.update(dict(zip(*json.loads(content), strict=True)))
-            words, counts = list(total), np.fromiter(total.values(), np.int64)
-        vocabulary = Vocabulary.from_counts(words, counts, self._hyperparameters.vocab_size)
-        if group.size > 1:
-            vocabulary = Vocabulary(
-                json.loads(group.broadcast(json.dumps(vocabulary.words).encode()) or b"[]")
-            )
-        logger.info("vocabulary: kept %d of %d distinct words", len(vocabulary.words), len(words))
-        return vocabulary
+        group, counts = self._process_group, Counter(self._provisional.count(*shards))
+        for content in group.gather_bytes(json.dumps(counts).encode())[1:]:
+            counts.update(json.loads(content))
+        vocabulary = Vocabulary.from_counts(counts, self._hyperparameters.vocab_size)
+        words = json.loads(group.broadcast(json.dumps(vocabulary.words).encode()) or b"[]")
+        logger.info("vocabulary: kept %d of %d distinct words", len(words), len(counts))
+        return Vocabulary(words)
 
     def gather(self, name: str, shard: Corpus, vocabulary: Vocabulary) -> Examples:
         """Encode a shard and gather the shards of all processes."""

@@ -46,8 +46,6 @@ def gather_examples(
 
 def gather_sources(shard: Corpus, process_group: ProcessGroup) -> list[Source]:
     """Gather the sources of all processes; complete on rank 0 only."""
-    if process_group.size == 1:
-        return shard.sources
     order = _gather_order(shard, process_group)
     contents = process_group.gather_bytes(json.dumps(shard.sources).encode())
     sources = [Source(*entry) for content in contents for entry in json.loads(content)]

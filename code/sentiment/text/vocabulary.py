@@ -9,9 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeGuard
 
-import numpy as np
-from numpy.typing import NDArray
-
 from byoc.errors import ArtifactError
 
 PAD_ID = 0
@@ -29,15 +26,10 @@ class Vocabulary:
         self._ids = {word: FIRST_WORD + i for i, word in enumerate(self.words)}
 
     @classmethod
-    def from_counts(cls, words: Sequence[str], counts: NDArray[np.int64], vocab_size: int) -> Self:
-        """Keep the most frequent of distinct words; ties in alphabetical order.
-
-        ``counts`` holds the [words] occurrences; words without any are dropped. ``vocab_size`` limits the
-        number of ids, padding and unknown included.
-        """
-        present = [i for i in range(len(words)) if counts[i] > 0]
-        present.sort(key=lambda i: (-counts[i], words[i]))
-        return cls([words[i] for i in present[: vocab_size - FIRST_WORD]])
+    def from_counts(cls, counts: Mapping[str, int], vocab_size: int) -> Self:
+        """Keep the most frequent words, ties in alphabetical order, up to ``vocab_size`` ids in total."""
+        words = sorted((word for word in counts if counts[word]), key=lambda word: (-counts[word], word))
+        return cls(words[: vocab_size - FIRST_WORD])
 
     def __len__(self) -> int:
         """Number of ids."""

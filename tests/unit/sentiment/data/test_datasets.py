@@ -71,7 +71,7 @@ def test_unknown_channel_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.parametrize("names", [[], ["validation"], ["training", "train"], ["unlabeled", "validation"]])
-def test_other_than_one_training_channel_is_rejected(tmp_path: Path, names: list[str]) -> None:
+def test_other_than_one_channel_is_rejected(tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(DataError, match="expected one channel called training"):
         load(channels(tmp_path, **dict.fromkeys(names, REVIEWS)), SMALL)
 

@@ -53,7 +53,7 @@ def test_out_of_fold_accuracy_is_logged(caplog: pytest.LogCaptureFixture) -> Non
     assert "out-of-fold accuracy 1.0000" in caplog.text
 
 
-def test_single_review_of_a_class_is_rejected() -> None:
+def test_single_review_per_class_is_rejected() -> None:
     with pytest.raises(DataError, match="two reviews of each class"):
         CrossFittedNBSVM.fit(make_examples([[2], [2], [2]], [1, 1, 0]), VOCAB_SIZE)
 

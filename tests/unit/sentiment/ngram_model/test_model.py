@@ -30,7 +30,7 @@ def test_fit_returns_tokens_targets_and_scores() -> None:
     assert model.scores.fold.shape == (410,)
 
 
-def test_fit_without_ngram_init_has_no_scores() -> None:
+def test_fit_without_ngram_init_omits_scores() -> None:
     hyperparameters = replace(HYPERPARAMETERS, ngram_init="none")
     assert fit(TRAINING, Examples.empty(), VOCABULARY, hyperparameters, no_vectors).scores is None
 

@@ -49,7 +49,7 @@ def test_rms_over_tokens_is_one() -> None:
     assert np.isclose(np.square(scores[training.sequences.ids]).mean(), 1, atol=1e-5)
 
 
-def test_line_through_mean_scores_separates_the_classes() -> None:
+def test_fitted_line_separates_the_classes() -> None:
     training = make_training()
     fitted = fit(training)
     means = sum_scores(id_matrix(training.sequences, VOCAB_SIZE), fitted.scores, fitted.fold)

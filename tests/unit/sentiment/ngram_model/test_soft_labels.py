@@ -28,7 +28,7 @@ def test_target_mixes_label_and_prediction(weight: float) -> None:
     np.testing.assert_allclose(LABELED_ONLY.targets(LABELS, weight), expected, atol=1e-6)
 
 
-def test_unlabeled_targets_come_from_the_final_model() -> None:
+def test_unlabeled_targets_use_final_model() -> None:
     unlabeled = examples(100)
     soft_labels = SoftLabels.predict(MODEL, unlabeled.sequences)
     targets = soft_labels.targets(LABELS, 0.5)[len(LABELS) :]

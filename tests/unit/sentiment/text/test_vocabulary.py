@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from byoc.errors import ArtifactError
@@ -22,19 +21,19 @@ def test_length_counts_all_ids() -> None:
     assert len(Vocabulary(["good", "bad"])) == 4
 
 
-def test_from_counts_sorts_by_frequency_then_alphabet() -> None:
-    vocabulary = Vocabulary.from_counts(["c", "b", "a", "d"], np.array([5, 1, 1, 9]), 100)
+def test_from_counts_sorts_by_frequency() -> None:
+    vocabulary = Vocabulary.from_counts({"c": 5, "b": 1, "a": 1, "d": 9}, 100)
     assert vocabulary.words == ("d", "c", "a", "b")
 
 
 def test_vocab_size_counts_all_ids() -> None:
-    vocabulary = Vocabulary.from_counts(["a", "b", "c"], np.array([3, 2, 1]), vocab_size=4)
+    vocabulary = Vocabulary.from_counts({"a": 3, "b": 2, "c": 1}, vocab_size=4)
     assert len(vocabulary) == 4
     assert vocabulary.words == ("a", "b")
 
 
 def test_from_counts_drops_absent_words() -> None:
-    assert Vocabulary.from_counts(["a", "b"], np.array([3, 0]), 100).words == ("a",)
+    assert Vocabulary.from_counts({"a": 3, "b": 0}, 100).words == ("a",)
 
 
 def test_saved_vocabulary_loads_unchanged(tmp_path: Path) -> None:
