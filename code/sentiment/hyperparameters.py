@@ -21,6 +21,11 @@ PRESETS = {
     "best": "highest accuracy, with a channel unlabeled; 16 minutes on 2 cores",
 }
 
+_SOFT_LABEL_HELP = (
+    "weight of the n-gram model's soft labels in the target; above 0, unlabeled reviews are used too"
+)
+_VALIDATION_HELP = "fraction of the training reviews held out when there is no validation channel"
+
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
@@ -32,48 +37,33 @@ class Hyperparameters:
     epochs: int = number(2, 1, 1_000, "maximum passes over the training reviews")
     hidden_dim: int = number(128, 1, 4_096, "LSTM hidden size")
     embedding_dim: int = number(128, 1, 4_096, "word-embedding size")
-    vocab_size: int = number(
-        30_000, 3, 10_000_000, "maximum vocabulary size, padding and unknown ids included"
-    )
+    vocab_size: int = number(30_000, 3, 10**7, "maximum vocabulary size, padding and unknown ids included")
     max_length: int = number(1_000, 1, 20_000, "words kept per review; longer reviews are truncated")
     truncate: str = choice("tail", TRUNCATE, "part of a long review to keep")
     stop_words: str = choice("none", STOP_WORDS, "stop words to remove")
     pooling: str = choice("smoothed-mean", POOLING, "how LSTM outputs are pooled over time")
     embedding_init: str = choice("word2vec", EMBEDDING_INIT, "how word embeddings are initialized")
-    max_ngrams: int = number(
-        40_000, 0, 1_000_000, "maximum n-gram tokens selected by each fold of the n-gram model; 0 for none"
-    )
+    max_ngrams: int = number(40_000, 0, 10**6, "maximum n-gram tokens from each fold of the n-gram model")
     ngram_init: str = choice("regression", NGRAM_INIT, "n-gram model that initializes the network")
-    soft_label_weight: float = number(
-        0.0,
-        0.0,
-        1.0,
-        "weight of the n-gram model's soft labels in the target; above 0, unlabeled reviews are used too",
-    )
+    soft_label_weight: float = number(0.0, 0, 1, _SOFT_LABEL_HELP)
     batch_size: int = number(64, 1, 65_536, "reviews per optimizer step, summed over processes")
-    learning_rate: float = number(1e-3, 1e-8, 10.0, "peak learning rate")
-    embedding_lr_scale: float = number(
-        0.05, 0.0, 10.0, "learning-rate multiplier for embeddings; 0 freezes them"
-    )
+    learning_rate: float = number(1e-3, 1e-8, 10, "peak learning rate")
+    embedding_lr_scale: float = number(0.05, 0, 10, "learning-rate multiplier for embeddings; 0 freezes them")
     lr_schedule: str = choice(
-        "linear", LR_SCHEDULE, "learning-rate schedule; linear is a short warm-up and a linear decay to 0"
+        "linear", LR_SCHEDULE, "learning-rate schedule; linear warms up, then decays to 0"
     )
-    weight_decay: float = number(0.0, 0.0, 10.0, "AdamW weight decay; not applied to embeddings")
+    weight_decay: float = number(0.0, 0, 10, "AdamW weight decay; not applied to embeddings")
     max_grad_norm: float = number(1.0, 1e-6, 1e6, "gradient-norm clipping threshold")
-    dropout: float = number(0.5, 0.0, 0.95, "dropout on the pooled LSTM output")
-    embedding_dropout: float = number(0.3, 0.0, 0.95, "dropout on embedding dimensions, one mask per review")
-    word_dropout: float = number(0.1, 0.0, 0.95, "probability of replacing a word by the unknown token")
-    ema_decay: float = number(
-        0.995, 0.0, 0.99999, "decay of the moving average of the weights; 0 disables it"
-    )
-    validation_fraction: float = number(
-        0.1, 0.001, 0.9, "fraction of the training reviews held out when there is no validation channel"
-    )
+    dropout: float = number(0.5, 0, 0.95, "dropout on the pooled LSTM output")
+    embedding_dropout: float = number(0.3, 0, 0.95, "dropout on embedding dimensions, one mask per review")
+    word_dropout: float = number(0.1, 0, 0.95, "probability of replacing a word by the unknown token")
+    ema_decay: float = number(0.995, 0, 0.99999, "decay of the moving average of the weights; 0 disables it")
+    validation_fraction: float = number(0.1, 0.001, 0.9, _VALIDATION_HELP)
     patience: int = number(2, 1, 1_000, "early stopping: epochs without a lower validation loss")
     precision: str = choice("auto", PRECISION, "arithmetic of the network; auto is the fastest supported")
-    checkpoint_interval_minutes: float = number(10.0, 0.001, 1_440.0, "minutes between checkpoints")
+    checkpoint_interval_minutes: float = number(10.0, 0.001, 1_440, "minutes between checkpoints")
     processes_per_host: int = number(
-        0, 0, 64, "training processes per host; 0 for one per GPU, or one without a GPU"
+        0, 0, 64, "training processes per host; 0 for one per GPU, or one on CPUs"
     )
     seed: int = number(1, 0, 2**32 - 1, "random seed of the split, embeddings, weights, batches and dropout")
 

@@ -16,13 +16,6 @@ class Predictions(NamedTuple):
     words: NDArray[np.int64]
 
 
-class Curve(NamedTuple):
-    """Points of a curve; each array is [points]."""
-
-    x: Floats
-    y: Floats
-
-
 class Groups(NamedTuple):
     """Non-empty groups of reviews; each array is [groups].
 
@@ -37,26 +30,6 @@ class Groups(NamedTuple):
     rate: Floats
     error: Floats
     reviews: NDArray[np.int64]
-
-
-def _counts(scores: Floats, labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """[thresholds + 1] true and false positives, from 0, at each distinct threshold in descending order."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    true = np.cumsum(labels[order] == 1)[ends]
-    return np.append(0, true), np.append(0, 1 + ends - true)
-
-
-def roc(scores: Floats, labels: Labels) -> Curve:
-    """True positive rate against false positive rate, from (0, 0) to (1, 1); needs both classes."""
-    true, false = _counts(scores, labels)
-    return Curve(false / false[-1], true / true[-1])
-
-
-def precision_recall(scores: Floats, labels: Labels) -> Curve:
-    """Precision against recall at each distinct threshold, descending; needs a positive review."""
-    true, false = (counts[1:] for counts in _counts(scores, labels))
-    return Curve(true / true[-1], true / (true + false))
 
 
 def reliability(probabilities: Floats, labels: Labels, bins: int = CALIBRATION_BINS) -> Groups:

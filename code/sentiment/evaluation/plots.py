@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from sentiment.evaluation import curves
 from sentiment.evaluation.curves import Predictions
@@ -55,53 +56,51 @@ def _figure(title: str, x: str, y: str) -> tuple[Figure, Axes]:
 def loss(epochs: Sequence[Mapping[str, Any]], best_epoch: int) -> Figure:
     """Training and validation loss by epoch."""
     figure, axes = _figure("Loss", "epoch", "mean log loss (nats)")
-    _by_epoch(axes, epochs, "train_loss", "training")
-    _by_epoch(axes, epochs, "validation_loss", "validation")
-    _mark_best(axes, best_epoch)
+    _by_epoch(axes, epochs, best_epoch, training="train_loss", validation="validation_loss")
     return figure
 
 
 def accuracy(epochs: Sequence[Mapping[str, Any]], best_epoch: int) -> Figure:
     """Validation accuracy by epoch."""
     figure, axes = _figure("Accuracy", "epoch", "accuracy")
-    _by_epoch(axes, epochs, "validation_accuracy", "validation")
-    _mark_best(axes, best_epoch)
+    _by_epoch(axes, epochs, best_epoch, validation="validation_accuracy")
     return figure
 
 
-def _by_epoch(axes: Axes, epochs: Sequence[Mapping[str, Any]], key: str, name: str) -> None:
+def _by_epoch(axes: Axes, epochs: Sequence[Mapping[str, Any]], best_epoch: int, **keys: str) -> None:
     numbers = [epoch["epoch"] for epoch in epochs]
-    axes.plot(
-        numbers, [epoch[key] for epoch in epochs], marker="o", markersize=4, color=COLORS[name], label=name
-    )
+    for name, key in keys.items():
+        axes.plot(
+            numbers, [epoch[key] for epoch in epochs], "o-", markersize=4, color=COLORS[name], label=name
+        )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _mark_best(axes: Axes, best_epoch: int) -> None:
     axes.axvline(best_epoch, color="#57606a", linestyle=":", label="best epoch")
     axes.legend()
 
 
+def _diagonal(axes: Axes, label: str) -> None:
+    axes.plot([0, 1], [0, 1], color=COLORS["training"], linestyle=":", label=label)
+
+
 def roc(sets: Sets) -> Figure:
-    """True positive rate against false positive rate."""
+    """True positive rate against false positive rate, of sets with both classes."""
     figure, axes = _figure("ROC", "false positive rate", "true positive rate")
-    axes.plot([0, 1], [0, 1], color=COLORS["training"], linestyle=":", label="chance")
+    _diagonal(axes, "chance")
     for name, predictions in sets.items():
         if len(np.unique(predictions.labels)) == 2:
-            axes.plot(
-                *curves.roc(predictions.probabilities, predictions.labels), color=COLORS[name], label=name
-            )
+            x, y, _ = roc_curve(predictions.labels, predictions.probabilities, drop_intermediate=False)
+            axes.plot(x, y, color=COLORS[name], label=name)
     axes.legend(loc="lower right")
     return figure
 
 
 def precision_recall(sets: Sets) -> Figure:
-    """Precision against recall."""
+    """Precision against recall, of sets with a positive review."""
     figure, axes = _figure("Precision and recall", "recall", "precision")
     for name, predictions in sets.items():
         if predictions.labels.any():
-            curve = curves.precision_recall(predictions.probabilities, predictions.labels)
-            axes.plot(*curve, color=COLORS[name], label=name)
+            y, x, _ = precision_recall_curve(predictions.labels, predictions.probabilities)
+            axes.plot(x, y, color=COLORS[name], label=name)
     axes.set_ylim(top=1.01)
     if axes.lines:
         axes.legend(loc="lower left")
@@ -111,7 +110,7 @@ def precision_recall(sets: Sets) -> Figure:
 def calibration(sets: Sets) -> Figure:
     """Reliability diagram: fraction of positives by predicted probability."""
     figure, axes = _figure("Calibration", 'probability of "positive"', "fraction of positives")
-    axes.plot([0, 1], [0, 1], color=COLORS["training"], linestyle=":", label="perfect")
+    _diagonal(axes, "perfect")
     for name, predictions in sets.items():
         _groups(axes, curves.reliability(predictions.probabilities, predictions.labels), name)
     axes.legend()
@@ -123,11 +122,10 @@ def probabilities(sets: Sets) -> Figure:
     figure, axes = _figure("Probabilities", 'probability of "positive"', "fraction of the class")
     bins = np.linspace(0, 1, CALIBRATION_BINS + 1)
     for name, predictions in sets.items():
-        for label, style in ((1, "-"), (0, "--")):
-            of_class = predictions.probabilities[predictions.labels == label]
-            counts, _ = np.histogram(of_class, bins)
-            text = f"{name}, {'positive' if label else 'negative'}"
-            axes.stairs(counts / max(1, len(of_class)), bins, color=COLORS[name], linestyle=style, label=text)
+        for label, style in (("negative", "--"), ("positive", "-")):
+            values = predictions.probabilities[predictions.labels == (label == "positive")]
+            heights = np.histogram(values, bins)[0] / max(1, len(values))
+            axes.stairs(heights, bins, color=COLORS[name], linestyle=style, label=f"{name}, {label}")
     axes.legend(loc="upper center")
     return figure
 
@@ -136,20 +134,14 @@ def confusion(metrics: Mapping[str, Mapping[str, int]]) -> Figure:
     """Confusion matrix of each set, from its metrics."""
     figure = Figure(figsize=SIZE, layout="constrained")
     names = ["negative", "positive"]
-    for i, (name, counts) in enumerate(metrics.items()):
-        axes = figure.add_subplot(1, len(metrics), i + 1)
-        table = np.array(
-            [
-                [counts["true_negatives"], counts["false_positives"]],
-                [counts["false_negatives"], counts["true_positives"]],
-            ]
-        )
+    cells = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+    for i, (name, counts) in enumerate(metrics.items(), 1):
+        axes = figure.add_subplot(1, len(metrics), i)
+        table = np.array([counts[cell] for cell in cells]).reshape(2, 2)
         rates = table / np.maximum(1, table.sum(axis=1, keepdims=True))
         axes.imshow(rates, cmap="Blues", vmin=0, vmax=1.3)
-        for row in range(2):
-            for column in range(2):
-                text = f"{table[row, column]}\n{rates[row, column]:.1%}"
-                axes.text(column, row, text, ha="center", va="center")
+        for (row, column), rate in np.ndenumerate(rates):
+            axes.text(column, row, f"{table[row, column]}\n{rate:.1%}", ha="center", va="center")
         axes.set(title=f"Confusion: {name}", xlabel="predicted", ylabel="label")
         axes.set_xticks([0, 1], names)
         axes.set_yticks([0, 1], names, rotation=90, va="center")
@@ -169,6 +161,4 @@ def length(sets: Sets) -> Figure:
 
 
 def _groups(axes: Axes, groups: curves.Groups, name: str) -> None:
-    axes.errorbar(
-        groups.x, groups.rate, groups.error, marker="o", markersize=4, color=COLORS[name], label=name
-    )
+    axes.errorbar(groups.x, groups.rate, groups.error, fmt="o-", markersize=4, color=COLORS[name], label=name)

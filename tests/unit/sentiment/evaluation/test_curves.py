@@ -1,31 +1,15 @@
-"""The report's curves compared with scikit-learn's and with the calibration error."""
+"""Groups of reviews in the report's plots."""
 
 import numpy as np
 import pytest
-from sklearn import metrics as reference
 
-from sentiment.evaluation.curves import accuracy_by_length, precision_recall, reliability, roc
+from sentiment.evaluation.curves import accuracy_by_length, reliability
 from sentiment.evaluation.metrics import calibration_error, sigmoid
 
 GENERATOR = np.random.default_rng(0)
 LABELS = GENERATOR.integers(0, 2, 500).astype(np.int8)
 LOGITS = np.round(GENERATOR.normal(LABELS - 0.5, 2), 1).astype(np.float32)  # rounded: with ties
 PROBABILITIES = sigmoid(LOGITS)
-
-
-def test_roc_equals_scikit_learn() -> None:
-    curve = roc(PROBABILITIES, LABELS)
-    false, true, _ = reference.roc_curve(LABELS, PROBABILITIES, drop_intermediate=False)
-    np.testing.assert_allclose(curve.x, false)
-    np.testing.assert_allclose(curve.y, true)
-
-
-def test_precision_recall_equals_scikit_learn() -> None:
-    curve = precision_recall(PROBABILITIES, LABELS)
-    precision, recall, _ = reference.precision_recall_curve(LABELS, PROBABILITIES)
-    # scikit-learn adds a point at recall 0 and returns the reverse order.
-    np.testing.assert_allclose(curve.x, recall[-2::-1])
-    np.testing.assert_allclose(curve.y, precision[-2::-1])
 
 
 def test_reliability_sums_to_calibration_error() -> None:

@@ -42,7 +42,7 @@ def test_roc_plot_has_every_threshold() -> None:
 
 
 def test_precision_recall_plot_has_every_threshold() -> None:
-    expected = [[0.5, 1], [0.5, 0.5], [1, pytest.approx(2 / 3)], [1, 0.5]]
+    expected = [[1, 0.5], [1, pytest.approx(2 / 3)], [0.5, 0.5], [0.5, 1], [0, 1]]
     assert lines(plots.precision_recall({"test": SET}))["test"] == expected
 
 

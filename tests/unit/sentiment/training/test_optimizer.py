@@ -41,11 +41,11 @@ def losses(optimization: Optimization, begin: int, end: int) -> list[float]:
 
 
 def test_linear_schedule_rises_and_falls() -> None:
-    shares = [lr_factor(step, 1_000, "linear") for step in range(1_000)]
-    assert shares.index(max(shares)) == 29
-    assert max(shares) == pytest.approx(1, abs=0.05)
-    assert min(shares) > 0
-    assert shares[-1] < 0.01
+    factors = [lr_factor(step, 1_000, "linear") for step in range(1_000)]
+    assert factors.index(max(factors)) == 29
+    assert max(factors) == pytest.approx(1, abs=0.05)
+    assert min(factors) > 0
+    assert factors[-1] < 0.01
 
 
 def test_constant_schedule_is_constant() -> None:
@@ -92,11 +92,11 @@ def test_weight_decay_spares_embeddings() -> None:
     network = SentimentLSTM(NetworkSettings(7, 4, 4, "mean", ngram_scores=True))
     hidden, unread = network.lstm.get_parameter("weight_hh_l0").clone(), network.embedding.weight[-1].clone()
     ngram_scores = network.embedding.weight[:, -1].clone()
-    part = batch()
-    part = part._replace(ids=part.ids.clamp(max=5), ngram_scores=torch.zeros(part.ids.shape))
+    frozen = batch()
+    frozen = frozen._replace(ids=frozen.ids.clamp(max=5), ngram_scores=torch.zeros(frozen.ids.shape))
     optimization = Optimization(network, replace(HYPERPARAMETERS, weight_decay=10.0), 100)
     for number in range(20):
-        optimization.step(part, number)
+        optimization.step(frozen, number)
     assert torch.equal(network.embedding.weight[-1], unread)
     assert torch.equal(network.embedding.weight[:, -1], ngram_scores)
     assert network.lstm.get_parameter("weight_hh_l0").abs().sum() < hidden.abs().sum() / 2
@@ -126,9 +126,9 @@ def fp16_on_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_loss_falls(precision: str) -> None:
-    found = losses(new(precision), 0, 100)
-    assert found[0] > 0.6
-    assert found[-1] < 0.2
+    first, *_, last = losses(new(precision), 0, 100)
+    assert first > 0.6
+    assert last < 0.2
 
 
 def test_bf16_learns_or_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from tests.unit.sentiment.data.test_datasets import REVIEWS, channels
 PLAIN = Hyperparameters(
     batch_size=8, embedding_dim=4, embedding_init="random", max_ngrams=0, ngram_init="none"
 )
-TAUGHT = replace(PLAIN, soft_label_weight=0.5)
+SOFT_LABELS = replace(PLAIN, soft_label_weight=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +45,17 @@ def make(data: Datasets, hyperparameters: Hyperparameters) -> WarmStart:
 
 
 def test_plain_job_has_no_warm_start(data: Datasets) -> None:
-    found = make(data, PLAIN)
-    assert found.vectors is None
-    assert found.probabilities.tolist() == data.training.labels.tolist()
+    warm_start = make(data, PLAIN)
+    assert warm_start.vectors is None
+    assert warm_start.probabilities.tolist() == data.training.labels.tolist()
     assert not PLAIN.has_warm_start
 
 
 def test_soft_labels_add_unlabeled_reviews(data: Datasets) -> None:
-    sequences, found = training_sequences(data, TAUGHT), make(data, TAUGHT)
-    assert len(sequences) == len(found.probabilities) == len(data.training.labels) + 25
-    assert (found.probabilities[-25:-5] > 0.5).all()
-    assert TAUGHT.has_warm_start
+    sequences, warm_start = training_sequences(data, SOFT_LABELS), make(data, SOFT_LABELS)
+    assert len(sequences) == len(warm_start.probabilities) == len(data.training.labels) + 25
+    assert (warm_start.probabilities[-25:-5] > 0.5).all()
+    assert SOFT_LABELS.has_warm_start
 
 
 def test_hard_labels_exclude_unlabeled_reviews(data: Datasets) -> None:
@@ -74,18 +74,18 @@ def test_stop_interrupts_warm_start(data: Datasets) -> None:
     stop = StopFlag()
     stop.requested = True
     with pytest.raises(Stopped):
-        create_warm_start(data, TAUGHT, SINGLE_PROCESS, stop)
+        create_warm_start(data, SOFT_LABELS, SINGLE_PROCESS, stop)
 
 
 def test_targets_are_deterministic(data: Datasets) -> None:
-    assert np.array_equal(make(data, TAUGHT).probabilities, make(data, TAUGHT).probabilities)
+    assert np.array_equal(make(data, SOFT_LABELS).probabilities, make(data, SOFT_LABELS).probabilities)
 
 
 def test_validation_reviews_are_not_used(tmp_path: Path) -> None:
     unlabeled = [(text, "0") for text, _ in REVIEWS]
-    data = datasets.load(channels(tmp_path, training=REVIEWS, unlabeled=unlabeled), TAUGHT)
+    data = datasets.load(channels(tmp_path, training=REVIEWS, unlabeled=unlabeled), SOFT_LABELS)
     held_out = {tuple(data.held_out["validation"].sequences[i]) for i in range(5)}
-    sequences = training_sequences(data, TAUGHT)
+    sequences = training_sequences(data, SOFT_LABELS)
     known = {tuple(sequences[i]) for i in range(len(sequences))}
     # Had one been read elsewhere, its film's name would be a known word on both sides.
     assert len(data.unlabeled.labels) == len(data.training.labels)
@@ -104,19 +104,19 @@ WITH_DOCUMENTS = replace(WITH_ALL, embedding_init="documents")
 
 
 def test_ngrams_have_vectors_and_scores(data: Datasets) -> None:
-    found = make(data, WITH_ALL)
-    assert found.ngrams
-    ids = len(data.vocabulary) + len(found.ngrams)
-    assert len(data.insert_ngrams(found.ngrams).vocabulary) == ids
-    assert found.vectors is not None
-    assert found.vectors.shape == (ids, 4)
-    assert found.ngram_scores is not None
-    assert found.ngram_scores.scores.shape[1] == ids
+    warm_start = make(data, WITH_ALL)
+    assert warm_start.ngrams
+    ids = len(data.vocabulary) + len(warm_start.ngrams)
+    assert len(data.insert_ngrams(warm_start.ngrams).vocabulary) == ids
+    assert warm_start.vectors is not None
+    assert warm_start.vectors.shape == (ids, 4)
+    assert warm_start.ngram_scores is not None
+    assert warm_start.ngram_scores.scores.shape[1] == ids
 
 
 def test_ngrams_are_inserted_everywhere(data: Datasets) -> None:
-    phrases = make(data, WITH_ALL).ngrams
-    more = data.insert_ngrams(phrases)
+    ngrams = make(data, WITH_ALL).ngrams
+    more = data.insert_ngrams(ngrams)
     assert len(more.training.sequences.ids) > len(data.training.sequences.ids)
     assert len(more.unlabeled.sequences.ids) > len(data.unlabeled.sequences.ids)
     assert len(more.held_out["validation"].sequences.ids) > len(data.held_out["validation"].sequences.ids)
@@ -124,18 +124,18 @@ def test_ngrams_are_inserted_everywhere(data: Datasets) -> None:
 
 
 def test_unlabeled_reviews_have_ngram_scores(data: Datasets) -> None:
-    found = make(data, WITH_ALL)
+    warm_start = make(data, WITH_ALL)
     count = len(data.training.labels) + len(data.unlabeled.labels)
-    assert len(training_sequences(data, WITH_ALL)) == len(found.probabilities) == count
-    assert found.ngram_scores is not None
-    assert len(found.ngram_scores.fold) == count
+    assert len(training_sequences(data, WITH_ALL)) == len(warm_start.probabilities) == count
+    assert warm_start.ngram_scores is not None
+    assert len(warm_start.ngram_scores.fold) == count
 
 
 def test_hard_labels_score_labeled_reviews(data: Datasets) -> None:
-    found = make(data, replace(WITH_ALL, soft_label_weight=0))
-    assert found.probabilities.tolist() == data.training.labels.tolist()
-    assert found.ngram_scores is not None
-    assert len(found.ngram_scores.fold) == len(data.training.labels)
+    warm_start = make(data, replace(WITH_ALL, soft_label_weight=0))
+    assert warm_start.probabilities.tolist() == data.training.labels.tolist()
+    assert warm_start.ngram_scores is not None
+    assert len(warm_start.ngram_scores.fold) == len(data.training.labels)
 
 
 def test_document_vectors_improve_soft_labels(data: Datasets, caplog: pytest.LogCaptureFixture) -> None:
@@ -146,50 +146,50 @@ def test_document_vectors_improve_soft_labels(data: Datasets, caplog: pytest.Log
 
 
 def test_document_vectors_initialize_embeddings(data: Datasets, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[int]] = []
+    requested: list[list[int]] = []
 
-    def learn(reviews: Sequences, wanted: Keys, *_: int) -> DocumentVectors:
-        asked.append(wanted.tolist())
-        vectors = np.arange(len(wanted), dtype=np.float32)[:, None].repeat(4, 1)
+    def learn(reviews: Sequences, keys: Keys, *_: int) -> DocumentVectors:
+        requested.append(keys.tolist())
+        vectors = np.arange(len(keys), dtype=np.float32)[:, None].repeat(4, 1)
         return DocumentVectors(np.ones((len(reviews), 4), np.float32), vectors)
 
     monkeypatch.setattr(warm_start_module, "train_document_vectors", learn)
-    found = make(data, WITH_DOCUMENTS)
+    warm_start = make(data, WITH_DOCUMENTS)
     base = len(data.vocabulary)
-    phrases = [encode_ngram(data.vocabulary.ids(phrase.split()), base) for phrase in found.ngrams]
-    assert asked == [[*range(base), *phrases]]
-    assert found.vectors is not None
-    assert found.vectors[:, 0].tolist() == list(range(base + len(phrases)))
+    ngrams = [encode_ngram(data.vocabulary.ids(ngram.split()), base) for ngram in warm_start.ngrams]
+    assert requested == [[*range(base), *ngrams]]
+    assert warm_start.vectors is not None
+    assert warm_start.vectors[:, 0].tolist() == list(range(base + len(ngrams)))
 
 
-@pytest.mark.parametrize(("hyperparameters", "times"), [(PLAIN, 0), (WITH_ALL, 0), (TAUGHT, 1)])
+@pytest.mark.parametrize(("hyperparameters", "times"), [(PLAIN, 0), (WITH_ALL, 0), (SOFT_LABELS, 1)])
 def test_pretrained_vectors_skip_unneeded_documents(
     data: Datasets, monkeypatch: pytest.MonkeyPatch, hyperparameters: Hyperparameters, times: int
 ) -> None:
-    asked: list[Keys] = []
+    requested: list[Keys] = []
 
-    def learn(reviews: Sequences, wanted: Keys, *_: int) -> DocumentVectors:
-        asked.append(wanted)
-        return DocumentVectors(np.ones((len(reviews), 4), np.float32), np.zeros((len(wanted), 4), np.float32))
+    def learn(reviews: Sequences, keys: Keys, *_: int) -> DocumentVectors:
+        requested.append(keys)
+        return DocumentVectors(np.ones((len(reviews), 4), np.float32), np.zeros((len(keys), 4), np.float32))
 
     monkeypatch.setattr(warm_start_module, "train_document_vectors", learn)
-    given = WordVectors(data.vocabulary, np.ones((len(data.vocabulary), 4), np.float32))
+    pretrained = WordVectors(data.vocabulary, np.ones((len(data.vocabulary), 4), np.float32))
     soft_label_weight = 0.5 if times else 0.0
     hyperparameters = replace(
         hyperparameters, embedding_init="documents", soft_label_weight=soft_label_weight
     )
-    found = make(replace(data, pretrained=given), hyperparameters)
-    assert len(asked) == times
-    assert found.vectors is not None
-    assert (found.vectors[2 : len(data.vocabulary)] == found.vectors[2]).all()
-    assert found.vectors[2].any()
+    warm_start = make(replace(data, pretrained=pretrained), hyperparameters)
+    assert len(requested) == times
+    assert warm_start.vectors is not None
+    assert (warm_start.vectors[2 : len(data.vocabulary)] == warm_start.vectors[2]).all()
+    assert warm_start.vectors[2].any()
 
 
 def test_labeled_reviews_use_document_vectors(data: Datasets) -> None:
     data = replace(data, unlabeled=Examples.empty())
-    found = make(data, WITH_DOCUMENTS)
-    assert len(found.probabilities) == len(data.training.labels)
-    assert not np.array_equal(found.probabilities, make(data, WITH_ALL).probabilities)
+    warm_start = make(data, WITH_DOCUMENTS)
+    assert len(warm_start.probabilities) == len(data.training.labels)
+    assert not np.array_equal(warm_start.probabilities, make(data, WITH_ALL).probabilities)
 
 
 def test_movie_is_in_one_fold(data: Datasets) -> None:
@@ -215,9 +215,9 @@ def test_finished_stages_are_reused(
     first = create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
     monkeypatch.setattr(warm_start_module, "train_word2vec", None)
     monkeypatch.setattr(warm_start_module, "train_document_vectors", None)
-    again = create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
+    restored = create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
     for name, array in first.to_arrays().items():
-        assert again.to_arrays()[name].tobytes() == array.tobytes()
+        assert restored.to_arrays()[name].tobytes() == array.tobytes()
 
 
 @pytest.mark.parametrize("hyperparameters", [WITH_ALL, WITH_DOCUMENTS], ids=["word2vec", "documents"])
@@ -228,30 +228,32 @@ def test_other_ngrams_invalidate_vectors(
     stages = StageCache(tmp_path, {})
     first = create_warm_start(data, hyperparameters, SINGLE_PROCESS, StopFlag(), stages)
     fewer = replace(hyperparameters, max_ngrams=1)
-    again = create_warm_start(data, fewer, SINGLE_PROCESS, StopFlag(), stages)
-    assert again.ngrams != first.ngrams
-    assert again.vectors is not None
-    assert len(again.vectors) == len(data.vocabulary) + len(again.ngrams)
+    restored = create_warm_start(data, fewer, SINGLE_PROCESS, StopFlag(), stages)
+    assert restored.ngrams != first.ngrams
+    assert restored.vectors is not None
+    assert len(restored.vectors) == len(data.vocabulary) + len(restored.ngrams)
 
 
-@pytest.mark.parametrize("hyperparameters", [PLAIN, TAUGHT, WITH_ALL], ids=["none", "taught", "all"])
+@pytest.mark.parametrize(
+    "hyperparameters", [PLAIN, SOFT_LABELS, WITH_ALL], ids=["none", "soft labels", "all"]
+)
 def test_arrays_round_trip(data: Datasets, hyperparameters: Hyperparameters) -> None:
-    found = make(data, hyperparameters)
-    again = WarmStart.from_arrays(found.to_arrays())
-    assert again.ngrams == found.ngrams
-    assert np.array_equal(again.probabilities, found.probabilities)
-    assert (again.vectors is None) == (found.vectors is None)
-    assert (again.ngram_scores is None) == (found.ngram_scores is None)
-    if again.ngram_scores is not None and found.ngram_scores is not None:
-        assert again.ngram_scores.scores.tobytes() == found.ngram_scores.scores.tobytes()
-        assert again.ngram_scores.fold.tolist() == found.ngram_scores.fold.tolist()
-        assert again.ngram_scores.slope == found.ngram_scores.slope
-        assert again.ngram_scores.intercept == found.ngram_scores.intercept
+    warm_start = make(data, hyperparameters)
+    restored = WarmStart.from_arrays(warm_start.to_arrays())
+    assert restored.ngrams == warm_start.ngrams
+    assert np.array_equal(restored.probabilities, warm_start.probabilities)
+    assert (restored.vectors is None) == (warm_start.vectors is None)
+    assert (restored.ngram_scores is None) == (warm_start.ngram_scores is None)
+    if restored.ngram_scores is not None and warm_start.ngram_scores is not None:
+        assert restored.ngram_scores.scores.tobytes() == warm_start.ngram_scores.scores.tobytes()
+        assert restored.ngram_scores.fold.tolist() == warm_start.ngram_scores.fold.tolist()
+        assert restored.ngram_scores.slope == warm_start.ngram_scores.slope
+        assert restored.ngram_scores.intercept == warm_start.ngram_scores.intercept
 
 
 def test_checkpoint_omits_only_vectors(data: Datasets) -> None:
-    found = make(data, WITH_ALL)
-    checkpoint = Checkpoint(Position(0, 0), {}, found.to_checkpoint_tensors(), {})
+    warm_start = make(data, WITH_ALL)
+    checkpoint = Checkpoint(Position(0, 0), {}, warm_start.to_checkpoint_tensors(), {})
     restored = WarmStart.from_checkpoint(checkpoint).to_arrays()
-    assert found.to_arrays().keys() - restored.keys() == {"vectors"}
-    assert all(array.tobytes() == found.to_arrays()[name].tobytes() for name, array in restored.items())
+    assert warm_start.to_arrays().keys() - restored.keys() == {"vectors"}
+    assert all(array.tobytes() == warm_start.to_arrays()[name].tobytes() for name, array in restored.items())
