@@ -1,7 +1,6 @@
 """``report.html``: one self-contained page about a training job, without the text of any review."""
 
 import base64
-import contextlib
 import csv
 import heapq
 import io
@@ -12,7 +11,7 @@ import os
 import platform
 import tempfile
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from byoc.opt_ml import OptMl
 from byoc.version import version
 from sentiment.evaluation.curves import Predictions
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.model.precision import Hardware
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def render(
         model=model,
         metrics=metrics,
         columns=list(_COLUMNS),
-        sets={name: [text(metrics[name]) for text in _COLUMNS.values()] for name in sets},
+        sets={name: [_format(metrics[name], key) for key in _COLUMNS.values()] for name in sets},
         tiles=_tiles(metrics, seconds),
         mistakes=mistakes,
         data=_data(model, sets),
@@ -135,37 +135,36 @@ def render(
     )
 
 
-def _accuracy(metrics: Mapping[str, Any]) -> str:
-    """Accuracy with its standard error."""
-    accuracy = metrics["accuracy"]
-    error = math.sqrt(accuracy * (1 - accuracy) / metrics["reviews"])
-    return f"{accuracy:.1%} ± {error:.1%}"
-
-
-def _metric(name: str) -> Callable[[Mapping[str, Any]], str]:
-    """A function that formats one metric; null means undefined."""
-    return lambda metrics: "undefined" if metrics[name] is None else f"{metrics[name]:.4f}"
-
-
-_COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "reviews": lambda metrics: f"{metrics['reviews']:,}",
-    "accuracy": _accuracy,
-    "F1": _metric("f1"),
-    "ROC AUC": _metric("roc_auc"),
-    "log loss": _metric("log_loss"),
-    "calibration error": _metric("calibration_error"),
+_COLUMNS = {
+    "reviews": "reviews",
+    "accuracy": "accuracy",
+    "F1": "f1",
+    "ROC AUC": "roc_auc",
+    "log loss": "log_loss",
+    "calibration error": "calibration_error",
 }
+
+
+def _format(metrics: Mapping[str, Any], key: str) -> str:
+    """A metric as text, accuracy with its standard error; None means undefined."""
+    value = metrics[key]
+    if key == "accuracy":
+        return f"{value:.1%} ± {math.sqrt(value * (1 - value) / metrics['reviews']):.1%}"
+    if value is None:
+        return "undefined"
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _tiles(metrics: Mapping[str, Any], seconds: float) -> list[tuple[str, str, str]]:
     """Headline metrics as (name, value, note), of the test set if there is one."""
     name = "test" if "test" in metrics else "validation"
-    accuracy, _, error = _accuracy(metrics[name]).partition(" ")
+    text = {key: _format(metrics[name], key) for key in _COLUMNS.values()}
+    accuracy, _, error = text["accuracy"].partition(" ")
     return [
-        (f"Accuracy on {name}", accuracy, f"{error} over {metrics[name]['reviews']:,} reviews"),
-        ("ROC AUC", _metric("roc_auc")(metrics[name]), "1 is perfect, 0.5 is chance"),
-        ("Log loss", _metric("log_loss")(metrics[name]), "0.6931 is chance"),
-        ("Calibration error", _metric("calibration_error")(metrics[name]), "0 is perfect"),
+        (f"Accuracy on {name}", accuracy, f"{error} over {text['reviews']} reviews"),
+        ("ROC AUC", text["roc_auc"], "1 is perfect, 0.5 is chance"),
+        ("Log loss", text["log_loss"], "0.6931 is chance"),
+        ("Calibration error", text["calibration_error"], "0 is perfect"),
         ("Time", _duration(seconds), f"{len(metrics['epochs'])} epochs, the best {metrics['best_epoch']}"),
     ]
 
@@ -189,25 +188,16 @@ def _data(model: Mapping[str, Any], sets: Mapping[str, Predictions]) -> list[tup
 
 def _machine(metrics: Mapping[str, Any], seconds: float) -> list[tuple[str, str]]:
     rates = [epoch["reviews_per_second"] for epoch in metrics["epochs"]]
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return [
         ("job duration", _duration(seconds)),
         ("reviews per second, median over epochs", f"{np.median(rates):,.0f}"),
-        ("GPUs", ", ".join(gpus) or "none"),
+        ("hardware", Hardware.from_device(device).name),
         ("CPU threads", str(torch.get_num_threads())),
-        ("CPU", _processor()),
         ("Python", platform.python_version()),
         ("torch", torch.__version__),
         ("numpy", np.__version__),
     ]
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def _hyperparameters(values: Mapping[str, Any]) -> list[tuple[str, Any, Any, str]]:
