@@ -105,7 +105,7 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints in a folder, one every so many minutes; without the folder, none is written or read."""
+    """The checkpoints in a folder, written every ``minutes``; none without the folder."""
 
     def __init__(self, folder: Path, minutes: float) -> None:
         self.folder = folder if folder.is_dir() else None
@@ -118,10 +118,9 @@ class Checkpoints:
         return self.folder is not None and time.monotonic() - self._written >= self._interval
 
     @property
-    def are_begun(self) -> bool:
-        """Whether a job can resume from a file in the folder, a cached stage of its setup included."""
-        names = [path.name for path in self.folder.iterdir()] if self.folder else []
-        return any(name.startswith(("checkpoint-", "stage-")) for name in names)
+    def exist(self) -> bool:
+        """Whether the folder contains any checkpoint."""
+        return self.folder is not None and bool(self._files())
 
     def write(self, checkpoint: Checkpoint, best_epoch: int) -> None:
         """Write a checkpoint; then remove all but the newest two and that of the best epoch.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-_DIGITS = 16  # of the SHA-256 in a file's name
+_DIGITS = 16  # of the SHA-256 in file names
 
 
 @contextmanager
@@ -56,10 +56,10 @@ def temporary_path(path: Path) -> Path:
 
 @contextmanager
 def name_in_errors(path: Path) -> Iterator[None]:
-    """Add the path to system errors in the block that carry none, as those of writing do.
+    """Add the path to system errors of the block that carry none; errors of ``write`` do not.
 
     Raises:
-        OSError: with the path.
+        OSError: always carries a path.
     """
     try:
         yield

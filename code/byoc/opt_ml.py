@@ -1,4 +1,4 @@
-"""SageMaker's folder, /opt/ml: what the platform puts there and what it expects to find.
+"""SageMaker's folder /opt/ml: input, configuration and output of a container.
 
 Layout and files: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 """
@@ -11,17 +11,16 @@ from typing import Any, NamedTuple, Self
 
 from byoc.errors import DataError, HostError, HyperparameterError
 
-# What the platform shows of a failure file.
-_FAILURE_CHARACTERS = 1024
+_FAILURE_CHARACTERS = 1024  # SageMaker shows no more of the failure file
 
 
 class Hosts(NamedTuple):
     """The hosts of a job.
 
     Attributes:
-        current: the name of this one.
-        names: of all of them, in an order that all agree on.
-        interface: the network interface by which they talk; None where nothing is said of it.
+        current: name of this host.
+        names: of all hosts, in the same order on each.
+        interface: network interface between the hosts; None if it is not configured.
     """
 
     current: str
@@ -30,38 +29,38 @@ class Hosts(NamedTuple):
 
     @property
     def position(self) -> int:
-        """The place of the current host among all, counted from 0."""
+        """Index of this host in ``names``."""
         return self.names.index(self.current)
 
 
 @dataclass(frozen=True, slots=True)
 class OptMl:
-    """The paths below one base folder, /opt/ml unless ``SAGEMAKER_BASE_DIR`` says otherwise."""
+    """The paths below a base folder: ``SAGEMAKER_BASE_DIR``, by default /opt/ml."""
 
     base: Path
 
     @classmethod
     def from_environment(cls) -> Self:
-        """The folder of this container, or of a local run."""
+        """The paths of this process."""
         return cls(Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml"))
 
     @property
     def model(self) -> Path:
-        """Where the artifact goes, and where serving finds it."""
+        """The artifact: output of training, input of serving."""
         return self.base / "model"
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints go, if the job has them: only then the platform makes this folder."""
+        """Checkpoints; SageMaker creates the folder only for a job with a checkpoint configuration."""
         return self.base / "checkpoints"
 
     @property
     def output_data(self) -> Path:
-        """Where what is no model goes: metrics, predictions."""
+        """Output other than the model: metrics, predictions, a report."""
         return self.base / "output" / "data"
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Names and values as the platform wrote them; none when there is no such file.
+        """Names and values as SageMaker writes them; empty without the file.
 
         Raises:
             HyperparameterError: the file is not a JSON object.
@@ -73,11 +72,11 @@ class OptMl:
             raise HyperparameterError(f"{path}: {error}") from error
 
     def channels(self) -> dict[str, Path]:
-        """The data channels by name, those of ``inputdataconfig.json`` and those that are just there.
+        """The folders of the channels by name, from ``inputdataconfig.json`` and from the folder ``data``.
 
         Raises:
-            DataError: a channel comes in a way that cannot be read here (Pipe mode, RecordIO, augmented
-                manifest), or is announced and not there.
+            DataError: a channel has an unsupported input mode (Pipe, RecordIO, augmented manifest), or its
+                folder is missing.
         """
         data = self.base / "input" / "data"
         path = self.base / "input" / "config" / "inputdataconfig.json"
@@ -89,12 +88,12 @@ class OptMl:
         for name, settings in config.items():
             _check_input_mode(name, settings if isinstance(settings, dict) else {})
             if not (data / name).is_dir() and name not in sharded:
-                raise DataError(f"channel {name}: {data / name} is not there, though {path} lists it")
-        found = [entry.name for entry in data.iterdir() if entry.is_dir()] if data.is_dir() else []
-        return {name: data / name for name in sorted({*found, *config})}
+                raise DataError(f"channel {name}: folder {data / name} is missing; {path} lists the channel")
+        folders = [entry.name for entry in data.iterdir() if entry.is_dir()] if data.is_dir() else []
+        return {name: data / name for name in sorted({*folders, *config})}
 
     def sharded_channels(self) -> set[str]:
-        """The channels of which every host got other files, some hosts perhaps none."""
+        """The channels whose files are distributed over the hosts; a host may have none."""
         path = self.base / "input" / "config" / "inputdataconfig.json"
         return {
             name
@@ -103,10 +102,10 @@ class OptMl:
         }
 
     def hosts(self) -> Hosts:
-        """The hosts of the job; this machine alone where the platform wrote nothing of them.
+        """The hosts of the job; only this one without ``resourceconfig.json``.
 
         Raises:
-            HostError: the file does not tell who this host is.
+            HostError: the file does not list this host.
         """
         path = self.base / "input" / "config" / "resourceconfig.json"
         try:
@@ -115,16 +114,16 @@ class OptMl:
             raise HostError(f"{path}: {error}") from error
         current, names = config.get("current_host", "localhost"), config.get("hosts", ["localhost"])
         if not isinstance(names, list) or current not in names:
-            raise HostError(f"{path}: current_host is {current!r}, expected one of hosts, which is {names!r}")
+            raise HostError(f"{path}: current_host is {current!r}, expected one of hosts, {names!r}")
         return Hosts(current, names, config.get("network_interface_name"))
 
     @property
     def failure(self) -> Path:
-        """Where the platform looks for the reason of a failure."""
+        """The reason of a failure, which SageMaker shows as FailureReason."""
         return self.base / "output" / "failure"
 
     def write_failure(self, message: str) -> None:
-        """Leave the reason of a failure for the platform: its first 1,024 characters.
+        """Write the first 1,024 characters of the reason of a failure.
 
         Raises:
             OSError: the file cannot be written.
@@ -134,7 +133,7 @@ class OptMl:
 
 
 def _json_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, empty when there is none.
+    """The object in a JSON file; empty without the file.
 
     Raises:
         ValueError: the file is not a JSON object in UTF-8.
@@ -144,15 +143,15 @@ def _json_object(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     if not isinstance(content, dict):
-        raise ValueError(f"expected a JSON object, found {type(content).__name__}")
+        raise ValueError(f"expected a JSON object, got {type(content).__name__}")
     return content
 
 
 def _check_input_mode(channel: str, settings: dict[str, Any]) -> None:
-    remedy = "use TrainingInputMode File or FastFile with S3DataType S3Prefix instead"
+    remedy = "use TrainingInputMode File or FastFile with S3DataType S3Prefix"
     if settings.get("TrainingInputMode") == "Pipe":
-        raise DataError(f"channel {channel}: Pipe mode cannot be read; {remedy}")
+        raise DataError(f"channel {channel}: Pipe mode is not supported; {remedy}")
     if settings.get("RecordWrapperType") == "RecordIO":
-        raise DataError(f"channel {channel}: records wrapped in RecordIO cannot be read; {remedy}")
+        raise DataError(f"channel {channel}: RecordIO is not supported; {remedy}")
     if settings.get("S3DataType") == "AugmentedManifestFile" or "AttributeNames" in settings:
-        raise DataError(f"channel {channel}: an augmented manifest cannot be read; {remedy}")
+        raise DataError(f"channel {channel}: augmented manifests are not supported; {remedy}")

@@ -229,7 +229,7 @@ def test_stop_on_one_host_stops_both_and_they_go_on_bit_for_bit(
     job.processes[1].send_signal(signal.SIGTERM)
     assert job.wait(60) == [0, 0], job.log(0) + job.log(1)
     assert "the best model so far is in" in job.log(0)
-    assert "told to stop" in job.log(1)
+    assert "stop requested" in job.log(1)
     assert (bases[0] / "model" / "model.json").is_file()
     # The second host's copy of the checkpoints, if it has any, does not count.
     (bases[1] / "checkpoints" / "checkpoint-00099-00000000-0123456789abcdef.safetensors").touch()
@@ -249,7 +249,7 @@ def kill_process(job: Job) -> str:
 
 def kill_host(job: Job) -> str:
     job.processes[1].kill()
-    return "127.0.0.2 has ended without a word: it was killed, or its memory ran out\nsee its log"
+    return "127.0.0.2 disconnected without a message: it was killed, or it ran out of memory\nsee its log"
 
 
 @pytest.mark.parametrize("end", [kill_process, kill_host])

@@ -98,7 +98,7 @@ def test_lost_host_fails_the_other(
         assert (first, second)[lost].wait(60) == (137 if end == kill else 1)
         print(f"{time.monotonic() - start:.0f} s from the loss to the end of both")
     reason = (folders[other] / "output" / "failure").read_text()
-    why = "has not been heard of for 30 seconds" if end == cut_off else "has ended without a word"
+    why = "has sent no heartbeat for 30 seconds" if end == cut_off else "disconnected without a message"
     assert reason.startswith(f"host {HOSTS[lost]} {why}")
     if end == cut_off:
         assert (folders[lost] / "output" / "failure").read_text().startswith(f"host {HOSTS[other]}")

@@ -1,4 +1,4 @@
-"""Training in several processes: torchrun starts them, and the one that calls it watches over them.
+"""Training in several processes, which torchrun starts and this process supervises.
 
 https://docs.pytorch.org/docs/stable/elastic/run.html
 """
@@ -20,9 +20,9 @@ from typing import NoReturn
 
 import torch
 from torch.distributed import run as torchrun
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from byoc.distributed.heartbeat import Peers
+from byoc.distributed.heartbeat import HeartbeatMonitor
 from byoc.errors import LESS_MEMORY, HostError, HyperparameterError, explain, may_be_a_symptom
 from byoc.opt_ml import Hosts
 from byoc.signals import StopFlag
@@ -30,74 +30,72 @@ from byoc.signals import StopFlag
 logger = logging.getLogger(__name__)
 
 PORT = 7777
-# What tells a process of torchrun's to stop. By SIGTERM torchrun ends the others when one has failed.
+# Requests a stop from a worker. SIGTERM is taken: torchrun ends the other workers with it after a failure.
 STOP_SIGNAL = signal.SIGUSR1
 
 _PROGRAM = Path(__file__).resolve().parents[2] / "train.py"
-# A process that dies takes its connections with it. Those at their other ends wait so long before they
-# complain, so that the cause is heard first.
+# A worker that dies breaks its connections. Workers that fail because of that report later than the cause.
 _SYMPTOM_SECONDS = 5.0
 
 
 def is_worker() -> bool:
-    """Whether torchrun has started this process."""
+    """Whether this process is a worker, that is, was started by torchrun."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def processes_per_host(wanted: int) -> int:
-    """How many processes train on this host.
-
-    Args:
-        wanted: the hyperparameter; 0 for one a GPU, or one.
+def processes_per_host(count: int) -> int:
+    """The number of workers on this host, from the hyperparameter; 0 means one per GPU, or one on a CPU.
 
     Raises:
-        HyperparameterError: there are fewer GPUs.
+        HyperparameterError: the host has GPUs, but fewer.
     """
     gpus = torch.cuda.device_count()
-    if 0 < gpus < wanted:
+    if 0 < gpus < count:
         raise HyperparameterError(
-            f"hyperparameter processes_per_host: {wanted} processes cannot share {gpus} GPUs; give less"
+            f"hyperparameter processes_per_host: {count} processes need {count} GPUs, this host has {gpus}; "
+            "set 0 for one process per GPU"
         )
-    return wanted or max(1, gpus)
+    return count or max(1, gpus)
 
 
 def run(arguments: Sequence[str], hosts: Hosts, processes: int, stop: StopFlag) -> None:
-    """Train in so many processes on each host; returns when they have ended well, here and elsewhere.
+    """Train in ``processes`` workers per host; returns after success on all hosts.
 
     Raises:
-        HostError: the job has failed, here or elsewhere; with the reason.
+        HostError: the job failed on any host; the message is the reason.
     """
     _set_environment(hosts, processes)
-    with _temporary_folder() as folder, Peers(hosts) as peers:
+    with _temporary_folder() as folder, HeartbeatMonitor(hosts) as monitor:
         try:
-            while not peers.wait(0.2):
-                if stop.requested or peers.told_to_stop:
-                    peers.stop()
+            while not monitor.wait(0.2):
+                if stop.requested or monitor.stop_requested:
+                    monitor.request_stop()
+                    monitor.finish()
                     logger.info("stopped while waiting for the other hosts: there is nothing to save")
                     return
             agent = _Agent([*_options(hosts, processes, folder), str(_PROGRAM), *arguments])
             agent.start()
             try:
-                _watch(agent, peers, stop)
+                _supervise(agent, monitor, stop)
             finally:
-                _send_to_workers(signal.SIGKILL)
+                _signal_workers(signal.SIGKILL)
             if agent.error is not None:
                 raise HostError(_reason(agent.error))
         except BaseException as error:
-            if peers.failure is None:
-                peers.finish(explain(error))
+            if monitor.failure is None:
+                monitor.finish(explain(error))
             raise
-        peers.finish()
+        monitor.finish()
 
 
 def end_with_parent() -> None:
-    """In a process that torchrun has started: do not outlive it, not even where it is killed."""
-    # The system's own call, for which Python has no name: prctl(PR_SET_PDEATHSIG, SIGKILL).
+    """Kill this worker when its parent ends, even if the parent is killed."""
+    # prctl(PR_SET_PDEATHSIG, SIGKILL), for which Python has no function.
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def report(error: BaseException) -> None:
-    """In a process that torchrun has started: leave the reason of a failure for the one that watches."""
+    """Report a worker's failure to its parent, through torchrun's error file."""
     if may_be_a_symptom(error):
         time.sleep(_SYMPTOM_SECONDS)
     content = {"message": explain(error), "timestamp": int(time.time())}
@@ -105,10 +103,10 @@ def report(error: BaseException) -> None:
 
 
 def end() -> NoReturn:
-    """In a process that torchrun has started: end at once, when all is saved.
+    """Exit a worker without Python's clean-up, after all is saved.
 
-    Threads of torch's gloo may still be at work, and now and then abort a process that ends in order:
-    "terminate called without an active exception". For that a job would fail which is done.
+    Threads of gloo that are still running occasionally abort the clean-up ("terminate called without an
+    active exception"), which would fail a finished job.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -116,12 +114,12 @@ def end() -> NoReturn:
 
 
 def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
-    # After a failure torchrun may still be writing into it.
+    # After a failure, torchrun may still write into it.
     return tempfile.TemporaryDirectory(prefix="train-", ignore_cleanup_errors=True)
 
 
 def _set_environment(hosts: Hosts, processes: int) -> None:
-    """What the processes inherit."""
+    """Set the variables that the workers inherit."""
     cores = len(os.sched_getaffinity(0))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
     interface = "lo" if len(hosts.names) == 1 else hosts.interface
@@ -129,13 +127,10 @@ def _set_environment(hosts: Hosts, processes: int) -> None:
         for library in ("GLOO", "NCCL"):
             os.environ.setdefault(f"{library}_SOCKET_IFNAME", interface)
     elif interface:
-        logger.warning(
-            "there is no network interface %s; going by the one that leads to the others", interface
-        )
+        logger.warning("no network interface %s; using the one that routes to the other hosts", interface)
 
 
 def _options(hosts: Hosts, processes: int, folder: str) -> list[str]:
-    """Torchrun's options."""
     common = [f"--nproc-per-node={processes}", f"--log-dir={folder}", "--shutdown-timeout=10"]
     if len(hosts.names) == 1:
         return [*common, "--standalone", "--local-addr=127.0.0.1"]
@@ -149,53 +144,53 @@ def _options(hosts: Hosts, processes: int, folder: str) -> list[str]:
 
 
 class _Agent(threading.Thread):
-    """torchrun in a thread, so that the main one is free for signals and for the other hosts.
+    """torchrun in a thread; the main thread handles signals and the heartbeat.
 
     Attributes:
-        error: what it ended with; None after a success.
+        error: the exception that ended it; None after success.
     """
 
     def __init__(self, options: Sequence[str]) -> None:
         super().__init__(daemon=True)
         self.error: BaseException | None = None
         self._arguments = torchrun.parse_args(options)  # type: ignore[no-untyped-call]
-        # It would tell in many lines, with tracebacks, what ``_reason`` tells in one.
+        # torchrun logs tracebacks of many lines; ``_reason`` is one line.
         for name in logging.root.manager.loggerDict:
             if name.startswith("torch.distributed"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
 
     def run(self) -> None:
-        # Inherited by the processes: the signal waits until they are ready for it.
+        # Workers inherit the mask: the signal stays pending until they listen.
         signal.pthread_sigmask(signal.SIG_BLOCK, {STOP_SIGNAL})
         try:
             torchrun.run(self._arguments)  # type: ignore[no-untyped-call]
-        except BaseException as error:  # the other thread raises it
+        except BaseException as error:  # the main thread raises it
             self.error = error
 
 
-def _watch(agent: _Agent, peers: Peers, stop: StopFlag) -> None:
-    """Until torchrun ends: pass a stop on, and look out for the other hosts.
+def _supervise(agent: _Agent, monitor: HeartbeatMonitor, stop: StopFlag) -> None:
+    """Forward stop requests to workers and hosts until torchrun ends.
 
     Raises:
-        HostError: the job has failed on another host.
+        HostError: the job failed on another host.
     """
-    told: set[int] = set()
-    is_passed_on = False
+    signaled: set[int] = set()
+    is_forwarded = False
     while agent.is_alive():
-        peers.check()
-        if stop.requested and not is_passed_on:
-            logger.info("told to stop; so are all processes and hosts now")
-            peers.stop()
-            is_passed_on = True
-        if stop.requested or peers.told_to_stop:
-            told |= _send_to_workers(STOP_SIGNAL, told)
+        monitor.check()
+        if stop.requested and not is_forwarded:
+            logger.info("stop requested; forwarding it to all processes and hosts")
+            monitor.request_stop()
+            is_forwarded = True
+        if stop.requested or monitor.stop_requested:
+            signaled |= _signal_workers(STOP_SIGNAL, signaled)
         agent.join(0.2)
 
 
-def _send_to_workers(number: signal.Signals, but: set[int] | None = None) -> set[int]:
-    """Send a signal to all processes of torchrun's, but for some; returns to which."""
-    children = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
-    workers = {int(child) for found in children for child in found} - (but or set())
+def _signal_workers(number: signal.Signals, skip: set[int] | None = None) -> set[int]:
+    """Send a signal to the workers not in ``skip``; returns their process ids."""
+    children = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
+    workers = {int(child) for child in children.split()} - (skip or set())
     for worker in workers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, number)
@@ -203,18 +198,13 @@ def _send_to_workers(number: signal.Signals, but: set[int] | None = None) -> set
 
 
 def _reason(error: BaseException) -> str:
-    """Why the processes of this host have failed."""
+    """Why the workers of this host failed: the failure of the first."""
     if not isinstance(error, ChildFailedError):
         return explain(error)
-    # Those that torchrun itself ended, after the first had failed, have no reason of their own.
-    failures = {
-        rank: f for rank, f in error.failures.items() if f.exitcode != -signal.SIGTERM
-    } or error.failures
-    rank = min(failures, key=lambda rank: failures[rank].timestamp)
-    return _reason_of(rank, failures[rank])
-
-
-def _reason_of(rank: int, failure: ProcessFailure) -> str:
+    # After the first failure, torchrun ends the other workers with SIGTERM.
+    rank, failure = min(
+        error.failures.items(), key=lambda item: (item[1].exitcode == -signal.SIGTERM, item[1].timestamp)
+    )
     if failure.exitcode == -signal.SIGKILL:
         return f"process {rank} was killed (SIGKILL), most likely because memory ran out\n{LESS_MEMORY}"
     if failure.exitcode < 0:

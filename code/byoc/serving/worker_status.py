@@ -1,7 +1,7 @@
-"""What the workers of the model server tell the supervisor: one small file each, in a folder they share.
+"""Status files, one per worker of the model server, from which the supervisor detects hung workers.
 
-A worker keeps its file locked while it lives, so that the system itself tells when it is gone, however it
-ended. In the file stands since when it has been busy, by the clock that all processes share; 0 while idle.
+A worker holds a lock on its file; the kernel releases it however the worker ends. The content is the time
+since when the worker has been busy, by the system-wide monotonic clock; 0 while it is idle.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ class Worker(NamedTuple):
 
 
 class WorkerFile:
-    """The file of this worker, in ``folder``, until the process ends.
+    """The status file of this process, until it ends.
 
     Raises:
         OSError: the folder cannot be written.
@@ -29,7 +29,7 @@ class WorkerFile:
 
     def __init__(self, folder: Path) -> None:
         path = folder / str(os.getpid())
-        # Under another name until it is locked: a file without a lock is that of a dead worker.
+        # Another name until it is locked: a file without a lock counts as left by a dead worker.
         new = path.with_suffix(".new")
         self._file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -37,11 +37,11 @@ class WorkerFile:
         new.rename(path)
 
     def busy(self) -> None:
-        """A request begins, or the next one of a batch."""
+        """Start the time of a request, or of the next request of a batch."""
         self._write(time.monotonic())
 
     def idle(self) -> None:
-        """There is nothing to do."""
+        """Mark the worker as waiting for requests."""
         self._write(0.0)
 
     def _write(self, since: float) -> None:
@@ -49,8 +49,8 @@ class WorkerFile:
 
 
 def workers(folder: Path) -> list[Worker]:
-    """The workers that live; the files of those that do not are removed."""
-    found = []
+    """The live workers; removes the files of dead workers."""
+    alive = []
     for path in folder.iterdir():
         if not path.name.isdigit():
             continue
@@ -62,16 +62,16 @@ def workers(folder: Path) -> list[Worker]:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             since = _read(file)
-            found.append(Worker(int(path.name), time.monotonic() - since if since else 0.0))
+            alive.append(Worker(int(path.name), time.monotonic() - since if since else 0.0))
         else:
             path.unlink(missing_ok=True)
         finally:
             os.close(file)
-    return found
+    return alive
 
 
 def _read(file: int) -> float:
-    """A read in the middle of a write can see some bytes of each state: two that agree are whole."""
+    """Read until two reads agree: a read during a write may mix bytes of both states."""
     content = os.pread(file, 64, 0)
     while (again := os.pread(file, 64, 0)) != content:
         content = again

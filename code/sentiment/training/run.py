@@ -227,7 +227,8 @@ def stop_message(job: Job, trainer: Trainer | None = None) -> str:
     missing = f"no checkpoint: {job.opt_ml.checkpoints} does not exist"
     resume = f"the same job resumes from {folder}" if folder else missing
     if trainer is None or trainer.state.position == (0, 0):
-        return f"stopped before the next step; {resume}" if job.checkpoints.are_begun else NOTHING_TO_SAVE
+        has_progress = job.checkpoints.exist or StageCache(folder).exists
+        return f"stopped before the next step; {resume}" if has_progress else NOTHING_TO_SAVE
     epochs, batches = trainer.state.position
     model = f"the best model so far is in {job.opt_ml.model}" if epochs else "no model: no epoch is finished"
     if trainer.is_finished:

@@ -58,6 +58,11 @@ class StageCache:
         write_with_checksum(self._folder / stem, serialize(dict(arrays)))
         return arrays
 
+    @property
+    def exists(self) -> bool:
+        """Whether the folder contains any finished stage."""
+        return self._folder is not None and any(self._folder.glob("stage-*.safetensors"))
+
     def clear(self) -> None:
         """Remove all stages, including those of other jobs and unfinished files of killed jobs."""
         for pattern in ("stage-*.safetensors", temporary_path(Path("stage-*")).name):

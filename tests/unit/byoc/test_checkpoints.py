@@ -39,8 +39,8 @@ def newest(folder: Path) -> Checkpoint:
 
 
 def file(folder: Path, epochs: int, batches: int = 0) -> Path:
-    (found,) = folder.glob(f"checkpoint-{epochs:05}-{batches:08}-*.safetensors")
-    return found
+    (path,) = folder.glob(f"checkpoint-{epochs:05}-{batches:08}-*.safetensors")
+    return path
 
 
 def test_checkpoint_round_trips(tmp_path: Path) -> None:
@@ -51,13 +51,11 @@ def test_checkpoint_round_trips(tmp_path: Path) -> None:
     assert read.tensors["step"].shape == ()
 
 
-@pytest.mark.parametrize("name", ["checkpoint-0-0-0.safetensors", "stage-told-0-0.safetensors"])
-def test_folder_may_hold_resumable_files(tmp_path: Path, name: str) -> None:
-    (tmp_path / "other").touch()
-    assert not Checkpoints(tmp_path, 10).are_begun
-    assert not Checkpoints(tmp_path / "missing", 10).are_begun
-    (tmp_path / name).touch()
-    assert Checkpoints(tmp_path, 10).are_begun
+def test_checkpoints_exist_after_a_write(tmp_path: Path) -> None:
+    (tmp_path / "unrelated").touch()
+    assert not Checkpoints(tmp_path, 10).exist
+    assert not Checkpoints(tmp_path / "missing", 10).exist
+    assert write(tmp_path, (0, 0)).exist
 
 
 def test_newest_two_are_kept(tmp_path: Path) -> None:
@@ -158,13 +156,13 @@ def test_missing_folder_disables_checkpoints(tmp_path: Path) -> None:
 def test_checkpoint_is_due_after_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    found = Checkpoints(tmp_path, 10)
+    store = Checkpoints(tmp_path, 10)
     now += 599
-    assert not found.due
+    assert not store.due
     now += 1
-    assert found.due
-    found.write(checkpoint(1), 0)
-    assert not found.due
+    assert store.due
+    store.write(checkpoint(1), 0)
+    assert not store.due
 
 
 def test_every_difference_is_named() -> None:

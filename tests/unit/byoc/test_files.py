@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Atomic writes and checksums in file names."""
 
 import errno
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from byoc.files import atomic_write, matches_checksum, name_in_errors, write_with_checksum
 
 
-def test_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_write_replaces_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with atomic_write(path) as stream:
@@ -17,7 +17,7 @@ def test_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
 
 
-def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with pytest.raises(TypeError), atomic_write(path) as stream:
@@ -25,7 +25,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("file", b"old")]
 
 
-def test_full_disk_names_the_file(tmp_path: Path) -> None:
+def test_error_of_a_full_disk_has_path(tmp_path: Path) -> None:
     # The device that is always full.
     with pytest.raises(OSError, match="No space left") as caught, atomic_write(tmp_path / "file"):
         Path("/dev/full").write_bytes(b"x")
@@ -33,13 +33,13 @@ def test_full_disk_names_the_file(tmp_path: Path) -> None:
     assert caught.value.errno == errno.ENOSPC
 
 
-def test_a_name_that_the_system_gave_is_kept(tmp_path: Path) -> None:
+def test_path_of_the_system_is_kept(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, name_in_errors(Path("other")):
         (tmp_path / "missing").read_bytes()
     assert caught.value.filename == str(tmp_path / "missing")
 
 
-def test_checksum_in_a_name_tells_whether_a_file_is_whole(tmp_path: Path) -> None:
+def test_checksum_in_the_name_detects_damage(tmp_path: Path) -> None:
     path = write_with_checksum(tmp_path / "stem", b"content")
     assert path.name == "stem-ed7002b439e9ac84.safetensors"
     assert matches_checksum(path, path.read_bytes())

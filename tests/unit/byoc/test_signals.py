@@ -1,4 +1,4 @@
-"""Being told to stop."""
+"""SIGTERM as a flag."""
 
 import contextlib
 import os
@@ -27,13 +27,13 @@ def send() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_signal_is_a_request_and_no_end(stop: StopFlag) -> None:
+def test_signal_sets_the_flag(stop: StopFlag) -> None:
     assert not stop.requested
     send()
     assert stop.requested
 
 
-def test_signal_ends_what_can_be_left_at_once(stop: StopFlag) -> None:
+def test_signal_ends_an_interruptible_block(stop: StopFlag) -> None:
     reached = []
     with contextlib.suppress(Stopped), stop.interruptible():
         send()
@@ -42,14 +42,14 @@ def test_signal_ends_what_can_be_left_at_once(stop: StopFlag) -> None:
     assert not reached
 
 
-def test_what_can_be_left_at_once_does_not_start_after_the_signal(stop: StopFlag) -> None:
+def test_earlier_signal_prevents_the_block(stop: StopFlag) -> None:
     send()
     with pytest.raises(Stopped), stop.interruptible():
         pytest.fail("the block was entered")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_signal_in_the_removal_of_an_object_is_not_lost(stop: StopFlag) -> None:
+def test_signal_in_a_finalizer_counts(stop: StopFlag) -> None:
     class Removed:
         def __del__(self) -> None:
             send()
@@ -58,14 +58,14 @@ def test_signal_in_the_removal_of_an_object_is_not_lost(stop: StopFlag) -> None:
         Removed()
 
 
-def test_after_the_block_the_signal_is_only_a_request(stop: StopFlag) -> None:
+def test_signal_after_the_block_sets_flag(stop: StopFlag) -> None:
     with stop.interruptible():
         pass
     send()
     assert stop.requested
 
 
-def test_signal_while_the_program_ends_does_not_kill_it(tmp_path: Path) -> None:
+def test_ignored_signal_does_not_kill(tmp_path: Path) -> None:
     program = """
 import builtins, os, signal
 from byoc.signals import StopFlag
@@ -74,21 +74,21 @@ stop.listen()
 stop.ignore()
 class Last:
     def __del__(self):
-        signal_number, kill, pid = self.what
+        signal_number, kill, pid = self.call
         kill(pid, signal_number)
 last = Last()
-last.what = (signal.SIGTERM, os.kill, os.getpid())
+last.call = (signal.SIGTERM, os.kill, os.getpid())
 builtins.last = last
 """
     done = subprocess.run([sys.executable, "-c", program], env=environment(tmp_path), check=False)
     assert done.returncode == 0
 
 
-def test_nothing_that_handles_exceptions_takes_it_for_one() -> None:
+def test_stopped_is_no_exception() -> None:
     assert not issubclass(Stopped, Exception)
 
 
-def test_signal_that_was_blocked_and_came_too_early_is_delivered(tmp_path: Path) -> None:
+def test_blocked_signal_is_delivered_by_listen(tmp_path: Path) -> None:
     program = """
 import os, signal
 from byoc.signals import StopFlag

@@ -1,4 +1,4 @@
-"""What torchrun is told, and what its failures mean."""
+"""Options and environment of torchrun, and the reasons of its failures."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
-from byoc.distributed import launcher as launch
+from byoc.distributed import launcher
 from byoc.errors import HyperparameterError, TrainingError
 from byoc.opt_ml import Hosts
 from tests.support import programs
@@ -21,28 +21,30 @@ ONE = Hosts("a", ["a"], "eth0")
 
 
 @pytest.mark.parametrize(
-    ("gpus", "wanted", "expected"), [(0, 0, 1), (0, 3, 3), (8, 0, 8), (8, 2, 2), (1, 0, 1)]
+    ("gpus", "count", "expected"), [(0, 0, 1), (0, 3, 3), (8, 0, 8), (8, 2, 2), (1, 0, 1)]
 )
-def test_there_is_a_process_a_gpu_or_one_unless_asked_otherwise(
-    monkeypatch: pytest.MonkeyPatch, gpus: int, wanted: int, expected: int
+def test_default_is_one_process_per_gpu(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, count: int, expected: int
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    assert launch.processes_per_host(wanted) == expected
+    assert launcher.processes_per_host(count) == expected
 
 
-def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    with pytest.raises(HyperparameterError, match="processes_per_host: 5 processes cannot share 4 GPUs"):
-        launch.processes_per_host(5)
+    with pytest.raises(
+        HyperparameterError, match="processes_per_host: 5 processes need 5 GPUs, this host has 4"
+    ):
+        launcher.processes_per_host(5)
 
 
-def test_hosts_meet_at_the_first_one() -> None:
-    options = launch._options(TWO, 4, "/tmp/x")  # noqa: S108
+def test_first_host_is_the_master() -> None:
+    options = launcher._options(TWO, 4, "/tmp/x")  # noqa: S108
     assert {"--nnodes=2", "--node-rank=1", "--master-addr=a", "--nproc-per-node=4"} <= set(options)
 
 
-def test_one_host_needs_no_name_and_no_port() -> None:
-    options = launch._options(ONE, 4, "/tmp/x")  # noqa: S108
+def test_single_host_is_standalone() -> None:
+    options = launcher._options(ONE, 4, "/tmp/x")  # noqa: S108
     assert {"--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=4"} <= set(options)
 
 
@@ -57,24 +59,24 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize(("hosts", "interface"), [(ONE, "lo"), (TWO, "eth0")])
-def test_libraries_are_told_the_interface(hosts: Hosts, interface: str) -> None:
-    launch._set_environment(hosts, 2)
+def test_interface_is_set_for_the_libraries(hosts: Hosts, interface: str) -> None:
+    launcher._set_environment(hosts, 2)
     assert os.environ["GLOO_SOCKET_IFNAME"] == os.environ["NCCL_SOCKET_IFNAME"] == interface
 
 
 @pytest.mark.usefixtures("environment")
-def test_interface_that_is_not_there_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
-    launch._set_environment(TWO._replace(interface="ens5"), 2)
+def test_missing_interface_is_skipped_with_warning(caplog: pytest.LogCaptureFixture) -> None:
+    launcher._set_environment(TWO._replace(interface="ens5"), 2)
     assert "GLOO_SOCKET_IFNAME" not in os.environ
-    assert "there is no network interface ens5" in caplog.text
+    assert "no network interface ens5" in caplog.text
 
 
 @pytest.mark.usefixtures("environment")
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    launch._set_environment(ONE, 3)
+    launcher._set_environment(ONE, 3)
     assert os.environ["OMP_NUM_THREADS"] == "2"
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    launch._set_environment(ONE, 3)
+    launcher._set_environment(ONE, 3)
     assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
@@ -82,31 +84,31 @@ def failure(folder: Path, code: int, message: str = "", timestamp: int = 0) -> P
     path = folder / f"{code}{timestamp}.json"
     if message:
         path.write_text(json.dumps({"message": message, "timestamp": timestamp}))
-    found = ProcessFailure(0, 1234, code, str(path))
-    found.timestamp = timestamp
-    return found
+    result = ProcessFailure(0, 1234, code, str(path))
+    result.timestamp = timestamp
+    return result
 
 
-def test_reason_is_that_of_the_process_that_failed_first(tmp_path: Path) -> None:
+def test_first_failure_is_the_reason(tmp_path: Path) -> None:
     failures = {0: failure(tmp_path, 1, "later", 20), 1: failure(tmp_path, 1, "the disk is full", 10)}
-    assert launch._reason(ChildFailedError("train", failures)) == "the disk is full"
+    assert launcher._reason(ChildFailedError("train", failures)) == "the disk is full"
 
 
-def test_process_that_torchrun_ended_is_no_reason(tmp_path: Path) -> None:
+def test_termination_by_torchrun_is_no_reason(tmp_path: Path) -> None:
     failures = {0: failure(tmp_path, -signal.SIGTERM, "", 10), 1: failure(tmp_path, -signal.SIGKILL, "", 20)}
-    cause, remedy = launch._reason(ChildFailedError("train", failures)).splitlines()
+    cause, remedy = launcher._reason(ChildFailedError("train", failures)).splitlines()
     assert cause == "process 1 was killed (SIGKILL), most likely because memory ran out"
     assert "an instance with more memory" in remedy
 
 
-def test_other_signals_are_named(tmp_path: Path) -> None:
+def test_signal_of_the_failure_is_named(tmp_path: Path) -> None:
     error = ChildFailedError("train", {2: failure(tmp_path, -signal.SIGSEGV)})
-    assert launch._reason(error) == "process 2 was killed by SIGSEGV"
+    assert launcher._reason(error) == "process 2 was killed by SIGSEGV"
 
 
-def test_worker_reports_what_torchrun_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_is_readable_by_torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
-    launch.report(TrainingError("the loss is nan\ntry less"))
+    launcher.report(TrainingError("the loss is nan\ntry less"))
     assert ProcessFailure(0, 1, 1, str(tmp_path / "error.json")).message == "the loss is nan\ntry less"
 
 
@@ -119,17 +121,17 @@ def test_worker_reports_what_torchrun_reads(tmp_path: Path, monkeypatch: pytest.
         (OSError(28, "No space left on device", "x"), False),
     ],
 )
-def test_what_may_be_a_symptom_is_told_later(
+def test_possible_symptom_is_reported_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, waits: bool
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
-    launch.report(error)
+    launcher.report(error)
     assert bool(slept) == waits
 
 
-def test_end_is_at_once_and_loses_no_line(tmp_path: Path) -> None:
+def test_end_skips_clean_up_and_flushes(tmp_path: Path) -> None:
     program = (
         "import atexit, os; from byoc.distributed import launcher\n"
         "atexit.register(os.abort); print(1); launcher.end()"
@@ -144,11 +146,9 @@ def test_end_is_at_once_and_loses_no_line(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, "1\n")
 
 
-@pytest.mark.parametrize(("variables", "is_at_once"), [({"TORCHELASTIC_RUN_ID": "1"}, True), ({}, False)])
-def test_training_program_ends_at_once_where_torchrun_has_started_it(
-    tmp_path: Path, variables: dict[str, str], *, is_at_once: bool
-) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import atexit; atexit.register(print, 'in order')")
+@pytest.mark.parametrize(("variables", "cleans_up"), [({"TORCHELASTIC_RUN_ID": "1"}, False), ({}, True)])
+def test_only_workers_skip_clean_up(tmp_path: Path, variables: dict[str, str], *, cleans_up: bool) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import atexit; atexit.register(print, 'clean-up')")
     code = programs.ROOT / "code"
     variables |= {"PYTHONPATH": f"{tmp_path}:{code}"}
     ended = subprocess.run(
@@ -158,4 +158,4 @@ def test_training_program_ends_at_once_where_torchrun_has_started_it(
         text=True,
         check=True,
     )
-    assert ("in order" not in ended.stdout) == is_at_once
+    assert ("clean-up" in ended.stdout) == cleans_up

@@ -1,4 +1,4 @@
-"""What the processes of a job tell each other: one alone, and three by gloo."""
+"""Collectives of one process, and of three processes with gloo."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.signals import StopFlag, Stopped
 from tests.support.programs import run_processes
 
-# Every process runs this, with its own RANK; a failed assertion is its exit code.
+# Every process runs this program with another RANK; a failed assertion is its exit code.
 THREE = """
 import numpy as np
 import torch
@@ -20,38 +20,38 @@ from byoc.signals import StopFlag, Stopped
 
 process_group = ProcessGroup.init()
 assert (process_group.size, process_group.local_size, process_group.host) == (3, 3, 0)
-me = process_group.rank
+rank = process_group.rank
 
-assert process_group.any(me == 2)
+assert process_group.any(rank == 2)
 assert not process_group.any(False)
-mean, conditions = process_group.all_reduce_mean(torch.tensor(float(me)), me == 1, False)
+mean, conditions = process_group.all_reduce_mean(torch.tensor(float(rank)), rank == 1, False)
 assert mean == 1.0 and conditions == [True, False]
 
-rows = np.arange(2 * me, dtype=np.int32).reshape(-1, 2)  # 0, 1 and 2 rows
-assert [found.tolist() for found in process_group.all_gather(rows)] == [[], [[0, 1]], [[0, 1], [2, 3]]]
-assert process_group.concatenate(np.array([me], np.uint64)).tolist() == [0, 1, 2]
+rows = np.arange(2 * rank, dtype=np.int32).reshape(-1, 2)  # 0, 1 and 2 rows
+assert [array.tolist() for array in process_group.all_gather(rows)] == [[], [[0, 1]], [[0, 1], [2, 3]]]
+assert process_group.concatenate(np.array([rank], np.uint64)).tolist() == [0, 1, 2]
 assert process_group.all_gather(np.empty(0, np.int8))[2].tolist() == []
 
-assert process_group.gather_bytes(b"x" * (me + 1)) == ([b"x", b"xx", b"xxx"] if me == 0 else [])
-assert process_group.broadcast(b"from 0" if me == 0 else None) == b"from 0"
-assert process_group.broadcast(None if me == 0 else b"passed over") is None
+assert process_group.gather_bytes(b"x" * (rank + 1)) == ([b"x", b"xx", b"xxx"] if rank == 0 else [])
+assert process_group.broadcast(b"from 0" if rank == 0 else None) == b"from 0"
+assert process_group.broadcast(None if rank == 0 else b"ignored") is None
 
-shares = process_group.concatenate(process_group.shard(np.arange(7)))
-assert sorted(shares) == list(range(7)) and len(process_group.shard(np.arange(7))) in (2, 3)
-assert len(process_group.shard(np.arange(2))) == (0 if me == 2 else 1)
+shards = process_group.concatenate(process_group.shard(np.arange(7)))
+assert sorted(shards) == list(range(7)) and len(process_group.shard(np.arange(7))) in (2, 3)
+assert len(process_group.shard(np.arange(2))) == (0 if rank == 2 else 1)
 
-torch.manual_seed(me)
+torch.manual_seed(rank)
 network = process_group.data_parallel(nn.Linear(1, 1, bias=False))
 weight = network.module.weight
 assert len(set(process_group.concatenate(weight.detach().numpy().ravel()).tolist())) == 1
-(network(torch.tensor([[float(me)]])) * 1.0).backward()
+(network(torch.tensor([[float(rank)]])) * 1.0).backward()
 assert weight.grad.item() == 1.0
 
-assert process_group.run_interruptible(StopFlag(), lambda: me) == me
+assert process_group.run_interruptible(StopFlag(), lambda: rank) == rank
 stop = StopFlag()
-stop.requested = me == 1
+stop.requested = rank == 1
 try:
-    process_group.run_interruptible(stop, lambda: me)
+    process_group.run_interruptible(stop, lambda: rank)
     raise AssertionError
 except Stopped:
     pass
@@ -59,11 +59,11 @@ process_group.destroy()
 """
 
 
-def test_three_understand_each_other(tmp_path: Path) -> None:
+def test_collectives_of_three_processes(tmp_path: Path) -> None:
     run_processes(THREE, tmp_path)
 
 
-def test_one_alone_needs_nobody() -> None:
+def test_collectives_of_one_process() -> None:
     assert SINGLE_PROCESS.any(True)
     assert SINGLE_PROCESS.all_reduce_mean(torch.tensor(0.5), True, False) == (0.5, (True, False))
     assert SINGLE_PROCESS.concatenate(np.arange(3)).tolist() == [0, 1, 2]
@@ -73,7 +73,7 @@ def test_one_alone_needs_nobody() -> None:
     SINGLE_PROCESS.destroy()
 
 
-def test_stop_ends_work_and_is_told() -> None:
+def test_stop_request_raises_stopped() -> None:
     stop = StopFlag()
 
     def work() -> int:

@@ -1,4 +1,4 @@
-"""A log of one JSON object a line."""
+"""Logs of one JSON object per line."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from byoc.serving import json_log
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    """What the root logger writes, with this handler as its only one."""
+    """The output of the root logger, which has no other handler."""
     root = logging.getLogger()
     handlers, level, raises, written = root.handlers, root.level, logging.raiseExceptions, io.StringIO()
     root.handlers = [logging.StreamHandler(written)]
@@ -40,19 +40,19 @@ def test_time_is_in_utc_with_milliseconds() -> None:
     assert json.loads(line)["time"] == "2023-11-14T22:13:20.999Z"
 
 
-def test_further_fields_follow() -> None:
+def test_line_may_have_more_fields() -> None:
     assert json.loads(json_log.line("info", "", "", 0, port=8080))["port"] == 8080
 
 
 @pytest.mark.parametrize("message", ["two\nlines", 'a "quote" \\', "\x00\x1f\x7f\u2028", "\ud800", "é😀"])
-def test_any_message_is_one_line_of_ascii(message: str) -> None:
+def test_message_is_one_ascii_line(message: str) -> None:
     line = json_log.line("info", message, "", 0)
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line)["message"] == message
 
 
-def test_record_of_logging_is_such_a_line(stream: io.StringIO) -> None:
+def test_log_record_becomes_a_line(stream: io.StringIO) -> None:
     json_log.use("info")
     logging.getLogger("worker").info("loaded %s", "it")
     (line,) = lines(stream)
@@ -69,21 +69,21 @@ def test_record_of_logging_is_such_a_line(stream: io.StringIO) -> None:
         (logging.CRITICAL, "error"),
     ],
 )
-def test_every_level_has_one_of_our_names(stream: io.StringIO, level: int, name: str) -> None:
+def test_level_names_are_lower_case(stream: io.StringIO, level: int, name: str) -> None:
     json_log.use("debug")
     logging.log(level, "x")
     assert lines(stream)[0]["level"] == name
 
 
 @pytest.mark.parametrize("level", json_log.LEVELS)
-def test_lower_levels_are_left_out(stream: io.StringIO, level: str) -> None:
+def test_lower_levels_are_skipped(stream: io.StringIO, level: str) -> None:
     json_log.use(level)
     for name in json_log.LEVELS:
         logging.getLogger().log(logging.getLevelName(name.upper()), "x")
     assert [line["level"] for line in lines(stream)] == list(json_log.LEVELS[json_log.LEVELS.index(level) :])
 
 
-def test_level_may_be_in_capitals(stream: io.StringIO) -> None:
+def test_level_may_be_upper_case(stream: io.StringIO) -> None:
     json_log.use("WARNING")
     logging.info("x")
     assert stream.getvalue() == ""
@@ -100,16 +100,14 @@ def test_traceback_is_part_of_the_message(stream: io.StringIO) -> None:
     assert line["message"].endswith("ValueError: why")
 
 
-def test_records_can_be_left_out(stream: io.StringIO) -> None:
+def test_filter_skips_records(stream: io.StringIO) -> None:
     json_log.use("info", lambda record: record.name == "root")
-    logging.info("left out")
+    logging.info("skipped")
     logging.getLogger("worker").info("kept")
     assert [line["message"] for line in lines(stream)] == ["kept"]
 
 
-def test_stream_that_is_closed_is_no_traceback(
-    stream: io.StringIO, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_closed_stream_prints_no_traceback(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     json_log.use("info")
     stream.close()
     logging.info("x")

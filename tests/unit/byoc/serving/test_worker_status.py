@@ -1,4 +1,4 @@
-"""What the workers tell the supervisor."""
+"""Status files of workers."""
 
 import os
 import signal
@@ -46,46 +46,46 @@ def idle(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[WorkerFile]:
+def file(tmp_path: Path) -> Iterator[WorkerFile]:
     """The file of this process."""
-    file = WorkerFile(tmp_path)
-    yield file
-    os.close(file._file)
+    status = WorkerFile(tmp_path)
+    yield status
+    os.close(status._file)
 
 
 def test_no_worker_in_an_empty_folder(tmp_path: Path) -> None:
     assert workers(tmp_path) == []
 
 
-def test_idle_worker_is_busy_for_no_time(tmp_path: Path, idle: subprocess.Popen[str]) -> None:
+def test_idle_worker_has_no_busy_time(tmp_path: Path, idle: subprocess.Popen[str]) -> None:
     assert workers(tmp_path) == [(idle.pid, 0.0)]
 
 
-def test_busy_worker_tells_for_how_long(tmp_path: Path) -> None:
+def test_busy_time_grows(tmp_path: Path) -> None:
     with start(tmp_path, "file.busy()"):
         first = workers(tmp_path)[0].busy_seconds
         time.sleep(0.01)
         assert workers(tmp_path)[0].busy_seconds >= first + 0.01 > 0.01
 
 
-def test_time_starts_again_with_the_next_request_of_a_batch(tmp_path: Path, own: WorkerFile) -> None:
-    own.busy()
+def test_next_request_restarts_the_time(tmp_path: Path, file: WorkerFile) -> None:
+    file.busy()
     time.sleep(0.01)
     before = time.monotonic()
-    own.busy()
+    file.busy()
     assert workers(tmp_path)[0].busy_seconds <= time.monotonic() - before
 
 
-def test_worker_is_idle_again(tmp_path: Path, own: WorkerFile) -> None:
-    own.busy()
-    own.idle()
+def test_worker_becomes_idle_again(tmp_path: Path, file: WorkerFile) -> None:
+    file.busy()
+    file.idle()
     assert workers(tmp_path) == [(os.getpid(), 0.0)]
 
 
-def test_all_workers_are_found(tmp_path: Path, idle: subprocess.Popen[str]) -> None:
+def test_all_workers_are_listed(tmp_path: Path, idle: subprocess.Popen[str]) -> None:
     with start(tmp_path, "file.busy()") as busy:
-        found = {worker.pid: worker.busy_seconds > 0 for worker in workers(tmp_path)}
-        assert found == {idle.pid: False, busy.pid: True}
+        busy_by_pid = {worker.pid: worker.busy_seconds > 0 for worker in workers(tmp_path)}
+        assert busy_by_pid == {idle.pid: False, busy.pid: True}
 
 
 def test_killed_process_disappears(tmp_path: Path, idle: subprocess.Popen[str]) -> None:
@@ -101,57 +101,57 @@ def test_file_of_a_killed_process_is_removed(tmp_path: Path, idle: subprocess.Po
     assert list(tmp_path.iterdir()) == []
 
 
-def test_program_that_a_worker_has_started_does_not_stand_for_it(tmp_path: Path) -> None:
+def test_child_does_not_hold_the_lock(tmp_path: Path) -> None:
     with start(tmp_path, "subprocess.Popen(['sleep', '60'], close_fds=False)") as process:
         child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
         process.kill()
         process.wait()
-        found = workers(tmp_path)
+        alive = workers(tmp_path)
         os.kill(child, signal.SIGKILL)
-    assert found == []
+    assert alive == []
 
 
-def test_file_left_behind_by_the_same_process_id_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / str(os.getpid())).write_text("left behind")
+def test_old_file_of_same_pid_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / str(os.getpid())).write_text("old")
     file = WorkerFile(tmp_path)
     assert workers(tmp_path) == [(os.getpid(), 0.0)]
     os.close(file._file)
 
 
-def test_file_that_is_not_locked_yet_is_let_alone(tmp_path: Path) -> None:
+def test_file_not_locked_yet_is_ignored(tmp_path: Path) -> None:
     new = tmp_path / "123.new"
     new.touch()
     assert workers(tmp_path) == []
     assert new.exists()
 
 
-def test_read_in_the_middle_of_a_write_is_not_believed(
-    tmp_path: Path, own: WorkerFile, monkeypatch: pytest.MonkeyPatch
+def test_read_during_a_write_is_repeated(
+    tmp_path: Path, file: WorkerFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own.idle()
+    file.idle()
     reads = iter([b"0000000000000.009999\n", b"0000000000000.000000\n", b"0000000000000.000000\n"])
     monkeypatch.setattr(os, "pread", lambda *_: next(reads))
     assert workers(tmp_path) == [(os.getpid(), 0.0)]
 
 
-def test_worker_that_changes_all_the_time_is_read_all_the_time(tmp_path: Path, own: WorkerFile) -> None:
+def test_concurrent_writes_are_read_correctly(tmp_path: Path, file: WorkerFile) -> None:
     stop = threading.Event()
 
     def change() -> None:
         while not stop.is_set():
-            own.busy()
-            own.idle()
+            file.busy()
+            file.idle()
 
     thread = threading.Thread(target=change)
     started = time.monotonic()
     thread.start()
-    found = [worker.busy_seconds for _ in range(1_000) for worker in workers(tmp_path)]
+    seconds = [worker.busy_seconds for _ in range(1_000) for worker in workers(tmp_path)]
     stop.set()
     thread.join()
-    assert len(found) == 1_000
-    assert max(found) <= time.monotonic() - started
+    assert len(seconds) == 1_000
+    assert max(seconds) <= time.monotonic() - started
 
 
-def test_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
+def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         WorkerFile(tmp_path / "missing")
