@@ -100,7 +100,7 @@ def check_artifact(folder: Path, package: str) -> None:
         ArtifactError: a file is missing or damaged, or the manifest names another format or package.
     """
     path = folder / MANIFEST
-    manifest = _read_manifest(path)
+    manifest = read_json_object(path)
     if manifest.get("format_version") != FORMAT_VERSION:
         raise ArtifactError(
             f"{path}: format version {manifest.get('format_version')}, this code reads version "
@@ -123,16 +123,21 @@ def check_artifact(folder: Path, package: str) -> None:
             raise ArtifactError(f"{folder / name} is damaged: its SHA-256 differs from {MANIFEST}")
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a model folder.
+
+    Raises:
+        ArtifactError: the file is missing or holds something different.
+    """
     try:
-        manifest = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} is missing: there is no trained model in {path.parent}") from error
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(manifest, dict):
+    if not isinstance(content, dict):
         raise ArtifactError(f"{path}: expected a JSON object")
-    return manifest
+    return content
 
 
 def _sha256(path: Path) -> str:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
+from byoc.artifact import read_json_object
 from byoc.errors import ArtifactError
 from sentiment.settings import NetworkSettings, TextSettings
 from sentiment.text.vocabulary import Vocabulary
@@ -67,7 +68,7 @@ def load_artifact(folder: Path) -> Artifact:
     Raises:
         ArtifactError: a file is missing or unreadable, or contradicts another.
     """
-    settings = _read_settings(folder / SETTINGS_FILE)
+    settings = read_json_object(folder / SETTINGS_FILE)
     network = _section(folder / SETTINGS_FILE, settings, "network", NetworkSettings)
     text = _section(folder / SETTINGS_FILE, settings, "text", TextSettings)
     vocabulary = Vocabulary.load(folder / VOCABULARY_FILE)
@@ -77,16 +78,6 @@ def load_artifact(folder: Path) -> Artifact:
         )
     weights = _read_weights(folder / WEIGHTS_FILE, network)
     return Artifact(weights, vocabulary, network, text, settings.get("training", {}))
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(settings, dict):
-        raise ArtifactError(f"{path}: expected a JSON object")
-    return settings
 
 
 def _section(path: Path, settings: dict[str, Any], name: str, cls: type[T]) -> T:

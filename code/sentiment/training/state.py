@@ -38,12 +38,6 @@ def best_epoch(history: list[Epoch]) -> Epoch:
 class TrainingState:
     """Weights, optimizer, random states and progress.
 
-    Args:
-        network: the network to train, on its device.
-        review_count: number of training reviews.
-        hyperparameters: with a precision other than ``auto``.
-        process_group: each process takes a shard of every batch.
-
     Attributes:
         ema: moving average of the network's weights, which is validated and deployed.
         history: finished epochs.

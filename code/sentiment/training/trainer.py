@@ -29,18 +29,14 @@ logger = logging.getLogger(__name__)
 
 
 class Trainer:
-    """Trains a network.
+    """Trains a network, each process on a shard of every batch; the precision must not be ``auto``.
 
     Args:
-        network: the network to train, on its device.
-        targets: training reviews and their targets.
-        hyperparameters: with a precision other than ``auto``.
-        process_group: each process takes a shard of every batch.
+        network: on its device.
         config: settings that a resumed job must share.
         constants: tensors to store in every checkpoint.
 
     Attributes:
-        state: changes with every step.
         saved: position of the newest checkpoint; None forces the next ``save``.
     """
 

@@ -58,5 +58,5 @@ def test_label_follows_probability_of_positive(predictor: Predictor) -> None:
 
 
 def test_missing_model_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="cannot be read"):
+    with pytest.raises(ArtifactError, match="there is no trained model"):
         Predictor.load(tmp_path)
