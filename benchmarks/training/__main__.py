@@ -63,7 +63,7 @@ def measure_shipped(precision: str) -> float:
     examples, vocab_size = load()
     settings = NetworkSettings(vocab_size, BASELINE.embedding_dim, BASELINE.hidden_dim, BASELINE.pooling)
     network = SentimentLSTM(settings, BASELINE.dropout, BASELINE.embedding_dropout).to(SINGLE_PROCESS.device)
-    targets = Targets.from_labels(examples)
+    targets = Targets(examples.sequences, examples.labels.astype(np.float32))
     trainer = Trainer(network, targets, replace(BASELINE, precision=precision, epochs=2))
     for batch in Prefetcher(targets, trainer.batches()[:1], trainer.state.device):
         trainer.state.optimization.step(batch, 0)

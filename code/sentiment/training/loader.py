@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sentiment.ngram_model.scores import NgramScores
 from sentiment.text.batching import Batch, pad
-from sentiment.text.sequences import Examples, Sequences
+from sentiment.text.sequences import Sequences
 
 
 class Targets(NamedTuple):
@@ -19,11 +19,6 @@ class Targets(NamedTuple):
     sequences: Sequences
     probabilities: NDArray[np.float32]
     ngram_scores: NgramScores | None = None
-
-    @classmethod
-    def from_labels(cls, examples: Examples) -> "Targets":
-        """Probabilities of 0 and 1."""
-        return cls(examples.sequences, examples.labels.astype(np.float32))
 
 
 class DeviceBatch(NamedTuple):

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,18 +21,10 @@ from sentiment.training.state import Epoch, best_epoch
 
 def summarize(history: list[Epoch], metrics: Mapping[str, Metrics]) -> dict[str, Any]:
     """Epochs, and metrics by set name, JSON-serializable; an undefined metric is None."""
-    return {
-        "best_epoch": best_epoch(history).epoch,
-        "epochs": [epoch._asdict() for epoch in history],
-        **{name: _without_nan(asdict(values)) for name, values in metrics.items()},
-    }
-
-
-def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in values.items()
-    }
+    summary = {"best_epoch": best_epoch(history).epoch, "epochs": [epoch._asdict() for epoch in history]}
+    for name, values in metrics.items():
+        summary[name] = {key: None if np.isnan(value) else value for key, value in asdict(values).items()}
+    return summary
 
 
 def write_metrics(folder: Path, content: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from sentiment.ngram_model.scores import NgramScores
-from sentiment.text.sequences import Examples, Sequences
+from sentiment.text.sequences import Sequences
 from sentiment.training.loader import Prefetcher, Targets
 
 TARGETS = Targets(Sequences.from_lists([[2, 4], [3], [2, 5, 6]]), np.array([1, 0, 0.5], np.float32))
@@ -51,8 +51,3 @@ def test_ngram_scores_may_be_absent() -> None:
 def test_empty_batch_has_one_review() -> None:
     (batch,) = Prefetcher(TARGETS, [np.empty(0, np.int64)], torch.device("cpu"))
     assert batch.lengths.tolist() == [2]
-
-
-def test_labels_become_probabilities() -> None:
-    examples = Examples(Sequences.from_lists([[2], [3]]), np.array([1, 0], np.int8))
-    assert Targets.from_labels(examples).probabilities.tolist() == [1.0, 0.0]

@@ -47,8 +47,9 @@ def new_trainer(
 ) -> Trainer:
     set_up_torch(hyperparameters.seed)
     network = SentimentLSTM(NetworkSettings(30, 8, 8, "max"), 0.1, 0.1)
+    targets = Targets(TRAINING.sequences, TRAINING.labels.astype(np.float32))
     config = {"seed": hyperparameters.seed}
-    return Trainer(network, Targets.from_labels(TRAINING), hyperparameters, process_group, config)
+    return Trainer(network, targets, hyperparameters, process_group, config)
 
 
 def fit(
