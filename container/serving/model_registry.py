@@ -20,6 +20,7 @@ import psutil
 
 from byoc.artifact import check_artifact
 from byoc.errors import ArtifactError
+from byoc.opt_ml import OptMl
 from byoc.package import import_package, package_name
 from byoc.serving.worker_status import Worker, workers
 from serving import cgroup
@@ -27,7 +28,7 @@ from serving.model_server import Answer, ModelServer
 from serving.settings import MIB, WORKER_BYTES, Settings
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
-MULTI_MODEL_FOLDER = Path("/opt/ml/models")
+MULTI_MODEL_FOLDER = OptMl.from_environment().base / "models"
 # The parent of a model's workers, without the memory that they share.
 PARENT_BYTES = 32 * MIB
 

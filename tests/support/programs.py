@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,16 @@ def environment(base: Path, **more: str) -> dict[str, str]:
 
 
 def start_train(
-    base: Path, *arguments: str, stdout: Any = subprocess.PIPE, stderr: Any = subprocess.PIPE
+    base: Path,
+    *arguments: str,
+    stdout: Any = subprocess.PIPE,
+    stderr: Any = subprocess.PIPE,
+    variables: Mapping[str, str] = {},
 ) -> subprocess.Popen[str]:
-    """Start the ``train`` program."""
+    """Start the ``train`` program; ``variables`` are added to its environment."""
     return subprocess.Popen(
         [Path(sys.executable).with_name("train"), *arguments],
-        env=environment(base, SAGEMAKER_TRAINING_MODULE="train:main"),
+        env=environment(base, SAGEMAKER_TRAINING_MODULE="train:main", **variables),
         stdout=stdout,
         stderr=stderr,
         text=True,
@@ -77,9 +82,13 @@ def children(process: subprocess.Popen[str]) -> list[int]:
     return [int(child) for line in lines for child in line]
 
 
+# No port twice: a server that has just started does not listen yet.
+_ports = iter(range(20_000 + os.getpid() % 5_000, 32_000))
+
+
 def free_port() -> int:
     """A free port below 32767, the highest that the model server takes."""
-    for port in range(20_000 + os.getpid() % 5_000, 32_000):
+    for port in _ports:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 return port
@@ -105,6 +114,7 @@ class Server:
 
     def __init__(self, base: Path, log: Path, **more: str) -> None:
         self.port = free_port()
+        self.base = base
         self._log = log
         variables = environment(base, SAGEMAKER_BIND_TO_PORT=str(self.port), **more)
         with log.open("w") as output:
@@ -140,13 +150,15 @@ class Server:
             response = connection.getresponse()
             return response.status, response.getheader("content-type", ""), response.read()
 
-    def wait_until_it_is_healthy(self) -> None:
-        """Wait until a ping is answered with 200."""
+    def wait_until_it_is_healthy(self) -> set[int]:
+        """Wait until a ping is answered with 200; returns the statuses of the pings."""
         deadline = time.monotonic() + 120
+        statuses = set()
         while True:
             with contextlib.suppress(ConnectionError):
-                if self.request("GET", "/ping")[0] == 200:
-                    return
+                statuses.add(self.request("GET", "/ping")[0])
+                if 200 in statuses:
+                    return statuses
             assert self.process.poll() is None, self.log
             assert time.monotonic() < deadline, self.log
             time.sleep(0.2)
