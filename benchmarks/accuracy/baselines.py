@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
+from examples.tfidf import Hyperparameters
+from examples.tfidf.model import fit_slices, fit_vectorizer
 from sentiment.ngram_model.features import NgramFeatures
 from sentiment.ngram_model.nbsvm import NBSVM
 from sentiment.text.sequences import Sequences
@@ -16,13 +16,11 @@ from sentiment.text.vocabulary import UNK_ID
 Labels = NDArray[np.int8]
 Logits = NDArray[np.float32]
 
-_WORDS = {"tokenizer": tokenize, "token_pattern": None, "lowercase": False}
-
 
 def tfidf(training: Sequence[str], labels: Labels, validation: Sequence[str]) -> Logits:
-    """[validation texts] logits of TF-IDF over words and pairs."""
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, **_WORDS)
-    regression = LogisticRegression(C=30, max_iter=1_000).fit(vectorizer.fit_transform(training), labels)
+    """[validation texts] logits of the example model with its default hyperparameters."""
+    vectorizer, features = fit_vectorizer(training, Hyperparameters())
+    *_, regression = fit_slices(features, [str(label) for label in labels], Hyperparameters())
     return np.asarray(regression.decision_function(vectorizer.transform(validation)), np.float32)
 
 
