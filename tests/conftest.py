@@ -63,8 +63,8 @@ def write_csv(path: Path, reviews: list[tuple[str, str]]) -> None:
         csv.writer(stream).writerows([("text", "label"), *reviews])
 
 
-# No head start, which takes seconds, weights that learn fast, and the same arithmetic on all machines: for
-# jobs that are about something else.
+# For jobs of tests with another subject: no warm start, which takes seconds; a high learning rate; and the
+# same precision on all machines.
 PLAIN = {
     "precision": "fp32",
     "embedding_init": "random",

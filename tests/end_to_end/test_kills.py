@@ -29,7 +29,7 @@ HYPERPARAMETERS = PLAIN | {
     "batch_size": "16",
     "checkpoint_interval_minutes": "0.001",
 }
-HEAD_START = {
+WARM_START = {
     "embedding_init": "word2vec",
     "max_ngrams": "100",
     "ngram_init": "regression",
@@ -69,7 +69,9 @@ def empty(base: Path) -> None:
     (base / "output").mkdir()
 
 
-@pytest.mark.parametrize(("more", "times"), [({}, KILLS), (HEAD_START, KILLS // 4)], ids=["plain", "taught"])
+@pytest.mark.parametrize(
+    ("more", "times"), [({}, KILLS), (WARM_START, KILLS // 4)], ids=["plain", "warm start"]
+)
 def test_killed_job_ends_with_the_weights_of_one_that_never_was(
     few_reviews: list[tuple[str, str]], tmp_path: Path, more: dict[str, str], times: int
 ) -> None:

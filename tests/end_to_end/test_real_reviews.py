@@ -13,8 +13,8 @@ from tests.support.reference_text import reference_words
 
 pytestmark = pytest.mark.whole_path
 
-# All of a default job that takes memory: the reviews, its teachers (word2vec takes less), steps over the
-# longest batch and over every width, an evaluation.
+# The stages of a default job with the highest memory use: data, n-gram model (word2vec needs less), steps
+# with the longest batch and with batches of every width, an evaluation.
 JOB = """
 import resource
 
