@@ -1,6 +1,6 @@
-"""A job that is killed at random moments, again and again, ends with the weights of one that never was.
+"""A job that is killed at random times and resumed ends with the weights of an uninterrupted job.
 
-``KILLS`` is how often in all (default: 20): ``KILLS=200 tests/run.sh -s tests/end_to_end/test_kills.py``.
+``KILLS`` is the number of kills (default 20): ``KILLS=200 scripts/test -s tests/end_to_end/test_kills.py``.
 """
 
 import json
@@ -42,7 +42,7 @@ WARM_START = {
 
 
 def start(base: Path) -> subprocess.Popen[str]:
-    """Start the job; returns when it has read its data."""
+    """Start the job; returns when its data is loaded."""
     process = start_train(base)
     assert process.stdout is not None
     for line in process.stdout:
@@ -52,7 +52,7 @@ def start(base: Path) -> subprocess.Popen[str]:
 
 
 def files(base: Path) -> dict[str, Any]:
-    """What must not differ: the weights, the vocabulary and the losses of each epoch."""
+    """The weights, the vocabulary and the losses of each epoch, which must be identical."""
     epochs = json.loads((base / "output" / "data" / "metrics.json").read_text())["epochs"]
     return {
         "weights": (base / "model" / "model.safetensors").read_bytes(),
@@ -62,7 +62,7 @@ def files(base: Path) -> dict[str, Any]:
 
 
 def empty(base: Path) -> None:
-    """Make the folder that of a job that has not begun."""
+    """Remove the results of the job."""
     for name in ("checkpoints", "model", "output"):
         shutil.rmtree(base / name, ignore_errors=True)
     (base / "checkpoints").mkdir()
@@ -72,7 +72,7 @@ def empty(base: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "times"), [({}, KILLS), (WARM_START, KILLS // 4)], ids=["plain", "warm start"]
 )
-def test_killed_job_ends_with_the_weights_of_one_that_never_was(
+def test_killed_job_resumes_bit_identically(
     few_reviews: list[tuple[str, str]], tmp_path: Path, more: dict[str, str], times: int
 ) -> None:
     base = make_base(tmp_path, HYPERPARAMETERS | more, training=few_reviews, unlabeled=few_reviews[:50])
@@ -101,4 +101,4 @@ def test_killed_job_ends_with_the_weights_of_one_that_never_was(
     with start(base) as process:
         assert process.wait(120) == 0
     assert files(base) == expected
-    print(f"{kills} kills, {finished + 1} jobs, all with the weights of the one that was never killed")
+    print(f"{kills} kills, {finished + 1} jobs, all with the weights of the uninterrupted job")

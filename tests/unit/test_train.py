@@ -72,7 +72,7 @@ def replace_training(monkeypatch: pytest.MonkeyPatch, ending: BaseException) -> 
     monkeypatch.setattr(toy, "train", end)
 
 
-def test_job_leaves_a_model_and_no_failure(run: Run) -> None:
+def test_job_writes_model_without_failure(run: Run) -> None:
     folder = run()
     assert model(folder)["lines"] == 3
     assert not (folder / "output" / "failure").exists()

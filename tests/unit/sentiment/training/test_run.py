@@ -165,7 +165,7 @@ def test_stop_while_reading_leaves_nothing(run: Run, tmp_path: Path, monkeypatch
     assert not (tmp_path / "ml" / "model").exists()
 
 
-def test_stop_in_first_epoch_leaves_a_checkpoint(
+def test_stop_in_first_epoch_writes_checkpoint(
     run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_until_step(monkeypatch, 2, run)
@@ -186,7 +186,7 @@ def test_later_stop_leaves_the_best_model(
     assert "test" not in metrics(folder)
 
 
-def test_stop_in_the_test_keeps_the_metrics(
+def test_stop_skips_test_evaluation(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop_at(monkeypatch, trainer, "evaluate", 3)
@@ -217,9 +217,7 @@ def test_nan_loss_keeps_model_and_checkpoint(
     assert Checkpoint.from_bytes(content).position == (1, 0)
 
 
-def test_resumed_job_ends_with_the_same_weights(
-    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resumed_job_is_bit_identical(run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = checkpoints.parent
     run_until_step(monkeypatch, 11, run)
     assert len(metrics(folder)["epochs"]) == 1
@@ -238,9 +236,7 @@ def test_stop_while_reading_mentions_the_checkpoint(
         train(checkpoints.parent)
 
 
-def test_resumed_job_writes_the_best_model_first(
-    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resumed_job_writes_model_first(run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = checkpoints.parent
     run_until_step(monkeypatch, 11, run)
     shutil.rmtree(folder / "model")

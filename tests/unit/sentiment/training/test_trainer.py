@@ -28,7 +28,7 @@ HYPERPARAMETERS = Hyperparameters(epochs=4, batch_size=16, learning_rate=0.02, p
 
 
 def examples(count: int, seed: int, noise: float = 0.0) -> Examples:
-    """Reviews of random words; id 2 is in the positive ones and id 3 in the negative ones."""
+    """Reviews of random words; id 2 is in every positive review and id 3 in every negative review."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 2, count).astype(np.int8)
     ids = [generator.integers(4, 30, generator.integers(3, 20)).tolist() for _ in range(count)]
