@@ -71,7 +71,8 @@ class Model(NamedTuple):
         labels, terms = regression.classes_.tolist(), sorted(columns, key=columns.get)
         content = {"ngram_range": self.vectorizer.ngram_range, "labels": labels, "terms": terms}
         (folder / "model.json").write_text(json.dumps(content), "utf-8")
-        arrays = {"idf": self.vectorizer.idf_, "coef": regression.coef_, "intercept": regression.intercept_}
+        coef = np.ascontiguousarray(regression.coef_)  # safetensors ignores the order of the memory
+        arrays = {"idf": self.vectorizer.idf_, "coef": coef, "intercept": regression.intercept_}
         save_file(arrays, folder / "model.safetensors")
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The scripts of local_test in a fresh copy of the repository, as a newcomer runs them."""
+"""The scripts of local_test in a copy of the repository."""
 
 import os
 import re
@@ -21,7 +21,7 @@ TRAIN = [f"--{name}={value}" for name, value in QUICK.items()]
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that git tracks, with the .venv that is there already."""
+    """The files that git tracks, with the existing .venv."""
     folder = tmp_path_factory.mktemp("clone")
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
     for name in listed.stdout.splitlines():
@@ -53,27 +53,29 @@ def trained(clone: Path, data: Path) -> subprocess.CompletedProcess[str]:
     return result
 
 
-def test_training_on_data_of_ones_own_tells_what_to_run_next(
-    clone: Path, trained: subprocess.CompletedProcess[str]
-) -> None:
+def test_training_prints_the_next_command(clone: Path, trained: subprocess.CompletedProcess[str]) -> None:
     assert trained.stderr.rstrip().endswith(f"{clone}/local_test/serve_local.sh")
     assert (clone / "local_test" / "test_dir" / "model" / "model.json").is_file()
 
 
-def test_training_tells_where_the_report_is(clone: Path, trained: subprocess.CompletedProcess[str]) -> None:
+def test_training_prints_the_path_of_the_report(
+    clone: Path, trained: subprocess.CompletedProcess[str]
+) -> None:
     (path,) = re.findall(r"^report: +(\S+)$", trained.stderr, re.MULTILINE)
     assert path == f"{clone}/local_test/test_dir/output/data/report.html"
     assert "Training report" in Path(path).read_text("utf-8")
 
 
-def test_training_again_is_safe(clone: Path, data: Path, trained: subprocess.CompletedProcess[str]) -> None:
+def test_repeated_training_keeps_the_data(
+    clone: Path, data: Path, trained: subprocess.CompletedProcess[str]
+) -> None:
     assert trained.returncode == 0
     result = train(clone, "--data", data, *TRAIN, cwd=data)
     assert result.returncode == 0
     assert [path.name for path in data.iterdir()] == ["mine.csv"]
 
 
-def test_unlabelled_reviews_are_given_by_a_folder_too(
+def test_unlabeled_option_adds_the_channel(
     clone: Path, data: Path, trained: subprocess.CompletedProcess[str]
 ) -> None:
     assert "unlabeled: " not in trained.stdout
@@ -83,7 +85,7 @@ def test_unlabelled_reviews_are_given_by_a_folder_too(
     assert "unlabeled: " not in result.stdout
 
 
-def test_vectors_of_an_earlier_model_are_given_by_a_folder(
+def test_pretrained_option_adds_the_channel(
     clone: Path, data: Path, trained: subprocess.CompletedProcess[str], tmp_path: Path
 ) -> None:
     assert "pretrained: " not in trained.stdout
@@ -94,7 +96,7 @@ def test_vectors_of_an_earlier_model_are_given_by_a_folder(
     assert "pretrained: " not in result.stdout
 
 
-def test_files_of_ones_own_in_the_channel_are_not_removed(clone: Path, data: Path) -> None:
+def test_other_files_in_the_channel_survive(clone: Path, data: Path) -> None:
     channel = clone / "local_test" / "test_dir" / "input" / "data" / "training"
     channel.unlink(missing_ok=True)
     write_csv(channel / "precious.csv", [("fine", "1")])
@@ -105,7 +107,7 @@ def test_files_of_ones_own_in_the_channel_are_not_removed(clone: Path, data: Pat
     shutil.rmtree(channel)
 
 
-def test_mistake_in_a_hyperparameter_is_told_and_costs_no_model(
+def test_invalid_hyperparameter_keeps_the_model(
     clone: Path, data: Path, trained: subprocess.CompletedProcess[str]
 ) -> None:
     assert trained.returncode == 0
@@ -116,7 +118,7 @@ def test_mistake_in_a_hyperparameter_is_told_and_costs_no_model(
     assert (clone / "local_test" / "test_dir" / "model" / "model.json").is_file()
 
 
-def test_served_model_answers_predict_until_ctrl_c(clone: Path, data: Path, tmp_path: Path) -> None:
+def test_server_answers_until_ctrl_c(clone: Path, data: Path, tmp_path: Path) -> None:
     assert train(clone, "--data", data, *TRAIN, cwd=data).returncode == 0
     environment = os.environ | {"SAGEMAKER_BIND_TO_PORT": str(free_port())}
     local_test = clone / "local_test"
@@ -135,7 +137,7 @@ def test_served_model_answers_predict_until_ctrl_c(clone: Path, data: Path, tmp_
 
 
 def ask(local_test: Path, payload: str, environment: dict[str, str]) -> str:
-    """What predict.sh prints, once the server listens."""
+    """Output of predict.sh, when the server is ready."""
     deadline = time.monotonic() + 60
     while True:
         result = subprocess.run(

@@ -209,3 +209,22 @@ def test_extraction_keeps_imdb_reviews_only(tmp_path: Path) -> None:
     with target.open(newline="") as stream:
         assert list(csv.reader(stream)) == [["text", "label"], ['a, "b"\nc', "1"]]
     assert [path.name for path in target.parent.iterdir()] == ["reviews.csv"]
+
+
+def install_model(package: Path, venv: Path) -> str:
+    """The arguments of pip when the requirements of a package are installed."""
+    script = f"venv={venv}; pip_install() {{ echo pip $*; }}; use_model {package}; install_model"
+    return source(script).stdout
+
+
+def test_requirements_of_a_model_are_installed_once(tmp_path: Path) -> None:
+    package = tmp_path / "my_model"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    assert install_model(package, tmp_path) == ""
+    requirements = package / "requirements.txt"
+    requirements.write_text("some==1.0 --hash=sha256:0\n")
+    assert install_model(package, tmp_path) == f"pip --require-hashes -r {requirements}\n"
+    assert install_model(package, tmp_path) == ""
+    requirements.write_text("some==1.1 --hash=sha256:0\n")
+    assert install_model(package, tmp_path) == f"pip --require-hashes -r {requirements}\n"
