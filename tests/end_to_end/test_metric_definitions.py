@@ -24,7 +24,7 @@ def last_value(name: str, log: str) -> float:
 
 @pytest.fixture(scope="module")
 def output(few_reviews: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """What a real job with a test channel printed, and its folder."""
+    """The output of a real job with a test channel, and its folder."""
     base = make_base(
         tmp_path_factory.mktemp("ml"), VALUES, training=few_reviews[100:], test=few_reviews[:100]
     )

@@ -50,7 +50,7 @@ def predictions(base: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def alone(few_reviews: list[Review], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What one process leaves."""
+    """The results of one process."""
     base = make_base(tmp_path_factory.mktemp("ml"), SMALL, training=few_reviews, test=few_reviews[:33])
     result = run_train(base)
     assert result.returncode == 0, result.stderr
@@ -161,7 +161,7 @@ class Job:
             time.sleep(0.1)
 
     def log(self, host: int) -> str:
-        """What a host has printed so far."""
+        """The output of a host so far."""
         return (self.bases[host] / "log").read_text()
 
     def wait(self, seconds: float = 120) -> list[int]:

@@ -1,4 +1,4 @@
-"""What takes all 25,000 real reviews: the same words as the definition's, and the memory of a default job."""
+"""All 25,000 real reviews: the words of the definition, and the memory of a default job."""
 
 import subprocess
 import sys

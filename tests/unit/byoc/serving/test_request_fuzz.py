@@ -1,4 +1,4 @@
-"""Whatever comes in, a decoder gives texts or a refusal, and an encoder a line a record."""
+"""Any body gives texts or a refusal, and any results give one line per record."""
 
 import contextlib
 import csv
