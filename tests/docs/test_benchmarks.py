@@ -38,20 +38,20 @@ def test_accuracies_are_those_of_the_benchmark(run_spec: str) -> None:
 
 
 @pytest.mark.parametrize("run_spec", ["preset=default", "TF-IDF", "NBSVM"])
-def test_accuracies_on_all_folds_are_those_of_the_benchmark(run_spec: str) -> None:
+def test_accuracies_on_five_folds(run_spec: str) -> None:
     accuracy, error, calibration, _ = format_figures(by_run_spec(on_all_folds(load_runs()))[run_spec])
     assert f"| {accuracy} | {error} | {calibration} |\n" in PAGE
 
 
 @pytest.mark.parametrize("what", ["plain", *PRESETS])
-def test_times_to_an_accuracy_are_those_of_the_benchmark(what: str) -> None:
+def test_times_to_accuracy(what: str) -> None:
     found = result("training")["time_to_accuracy"]
     assert f"to {found['accuracy']:.0%}".replace("%", " %") in PAGE
     of = found[what]
     assert f"| {of['reviews_per_second']} | {of['epoch']} | {of['seconds']} s |" in PAGE
 
 
-def test_times_of_a_prediction_are_those_of_the_benchmark() -> None:
+def test_times_of_prediction() -> None:
     found = result("prediction")
     fp32, bf16 = (found[precision]["threads=1"] for precision in ("fp32", "bf16"))
     one = f"{fp32['network_ms']:.1f} ms, {fp32['predictor_ms']:.1f} ms, {found['http_ms']:.1f} ms"
@@ -61,19 +61,19 @@ def test_times_of_a_prediction_are_those_of_the_benchmark() -> None:
 
 
 @pytest.mark.parametrize("server", ["toolkit", "fastapi", "torchserve"])
-def test_numbers_of_serving_are_those_of_the_benchmark(server: str) -> None:
+def test_numbers_of_serving(server: str) -> None:
     beside = result("serving")["beside_ours"][server]
     assert f"| {beside['throughput_ratio']} times |" in PAGE
     assert f"| {beside['p50_ms_behind']} ms |" in PAGE
 
 
-def test_numbers_of_serving_in_bf16_are_those_of_the_benchmark() -> None:
+def test_numbers_of_serving_in_bf16() -> None:
     beside = result("serving")["beside_ours_bf16"]
     ratios = [str(beside[server]["throughput_ratio"]) for server in ("toolkit", "fastapi", "torchserve")]
     assert f"| {', '.join(ratios)} times |" in PAGE
 
 
-def test_numbers_of_a_serverless_endpoint_are_those_of_the_benchmark() -> None:
+def test_numbers_of_serverless_endpoint() -> None:
     found = result("serverless")
     assert f"| {found['peak_memory_mib_max']} MiB | `benchmarks/run.sh serverless` |" in PAGE
     assert f"| {found['cold_start_seconds_median']} s | `benchmarks/run.sh serverless` |" in PAGE
@@ -81,7 +81,7 @@ def test_numbers_of_a_serverless_endpoint_are_those_of_the_benchmark() -> None:
     assert f"a worker takes {worker}\ninstead of" in PAGE
 
 
-def test_numbers_of_the_soak_are_those_of_the_benchmark() -> None:
+def test_numbers_of_soak() -> None:
     steady, kills = result("soak")["steady"], result("soak")["kills"]
     assert kills["only_those_in_flight_failed"]
     for part in (steady, kills):

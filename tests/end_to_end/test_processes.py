@@ -79,7 +79,7 @@ def test_two_processes_learn_as_one(few_reviews: list[Review], alone: Path, tmp_
     assert result.stdout.count("epoch=1;") == 1
 
 
-def test_two_processes_begin_with_the_same_ngram_scores(few_reviews: list[Review], tmp_path: Path) -> None:
+def test_processes_share_ngram_scores(few_reviews: list[Review], tmp_path: Path) -> None:
     # N-gram scores make logits steep: at a higher rate rounding grows beyond what the comparison allows.
     scores = {
         "max_ngrams": "100",
@@ -101,9 +101,7 @@ def test_two_processes_begin_with_the_same_ngram_scores(few_reviews: list[Review
     assert json.loads((bases[0] / "model" / "vocabulary.json").read_text())["ngrams"]
 
 
-def test_two_processes_stopped_while_they_read_leave_nothing(
-    real_reviews: list[Review], tmp_path: Path
-) -> None:
+def test_stop_while_reading_leaves_nothing(real_reviews: list[Review], tmp_path: Path) -> None:
     # So many that reading them takes longer than the stop.
     base = make_base(tmp_path, SMALL | {"processes_per_host": "2"}, training=real_reviews[:10_000])
     with start_train(base) as process:
@@ -218,7 +216,7 @@ def test_two_hosts_learn_as_one(
     assert list((job.bases[1] / "checkpoints").iterdir()) == []
 
 
-def test_stop_on_one_host_stops_both_and_they_go_on_bit_for_bit(
+def test_stop_on_one_host_resumes_bitwise(
     few_reviews: list[Review], hosts: Hosts, start_job: StartJob
 ) -> None:
     both = (few_reviews, few_reviews[:33])
@@ -253,7 +251,7 @@ def kill_host(job: Job) -> str:
 
 
 @pytest.mark.parametrize("end", [kill_process, kill_host])
-def test_end_of_a_process_or_a_host_fails_the_job_on_every_host_with_the_reason(
+def test_lost_process_fails_every_host(
     end: Callable[[Job], str], few_reviews: list[Review], hosts: Hosts, start_job: StartJob
 ) -> None:
     both = (few_reviews, few_reviews[:33])
@@ -276,9 +274,7 @@ def test_end_of_a_process_or_a_host_fails_the_job_on_every_host_with_the_reason(
         time.sleep(0.1)
 
 
-def test_faulty_file_on_one_host_is_told_on_both(
-    few_reviews: list[Review], hosts: Hosts, start_job: StartJob
-) -> None:
+def test_faulty_file_fails_both_hosts(few_reviews: list[Review], hosts: Hosts, start_job: StartJob) -> None:
     faulty = [*few_reviews[:100], ("fine", "5")]
     bases = hosts((few_reviews, few_reviews[:33]), (faulty, []), sharded=True)
     job = start_job(bases)

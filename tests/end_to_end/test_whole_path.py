@@ -59,7 +59,7 @@ def test_training_prints_a_line_an_epoch(trained: subprocess.CompletedProcess[st
     assert len(re.findall(pattern, trained.stdout, re.MULTILINE)) == 3
 
 
-def test_training_shows_no_progress_bar_in_a_log(trained: subprocess.CompletedProcess[str]) -> None:
+def test_log_has_no_progress_bar(trained: subprocess.CompletedProcess[str]) -> None:
     assert "\r" not in trained.stdout + trained.stderr
 
 
@@ -82,7 +82,7 @@ def test_report_has_every_plot(base: Path, trained: subprocess.CompletedProcess[
     assert page.count("<img ") == 8
 
 
-def test_model_gives_in_serving_what_it_gave_in_training(
+def test_serving_repeats_training_predictions(
     base: Path, trained: subprocess.CompletedProcess[str], few_reviews: list[tuple[str, str]]
 ) -> None:
     assert trained.returncode == 0
@@ -103,7 +103,7 @@ def test_model_gives_in_serving_what_it_gave_in_training(
         ("--batch_size=5000", "channel training: "),
     ],
 )
-def test_failed_training_exits_with_1_and_tells_the_cause(
+def test_failed_training_exits_with_cause(
     few_reviews: list[tuple[str, str]], tmp_path: Path, argument: str, cause: str
 ) -> None:
     result = run_train(make_base(tmp_path, HYPERPARAMETERS, training=few_reviews), argument)
@@ -123,7 +123,7 @@ def test_failed_training_exits_with_1_and_tells_the_cause(
         ("Application/JSON; charset=utf-8", json.dumps(TEXTS)),
     ],
 )
-def test_every_content_type_gives_the_probabilities_of_the_library(
+def test_content_types_give_equal_probabilities(
     server: Server, base: Path, content_type: str, body: str
 ) -> None:
     status, _, answer = server.ask(
@@ -161,7 +161,7 @@ def test_answer_is_what_accept_asks_for(server: Server, accept: str, lines: int)
         ({"Content-Type": "text/csv"}, b"a,b\nc,d\n", 400),
     ],
 )
-def test_refusal_has_a_reason_and_no_traceback(
+def test_refusal_has_no_traceback(
     server: Server, headers: dict[str, str], body: bytes, expected: int
 ) -> None:
     status, content_type, answer = server.ask(body, headers)
@@ -177,7 +177,7 @@ def test_body_of_20_mib_is_answered(server: Server) -> None:
     assert (status, len(json.loads(answer))) == (200, 1_050)
 
 
-def test_management_is_not_on_the_public_port(server: Server) -> None:
+def test_management_is_not_public(server: Server) -> None:
     server.ask(b"fine", {"Content-Type": "text/plain"})
     assert server.request("GET", "/models")[0] == 404
 

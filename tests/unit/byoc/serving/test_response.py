@@ -53,7 +53,7 @@ def test_json_answer() -> None:
     ]
 
 
-def test_json_lines_answer_has_a_line_a_prediction_and_no_line_end_behind() -> None:
+def test_json_lines_answer_lacks_final_newline() -> None:
     lines = encode(PREDICTIONS, JSON_LINES, FIELDS).split(b"\n")
     assert [json.loads(line)["label"] for line in lines] == ["positive", "negative"]
 
@@ -77,13 +77,13 @@ def test_error_record_in_json(media_type: str) -> None:
     assert [record.get("label") for record in records] == ["positive", None, "negative"]
 
 
-def test_error_record_in_csv_is_a_line_with_as_many_columns() -> None:
+def test_csv_error_has_all_columns() -> None:
     rows = list(csv.reader(encode(ANSWERS, CSV, FIELDS).decode().split("\n"), strict=True))
     assert rows[1] == ["error", 'line 2: "not" \\ud800JSON']
     assert [len(row) for row in rows] == [2, 2, 2]
 
 
-def test_plain_answer_is_one_field_per_line() -> None:
+def test_plain_answer_has_one_field() -> None:
     assert encode(ANSWERS, TEXT, FIELDS).split(b"\n") == [
         b"0.973123",
         b'error: line 2: "not" \\ud800JSON',
@@ -91,7 +91,7 @@ def test_plain_answer_is_one_field_per_line() -> None:
     ]
 
 
-def test_plain_is_not_acceptable_without_a_field() -> None:
+def test_plain_needs_a_plain_field() -> None:
     with pytest.raises(NotAcceptableError, match="text/plain"):
         choose_media_type("text/plain", JSON, Fields())
 
