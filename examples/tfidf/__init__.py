@@ -1,6 +1,6 @@
 """TF-IDF and logistic regression as a model package: copy this folder to bring your own model.
 
-The members are those of ``byoc.model.ModelPackage``; docs/your-own-model.md is the guide.
+``byoc.model.ModelPackage`` documents the members; docs/your-own-model.md is the guide.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""build_and_push.sh with fake docker and aws programs; tests/image pushes with real ones."""
+"""build_and_push.sh with fake docker and aws programs; tests/image pushes for real."""
 
 import os
 import shutil
