@@ -22,7 +22,7 @@ def number(default: float, low: float, high: float, text: str) -> Any:
 
 
 def choice(default: str, choices: tuple[str, ...], text: str) -> Any:
-    """A field for one of the choices."""
+    """A field for one of several strings."""
     return field(default=default, metadata={"choices": choices, "help": text})
 
 
@@ -46,7 +46,7 @@ def parse_hyperparameters(cls: type[T], *sources: Mapping[str, Any]) -> T:
 
 
 def _parse_source(cls: type, source: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
-    """The valid values of one source; appends a line to ``faults`` for each of the rest."""
+    """The valid values of one source; appends a line to ``faults`` for each invalid one."""
     specs = {spec.name: spec for spec in fields(cls)}
     values: dict[str, Any] = {}
     for original, value in source.items():
@@ -129,8 +129,8 @@ def help_text(cls: type) -> str:
 
 
 def describe_range(spec: "Field[Any]") -> str:
-    """The values that a field accepts, in words."""
+    """The values that a field accepts, as text."""
     if "choices" in spec.metadata:
         return f"one of {', '.join(spec.metadata['choices'])}"
-    kind = "an integer" if spec.type is int else "a number"
-    return f"{kind} from {spec.metadata['low']:g} to {spec.metadata['high']:.10g}"
+    type_name = "an integer" if spec.type is int else "a number"
+    return f"{type_name} from {spec.metadata['low']:g} to {spec.metadata['high']:.10g}"

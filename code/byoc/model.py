@@ -1,6 +1,6 @@
 """Everything that the container requires from a model: a package with these members.
 
-``MODEL_PACKAGE`` names it (default ``sentiment``). Importing the package, ``Hyperparameters``, ``check`` and
+``MODEL_PACKAGE`` is its import name. Importing the package, ``Hyperparameters``, ``check`` and
 ``upload_files`` must work without torch: ``python -m jobs`` uses them on the user's machine. A small complete
 package is ``examples/tfidf``.
 """

@@ -23,7 +23,7 @@ def environment(base: Path, **more: str) -> dict[str, str]:
         name: os.environ[name] for name in ("PATH", "JAVA_HOME", "OMP_NUM_THREADS") if name in os.environ
     }
     return inherited | {
-        "PYTHONPATH": str(ROOT / "code"),
+        "PYTHONPATH": f"{ROOT / 'code'}:{ROOT}",
         "PYTHONUNBUFFERED": "1",
         "SAGEMAKER_BASE_DIR": str(base),
         **more,

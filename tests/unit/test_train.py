@@ -22,8 +22,6 @@ from byoc.signals import StopFlag, Stopped
 from tests.conftest import make_base
 from tests.support import toy
 
-ROWS = [("one", "1"), ("two", "0")]
-
 Run = Callable[..., Path]
 
 
@@ -44,10 +42,13 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs ``main`` over a folder in the layout of /opt/ml, and returns the folder."""
     monkeypatch.setenv("MODEL_PACKAGE", "tests.support.toy")
 
-    def start(*arguments: str, **hyperparameters: Any) -> Path:
+    def start(*arguments: str, text: str = "one\ntwo\nthree\n", **hyperparameters: Any) -> Path:
         folder = tmp_path / "ml"
         shutil.rmtree(folder / "input", ignore_errors=True)
-        make_base(folder, hyperparameters, training=ROWS)
+        make_base(folder, hyperparameters)
+        training = folder / "input" / "data" / "training"
+        training.mkdir(parents=True)
+        (training / "a.txt").write_text(text)
         monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(folder))
         monkeypatch.setattr(sys, "argv", ["train", *arguments])
         train.main()
@@ -94,14 +95,10 @@ def test_all_hyperparameter_faults_are_listed(run: Run, tmp_path: Path) -> None:
     assert len(failure(tmp_path).splitlines()) == 3
 
 
-def test_faulty_data_fills_the_failure_file(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "ROWS", [])
-    monkeypatch.setattr("tests.conftest.write_csv", lambda path, _rows: path.parent.mkdir(parents=True))
+def test_faulty_data_fills_the_failure_file(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ClientError):
-        run()
-    assert failure(tmp_path) == "channel training: no lines; expected at least one"
+        run(text="")
+    assert failure(tmp_path).endswith("a.txt: empty; expected at least one line")
 
 
 def test_failed_job_leaves_no_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
