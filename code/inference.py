@@ -172,8 +172,8 @@ def _device(gpu: int | None) -> str:
     if torch.cuda.is_available():
         return f"cuda:{gpu}"
     logger.warning(
-        "CUDA CANNOT START ON GPU %s, SO THAT THE MODEL RUNS ON THE CPU, slowly: torch %s is built for CUDA "
-        "%s; the driver may be older, see InferenceAmiVersion of the endpoint configuration",
+        "cannot start CUDA on GPU %s; THE MODEL RUNS ON THE CPU, slowly: torch %s is built for CUDA %s, the "
+        "driver may be older; see InferenceAmiVersion of the endpoint configuration",
         gpu,
         torch.__version__,
         torch.version.cuda,

@@ -73,14 +73,14 @@ def main() -> None:
         if launcher.is_worker():
             launcher.end_with_parent()
         else:
-            opt_ml.failure.unlink(missing_ok=True)  # of an earlier job in the same folder
+            opt_ml.failure.unlink(missing_ok=True)  # from an earlier job in the same folder
         run(opt_ml, arguments, stop)
     except Stopped as stopped:
         logger.info("%s", str(stopped) or NOTHING_TO_SAVE)
     except BaseException as error:
         if launcher.is_worker():
             launcher.report(error)
-            sys.exit(1)
+            launcher.end(1)
         message = explain(error)
         _write_failure(opt_ml, message)
         raise ClientError(message) from error

@@ -1,4 +1,4 @@
-"""Fixtures that several tests share."""
+"""Shared fixtures."""
 
 import csv
 import json
@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 REVIEWS = ROOT / ".cache" / "reviews.csv"
 
 
-def lack(message: str) -> NoReturn:
-    """Something that a test needs is not there: say what was not tested, or fail where all has to be."""
+def skip_or_fail(message: str) -> NoReturn:
+    """Skip a test whose requirement is missing; fail it in CI, where everything must be present."""
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
@@ -25,7 +25,7 @@ def lack(message: str) -> NoReturn:
 
 @pytest.fixture(autouse=True)
 def _denormals() -> Iterator[None]:
-    """A training flushes denormals in its whole process; hypothesis, in a test behind it, wants them."""
+    """Undo that training flushes denormals to zero, which breaks hypothesis in later tests."""
     yield
     if torch := sys.modules.get("torch"):
         torch.set_flush_denormal(False)
@@ -37,7 +37,7 @@ def nginx_program() -> str:
     try:
         return nginx.find()
     except FileNotFoundError as error:
-        lack(f"not tested: {error}")
+        skip_or_fail(f"not tested: {error}")
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ PLAIN = {
 
 
 def make_base(folder: Path, hyperparameters: dict[str, Any], **channels: list[tuple[str, str]]) -> Path:
-    """Lay out a folder as /opt/ml is before training, with a CSV of reviews in each channel."""
+    """Create a folder in the layout of /opt/ml before training, with a CSV of reviews per channel."""
     configuration = {
         "hyperparameters": hyperparameters,
         "inputdataconfig": {name: {"TrainingInputMode": "File"} for name in channels},

@@ -1,4 +1,4 @@
-"""A training job, as the container hands it to the model package."""
+"""A training job: the interface of the container to the model package."""
 
 import logging
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _CHECKPOINT_MINUTES = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Attributes of a job.
+    """A training job in one of its processes.
 
     Attributes:
         package: import name of the model package.
@@ -61,7 +61,7 @@ class Job:
         """The folder of a channel.
 
         Raises:
-            DataError: the job has no such channel.
+            DataError: the job lacks the channel.
         """
         channels = self.channels
         if name not in channels:

@@ -70,7 +70,7 @@ class ModelPackage(Protocol):
         ...
 
     def check_artifact(self, folder: Path) -> None:
-        """Check what the manifest does not: the content of the files, without torch. Default: nothing.
+        """Check the content of the files, without torch; the manifest covers damage only. Default: nothing.
 
         Raises:
             ArtifactError: a file contradicts another.

@@ -22,7 +22,7 @@ def import_package(name: str | None = None) -> ModelPackage:
     """Import a model package, by default the one that ``MODEL_PACKAGE`` names.
 
     Raises:
-        PackageError: there is no such package, or it lacks required members; lists them.
+        PackageError: the package cannot be found or lacks required members; lists them.
     """
     name = name or package_name()
     try:

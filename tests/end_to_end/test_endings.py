@@ -127,7 +127,7 @@ def kill_host(job: TwoHostJob) -> str:
 
 
 @pytest.mark.parametrize("end", [kill_process, kill_host])
-def test_killed_process_or_host_fails_all_hosts(tmp_path: Path, end: Callable[[TwoHostJob], str]) -> None:
+def test_killed_process_fails_all_hosts(tmp_path: Path, end: Callable[[TwoHostJob], str]) -> None:
     with TwoHostJob(toy_hosts(tmp_path, "one\n", "two\n", **ENDLESS), TOY) as job:
         job.wait_for("epoch=1;")
         workers = [worker for process in job.processes for worker in children(process)]

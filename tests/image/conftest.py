@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PLAIN, lack
+from tests.conftest import PLAIN, skip_or_fail
 from tests.image.containers import Container, engine_answers, remove_composed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def image() -> str:
     ``BASE_IMAGE`` and ``TORCH_INDEX_URL`` are those of build_and_push.sh.
     """
     if not engine_answers():
-        lack("no Docker Engine answers (tests/image/engine.sh starts one): the image was not tested")
+        skip_or_fail("no Docker Engine answers (tests/image/engine.sh starts one): the image was not tested")
     if name := os.environ.get("IMAGE"):
         return name
     command = [str(ROOT / "build_and_push.sh"), "--no-push", "--cpu", "sagemaker-sentiment-lstm", "test"]

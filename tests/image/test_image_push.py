@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import lack
+from tests.conftest import skip_or_fail
 from tests.image.conftest import ROOT, OptMl
 from tests.image.containers import Container, docker
 from tests.image.readme import block
@@ -37,7 +37,7 @@ def pushed(image: str, aws: dict[str, str]) -> Iterator[Pushed]:
     """The pushed image in the registry."""
     host = os.environ.get("ECR_HOST")
     if not host:
-        lack("ECR_HOST names no registry (tests/image/engine.sh starts one): the push was not tested")
+        skip_or_fail("ECR_HOST names no registry (tests/image/engine.sh starts one): the push was not tested")
     assert image
     command = ["bash", "-euc", block("bash", "build_and_push.sh")]  # as in the README
     done = subprocess.run(command, env=aws, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)

@@ -92,7 +92,7 @@ def gpu_without_driver(tmp_path: Path) -> tuple[str, ...]:
 
 
 def test_broken_gpu_falls_back_to_cpu(image: str, trained: Path, gpu_without_driver: tuple[str, ...]) -> None:
-    message = "CUDA CANNOT START ON GPU 0, SO THAT THE MODEL RUNS ON THE CPU"
+    message = "cannot start CUDA on GPU 0; THE MODEL RUNS ON THE CPU"
     with serving(image, trained / "model", options=gpu_without_driver, expect=[message]) as container:
         assert container.predict("good").status == 200
         settings = json.loads(container.log().splitlines()[0])

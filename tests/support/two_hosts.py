@@ -1,7 +1,9 @@
 """A training job on two hosts: this machine, by two addresses."""
 
+import fcntl
 import json
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Self
 from tests.support.programs import start_train
 
 HOSTS = ["127.0.0.1", "127.0.0.2"]
+LOCK = Path(tempfile.gettempdir()) / "train-ports.lock"
 
 
 def configure_host(base: Path, name: str) -> None:
@@ -19,14 +22,18 @@ def configure_host(base: Path, name: str) -> None:
 
 
 class TwoHostJob:
-    """The ``train`` program of each host; a context manager that kills them."""
+    """The ``train`` program of each host; one job at a time, because the ports of a job are fixed."""
 
     def __init__(self, bases: list[Path], variables: Mapping[str, str] = {}) -> None:
         self.bases = bases
-        self.processes = [_start(base, variables) for base in bases]
+        self.processes: list[subprocess.Popen[str]] = []
+        self._variables = variables
+        self._lock = LOCK.open("w")
 
     def __enter__(self) -> Self:
-        """Nothing to do: the programs are running."""
+        """Start the programs."""
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.processes = [_start(base, self._variables) for base in self.bases]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -34,12 +41,14 @@ class TwoHostJob:
         for process in self.processes:
             process.kill()
             process.wait()
+        self._lock.close()
 
     def wait_for(self, line: str) -> None:
         """Wait until the first host's log contains a text."""
         deadline = time.monotonic() + 120
         while line not in self.log(0):
             assert time.monotonic() < deadline, self.log(0)
+            assert self.processes[0].poll() is None, self.log(0)
             time.sleep(0.1)
 
     def log(self, host: int) -> str:

@@ -508,7 +508,7 @@ def test_broken_gpu_falls_back_to_cpu(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     reload(gpu=1)
     (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert record.getMessage().startswith("CUDA CANNOT START ON GPU 1, SO THAT THE MODEL RUNS ON THE CPU")
+    assert record.getMessage().startswith("cannot start CUDA on GPU 1; THE MODEL RUNS ON THE CPU")
     assert "InferenceAmiVersion" in record.getMessage()
     assert ask(b"great", TEXT).status == 200
 

@@ -27,7 +27,7 @@ Run = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def _loggers() -> Iterator[None]:
-    """Undo what ``main`` does to loggers and signals."""
+    """Restore the loggers and signals that ``main`` changes."""
     loggers = [logging.getLogger(name) for name in ("train", "byoc", "tests.support.toy")]
     before = [(item.handlers, item.level, item.propagate) for item in loggers]
     handler = signal.getsignal(signal.SIGTERM)

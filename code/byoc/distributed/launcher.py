@@ -102,15 +102,15 @@ def report(error: BaseException) -> None:
     Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(content), "utf-8")
 
 
-def end() -> NoReturn:
-    """Exit a worker without Python's clean-up, after all is saved.
+def end(code: int = 0) -> NoReturn:
+    """Exit a worker without Python's clean-up.
 
     Threads of gloo that are still running occasionally abort the clean-up ("terminate called without an
-    active exception"), which would fail a finished job.
+    active exception"), which would fail a finished job or hide the reason of a failure.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":

@@ -61,7 +61,7 @@ class ProcessGroup:
 
     @property
     def device(self) -> torch.device:
-        """The device of this process: its GPU if the host has GPUs, else the CPU."""
+        """The device of this process: its GPU, or the CPU on a host without GPUs."""
         return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
 
     def run_interruptible(self, stop: StopFlag, work: Callable[[], R]) -> R:
@@ -119,7 +119,7 @@ class ProcessGroup:
         return array if self.size == 1 else np.concatenate(self.all_gather(array))
 
     def gather_bytes(self, content: bytes) -> list[bytes]:
-        """The non-empty contents of all processes, by rank; on rank 0 only, else an empty list."""
+        """The non-empty contents of all processes, by rank; an empty list on other ranks than 0."""
         if self.rank > 0:
             dist.send(torch.tensor([len(content)]), 0)
             dist.send(_to_tensor(content), 0)

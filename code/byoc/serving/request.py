@@ -1,4 +1,4 @@
-"""Request bodies to texts. Reading a body costs time and memory in proportion to its size, whatever it holds.
+"""Request bodies to texts; the cost of reading is linear in the size of a body, also of a malicious one.
 
 A media type may carry parameters and be written in any case. Texts are UTF-8.
 """
@@ -71,8 +71,8 @@ def decode(body: bytes, content_type: str, limits: Limits = DEFAULT_LIMITS) -> l
 def decode_records(body: bytes, content_type: str, limits: Limits = DEFAULT_LIMITS) -> list[Record]:
     """One text or error per record: batch transform needs an answer for every line.
 
-    A record is a line of JSON Lines, a row of CSV, an item of a JSON list, or else the whole body. Where a
-    row lacks its closing quote, its first line is a bad record, and the next line starts another.
+    A record is a line of JSON Lines, a row of CSV, an item of a JSON list, or the whole body. Without its
+    closing quote, the first line of a CSV row is a bad record, and the next line starts a new record.
 
     Raises:
         UnsupportedMediaTypeError: the content type is not supported.

@@ -32,7 +32,7 @@ class Fields(NamedTuple):
 def choose_media_type(accept: str | None, content_type: str, fields: Fields) -> str:
     """The media type that the Accept header prefers (RFC 9110, section 12.5.1).
 
-    Where it leaves the choice open, lines are answered with lines, and everything else with JSON.
+    Without a preference, JSON Lines and CSV are answered in kind, other requests with JSON.
 
     Raises:
         NotAcceptableError: it names only media types that cannot be produced.

@@ -69,7 +69,7 @@ def test_mount_is_written_in_place(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert len(list(folder.iterdir())) == 3
 
 
-def test_leftovers_of_a_killed_job_are_removed(tmp_path: Path) -> None:
+def test_leftovers_of_killed_job_are_removed(tmp_path: Path) -> None:
     for name in (".model-abc", ".old-model-abc"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.json").touch()
@@ -97,7 +97,7 @@ def test_folder_without_manifest_is_no_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
-def test_manifest_that_is_no_object_is_refused(folder: Path, content: str) -> None:
+def test_malformed_manifest_is_refused(folder: Path, content: str) -> None:
     (folder / MANIFEST).write_text(content)
     with pytest.raises(ArtifactError, match=MANIFEST):
         check_artifact(folder, "toy")

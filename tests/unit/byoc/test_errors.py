@@ -43,7 +43,7 @@ def test_torch_allocation_failure_is_recognized() -> None:
     assert explain(caught.value).startswith("out of memory: ")
 
 
-def test_user_error_is_its_own_explanation() -> None:
+def test_user_error_explains_itself() -> None:
     assert explain(DataError("channel x: empty")) == "channel x: empty"
 
 

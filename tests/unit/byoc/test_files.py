@@ -25,7 +25,7 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("file", b"old")]
 
 
-def test_error_of_a_full_disk_has_path(tmp_path: Path) -> None:
+def test_full_disk_error_has_path(tmp_path: Path) -> None:
     # The device that is always full.
     with pytest.raises(OSError, match="No space left") as caught, atomic_write(tmp_path / "file"):
         Path("/dev/full").write_bytes(b"x")

@@ -19,7 +19,7 @@ def test_number_in_every_encoding(value: object) -> None:
     assert parse_hyperparameters(Hyperparameters, {"rate": value}).rate == 0.001
 
 
-def test_whole_number_where_a_fraction_may_be() -> None:
+def test_integer_is_a_valid_number() -> None:
     rate = parse_hyperparameters(Hyperparameters, {"rate": "2"}).rate
     assert isinstance(rate, float)
     assert rate == 2
@@ -43,7 +43,7 @@ def test_later_source_overrides() -> None:
     assert parse_hyperparameters(Hyperparameters, {"batch-size": "64"}, {"batch_size": "32"}).batch_size == 32
 
 
-def test_names_of_sagemaker_are_passed_over() -> None:
+def test_names_of_sagemaker_are_skipped() -> None:
     names = {"sagemaker_program": "x.py", "sagemaker_job_name": "1", "_tuning_objective_metric": "a"}
     assert parse_hyperparameters(Hyperparameters, names) == Hyperparameters()
 
@@ -68,7 +68,7 @@ def test_names_of_sagemaker_are_passed_over() -> None:
         ("seed", "4294967296", "an integer from 0 to 4294967295"),
     ],
 )
-def test_refusal_names_hyperparameter_value_and_what_is_allowed(name: str, value: str, allowed: str) -> None:
+def test_invalid_value_names_its_range(name: str, value: str, allowed: str) -> None:
     with pytest.raises(HyperparameterError) as caught:
         parse_hyperparameters(Hyperparameters, {name: value})
     assert f"hyperparameter {name}: {value!r} is not {allowed}" in str(caught.value)
@@ -79,7 +79,7 @@ def test_unknown_name_is_refused() -> None:
         parse_hyperparameters(Hyperparameters, {"epoch": "1"})
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_listed() -> None:
     with pytest.raises(HyperparameterError) as caught:
         parse_hyperparameters(Hyperparameters, {"epochs": "0", "mode": "sum", "nonsense": "1"})
     assert len(str(caught.value).splitlines()) == 3
@@ -91,12 +91,12 @@ def test_command_line_in_both_forms() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["epochs"], ["--epochs"], ["-e", "1"]])
-def test_argument_of_another_form_is_refused(arguments: list[str]) -> None:
+def test_malformed_argument_is_refused(arguments: list[str]) -> None:
     with pytest.raises(HyperparameterError, match="expected --name value"):
         parse_command_line(arguments)
 
 
-def test_help_names_every_hyperparameter_with_default_and_range() -> None:
+def test_help_has_defaults_and_ranges() -> None:
     lines = help_text(Hyperparameters).partition("\n\n")[0].splitlines()
     assert len(lines) == len(Hyperparameters.__dataclass_fields__)
     assert any("--batch_size" in line and "128" in line and "from 1 to 4096" in line for line in lines)

@@ -53,7 +53,7 @@ def test_incomplete_package_lists_missing_members(folder: Path) -> None:
         import_package("incomplete")
 
 
-def test_import_error_inside_the_package_is_not_hidden(folder: Path) -> None:
+def test_import_error_of_package_is_raised(folder: Path) -> None:
     (folder / "broken.py").write_text("import nowhere_to_be_seen")
     with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_seen"):
         import_package("broken")

@@ -30,7 +30,7 @@ def test_default_is_one_process_per_gpu(
     assert launcher.processes_per_host(count) == expected
 
 
-def test_more_processes_than_gpus_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     with pytest.raises(
         HyperparameterError, match="processes_per_host: 5 processes need 5 GPUs, this host has 4"

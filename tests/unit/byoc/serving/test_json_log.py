@@ -26,7 +26,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_line_has_time_level_source_and_message() -> None:
+def test_line_has_four_fields() -> None:
     assert json.loads(json_log.line("info", "hello", "serve", 0)) == {
         "time": "1970-01-01T00:00:00.000Z",
         "level": "info",

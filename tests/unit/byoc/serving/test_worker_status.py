@@ -94,7 +94,7 @@ def test_killed_process_disappears(tmp_path: Path, idle: subprocess.Popen[str]) 
     assert workers(tmp_path) == []
 
 
-def test_file_of_a_killed_process_is_removed(tmp_path: Path, idle: subprocess.Popen[str]) -> None:
+def test_file_of_killed_process_is_removed(tmp_path: Path, idle: subprocess.Popen[str]) -> None:
     idle.kill()
     idle.wait()
     workers(tmp_path)
@@ -111,7 +111,7 @@ def test_child_does_not_hold_the_lock(tmp_path: Path) -> None:
     assert alive == []
 
 
-def test_old_file_of_same_pid_is_replaced(tmp_path: Path) -> None:
+def test_old_file_of_pid_is_replaced(tmp_path: Path) -> None:
     (tmp_path / str(os.getpid())).write_text("old")
     file = WorkerFile(tmp_path)
     assert workers(tmp_path) == [(os.getpid(), 0.0)]
