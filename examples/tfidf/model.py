@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -73,7 +73,7 @@ class Model(NamedTuple):
         (folder / "model.json").write_text(json.dumps(content), "utf-8")
         coef = np.ascontiguousarray(regression.coef_)  # safetensors ignores the order of the memory
         arrays = {"idf": self.vectorizer.idf_, "coef": coef, "intercept": regression.intercept_}
-        save_file(arrays, folder / "model.safetensors")
+        (folder / "model.safetensors").write_bytes(save(arrays))
 
     @classmethod
     def load(cls, folder: Path) -> "Model":
