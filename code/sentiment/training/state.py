@@ -99,11 +99,9 @@ class TrainingState:
         return self.network
 
     def to_checkpoint(self, config: Mapping[str, Any], constants: Mapping[str, Tensor]) -> Checkpoint:
-        """The state as a checkpoint, identical on all ranks, all of which must call this.
+        """The state as a checkpoint; every process must call this and gets the same.
 
-        Args:
-            config: settings that a resumed job must share.
-            constants: tensors to store next to the state.
+        ``config`` holds the settings that a resumed job must share, ``constants`` further tensors to store.
         """
         tensors = {
             **{f"network.{name}": tensor for name, tensor in self.network.state_dict().items()},

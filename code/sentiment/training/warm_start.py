@@ -99,12 +99,7 @@ def create_warm_start(
 ) -> WarmStart:
     """The warm start of a job on every process, computed on rank 0 without any held-out review.
 
-    Args:
-        data: without n-gram tokens.
-        hyperparameters: of the job.
-        process_group: of the job.
-        stop: interrupts the computation.
-        stages: cache of the slow stages.
+    ``data`` has no n-gram tokens yet; ``stages`` caches the slow stages.
 
     Raises:
         DataError: there are too few reviews.
