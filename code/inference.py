@@ -30,7 +30,7 @@ from byoc.serving.worker_status import WorkerFile
 logger = logging.getLogger("worker")
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-# Texts predicted in one step: requests of one batch are not delayed for longer than that.
+# Texts predicted in one step, which bounds the delay of the other requests of a batch.
 STEP_TEXTS = 256
 
 
@@ -39,8 +39,8 @@ class _Worker(NamedTuple):
 
     Attributes:
         file: shows the supervisor whether the worker is busy.
-        error_records: whether a bad record becomes an error in its place instead of failing the request.
-        accept: the media type for a request that accepts anything.
+        error_records: whether a bad record becomes an error record instead of failing the request.
+        accept: the media type for a request that accepts any.
     """
 
     model: LoadedModel

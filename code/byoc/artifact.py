@@ -1,7 +1,7 @@
-"""A model folder: the model package's files and ``manifest.json``, which makes them a whole.
+"""Model folders: the files of a model package, and ``manifest.json``.
 
-The manifest records the package, the version of the code and the SHA-256 of each file. A folder without it is
-no model, so it is written last. Without torch, so that a model is checked before anything heavy starts.
+The manifest records the package, the version of the code and the SHA-256 of each file. It is written last,
+because a folder without it is no model. This module works without torch, for a quick check before serving.
 """
 
 import hashlib
@@ -24,22 +24,19 @@ _NEW, _OLD = ".model-", ".old-model-"
 
 
 def write_artifact(folder: Path, package: str, write: Callable[[Path], None]) -> None:
-    """Write a model folder so that it exists as a whole or not at all.
+    """Replace a model folder; the old model survives until the new files are complete.
 
-    Args:
-        folder: replaced; its old content survives until the new files are complete.
-        package: name of the model package.
-        write: writes the package's files into the folder that it gets, without subfolders.
+    ``write`` gets an empty folder for the package's files, without subfolders.
 
     Raises:
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Nothing can be renamed onto a mount, which the folder is on SageMaker: then the new files go into it.
+    # On SageMaker the folder is a mount, onto which nothing can be renamed: the files are moved into it.
     is_mount = _is_mount(folder)
     place = folder if is_mount else folder.parent
     for prefix in (_NEW, _OLD):
-        for leftover in place.glob(f"{prefix}*"):  # of a killed job
+        for leftover in place.glob(f"{prefix}*"):  # from a killed job
             shutil.rmtree(leftover)
     with name_in_errors(folder):
         temporary = Path(tempfile.mkdtemp(prefix=_NEW, dir=place))
@@ -56,7 +53,7 @@ def write_artifact(folder: Path, package: str, write: Callable[[Path], None]) ->
 
 
 def _is_mount(folder: Path) -> bool:
-    """Whether the folder is a mount, also one of its parent's file system, which os.path misses."""
+    """Whether the folder is a mount point; os.path misses bind mounts of the same file system."""
     if os.path.ismount(folder):
         return True
     try:

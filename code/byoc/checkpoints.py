@@ -42,13 +42,9 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of training between two steps.
+    """The state of training between two steps: tensors, and JSON-serializable values.
 
-    Attributes:
-        position: progress.
-        config: settings that a resumed job must share, by name.
-        tensors: weights, optimizer state, random states.
-        values: the rest of the state, JSON-serializable.
+    ``config`` holds the settings that a resumed job must share, by name.
     """
 
     position: Position

@@ -1,18 +1,4 @@
-"""Errors that a caller can see and act on, and the line that explains any exception.
-
-UserError
- +- PackageError          MODEL_PACKAGE names no complete model package
- +- HyperparameterError   a hyperparameter has an unknown name, a wrong type or a value out of range
- +- DataError             a channel, a file or a line in it cannot be used
- +- TrainingError         training cannot go on
- +- CheckpointError       a checkpoint belongs to another job
- +- HostError             a process or a host is lost or unreachable
- +- ArtifactError         a model folder is missing, damaged, of another format or of another package
- +- RequestError          a request cannot be answered; ``status`` is the HTTP status
-     +- MalformedBodyError         400
-     +- NotAcceptableError         406
-     +- UnsupportedMediaTypeError  415
-"""
+"""Errors that a caller can see and act on, and the line that explains any exception."""
 
 import errno
 import traceback
@@ -51,7 +37,7 @@ class ArtifactError(UserError):
 
 
 class RequestError(UserError):
-    """A request cannot be answered; ``status`` is the HTTP status of the answer."""
+    """A request cannot be answered; ``status`` is the HTTP status."""
 
     status = 400
 

@@ -32,11 +32,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_with_checksum(stem: Path, content: bytes) -> Path:
-    """Write ``STEM-SHA256.safetensors``, with the first digits of the content's SHA-256 in the name.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write ``STEM-SHA256.safetensors``, with the first digits of the content's SHA-256 in the name."""
     digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
     path = stem.with_name(f"{stem.name}-{digest}.safetensors")
     with atomic_write(path) as stream:
@@ -56,11 +52,7 @@ def temporary_path(path: Path) -> Path:
 
 @contextmanager
 def name_in_errors(path: Path) -> Iterator[None]:
-    """Add the path to system errors of the block that carry none; errors of ``write`` do not.
-
-    Raises:
-        OSError: always carries a path.
-    """
+    """Add the path to system errors of the block that carry none; errors of ``write`` do not."""
     try:
         yield
     except OSError as error:

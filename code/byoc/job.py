@@ -71,8 +71,7 @@ class Job:
     def write_artifact(self, write: Callable[[Path], None]) -> None:
         """Replace the model folder as a whole, on rank 0; ``write`` gets an empty folder for its files.
 
-        Raises:
-            OSError: the folder cannot be written; the old model is unharmed.
+        An OSError leaves the old model unharmed.
         """
         if self.process_group.rank == 0:
             artifact.write_artifact(self.opt_ml.model, self.package, write)

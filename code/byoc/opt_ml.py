@@ -15,13 +15,7 @@ _FAILURE_CHARACTERS = 1024  # SageMaker shows no more of the failure file
 
 
 class Hosts(NamedTuple):
-    """The hosts of a job.
-
-    Attributes:
-        current: name of this host.
-        names: of all hosts, in the same order on each.
-        interface: network interface between the hosts; None if it is not configured.
-    """
+    """Names of this host and of all hosts, in the same order everywhere, and their network interface."""
 
     current: str
     names: list[str]
@@ -75,8 +69,7 @@ class OptMl:
         """The folders of the channels by name, from ``inputdataconfig.json`` and from the folder ``data``.
 
         Raises:
-            DataError: a channel has an unsupported input mode (Pipe, RecordIO, augmented manifest), or its
-                folder is missing.
+            DataError: a channel's folder is missing, or its input mode is not supported.
         """
         data = self.base / "input" / "data"
         path = self.base / "input" / "config" / "inputdataconfig.json"
@@ -123,21 +116,13 @@ class OptMl:
         return self.base / "output" / "failure"
 
     def write_failure(self, message: str) -> None:
-        """Write the first 1,024 characters of the reason of a failure.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Write the first 1,024 characters of the reason of a failure."""
         self.failure.parent.mkdir(parents=True, exist_ok=True)
         self.failure.write_text(message[:_FAILURE_CHARACTERS], "utf-8", errors="replace")
 
 
 def _json_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty without the file.
-
-    Raises:
-        ValueError: the file is not a JSON object in UTF-8.
-    """
+    """The object in a JSON file, or ValueError; empty without the file."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:

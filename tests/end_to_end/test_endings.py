@@ -116,6 +116,14 @@ def test_stop_of_one_host_stops_both(tmp_path: Path) -> None:
         assert "stopped after epoch" in job.log(0)
 
 
+def test_stop_while_waiting_for_hosts(tmp_path: Path) -> None:
+    with TwoHostJob(toy_hosts(tmp_path, "one\n", "two\n")[:1], TOY) as job:
+        job.wait_for("hosts: 2")
+        job.processes[0].send_signal(signal.SIGTERM)
+        assert job.wait(60) == [0], job.log(0)
+        assert "stopped while waiting for the other hosts: there is nothing to save" in job.log(0)
+
+
 def kill_process(job: TwoHostJob) -> str:
     os.kill(children(job.processes[1])[0], signal.SIGKILL)
     return "process 1 was killed (SIGKILL), most likely because memory ran out\nuse a smaller batch_size"

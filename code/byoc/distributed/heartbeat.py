@@ -24,10 +24,6 @@ _START_TIMEOUT = 600.0  # seconds for all hosts to connect
 class HeartbeatMonitor:
     """One host's connection to the other hosts; a context manager that runs it in a thread.
 
-    Args:
-        port: of the first host.
-        timeout: seconds; see ``TIMEOUT``.
-
     Attributes:
         all_connected: set once all hosts are connected.
         stop_requested: whether another host requested a stop.

@@ -26,7 +26,7 @@ _TIMEOUT = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class ProcessGroup:
-    """One process among all. All processes must call the methods in the same order.
+    """One of the training processes. All processes must call the methods in the same order.
 
     Attributes:
         rank: index of this process; rank 0 writes the results.

@@ -22,13 +22,7 @@ MEDIA_TYPES = (JSON, JSON_LINES, CSV, TEXT)
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a request.
-
-    Attributes:
-        texts: number of texts.
-        characters: length of each text.
-        text_fields: keys of an object that hold its text; the first one present counts.
-    """
+    """Maximum number of texts and of characters per text; keys that may hold a text, in order of priority."""
 
     texts: int = 10_000
     characters: int = 20_000

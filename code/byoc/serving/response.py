@@ -13,12 +13,7 @@ _WEIGHT = re.compile(r"[01](\.\d*)?")
 
 
 class Fields(NamedTuple):
-    """The keys of a result that an answer carries.
-
-    Attributes:
-        csv: of a CSV row, in order; all keys where empty.
-        plain: of a ``text/plain`` line; None where that media type is not offered.
-    """
+    """Keys of a result: the columns of CSV in order (empty: all), and the ``text/plain`` value (None: 406)."""
 
     csv: tuple[str, ...] = ()
     plain: str | None = None
@@ -61,7 +56,7 @@ def encode(results: Sequence[Result | RequestError], media_type: str, fields: Fi
     """A body with one record per result.
 
     An error becomes ``{"error": reason}`` in JSON, ``error,"reason"`` in CSV, and ``error: reason`` in plain
-    text. Keys that begin with ``_`` are left out.
+    text. Keys that begin with ``_`` are skipped.
 
     Raises:
         ValueError: a result holds a number that is not finite, which JSON does not have.

@@ -26,6 +26,15 @@ def test_finished_stage_is_not_computed_again(tmp_path: Path) -> None:
     assert all(np.array_equal(again[name], array) for name, array in arrays().items())
 
 
+def test_cache_exists_after_first_stage(tmp_path: Path) -> None:
+    cache = StageCache(tmp_path, CONFIG)
+    (tmp_path / "unrelated").touch()
+    assert not cache.exists
+    cache.get_or_compute("documents", arrays)
+    assert cache.exists
+    assert not StageCache(None).exists
+
+
 def test_config_is_part_of_key(tmp_path: Path) -> None:
     StageCache(tmp_path, CONFIG).get_or_compute("documents", lambda: arrays(0))
     other = StageCache(tmp_path, CONFIG | {"seed": 2}).get_or_compute("documents", arrays)
