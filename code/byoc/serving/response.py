@@ -13,7 +13,7 @@ _WEIGHT = re.compile(r"[01](\.\d*)?")
 
 
 class Fields(NamedTuple):
-    """Keys of a result: the columns of CSV in order (empty: all), and the ``text/plain`` value (None: 406)."""
+    """Keys of a result: the columns of CSV in order (empty: all), and the ``text/plain`` value, if any."""
 
     csv: tuple[str, ...] = ()
     plain: str | None = None
