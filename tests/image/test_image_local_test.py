@@ -96,7 +96,7 @@ def test_unknown_image_is_an_error(clone: Path) -> None:
     with command(clone, "train_local.sh", "no-such-image") as process:
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert output.startswith("error: there is no image no-such-image")
+    assert output.startswith("error: no image no-such-image")
 
 
 def test_served_model_answers_until_ctrl_c(log: str, clone: Path, image: str) -> None:
