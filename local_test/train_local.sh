@@ -6,7 +6,7 @@ usage="usage: local_test/train_local.sh [--model FOLDER | IMAGE] [--data DIR] [-
     [--HYPERPARAMETER VALUE ...]
 
 Trains on 25,000 IMDb reviews or on the files in DIR: without Docker, or in a container of IMAGE.
---model FOLDER is a model package, instead of code/sentiment.
+--model FOLDER is a model package, instead of code/sentiment; --help after it lists its hyperparameters.
   local_test/train_local.sh --epochs 2 --hidden_dim 64
   local_test/train_local.sh --data ~/aclImdb
   local_test/train_local.sh --data ~/aclImdb --unlabeled ~/aclImdb --preset best
@@ -42,6 +42,14 @@ link_channel() {
         fail "$link has files; move them, or leave out --$1"
 }
 
+# Without .venv, in a fresh clone, prints nothing.
+list_hyperparameters() {
+    [[ -x $venv/bin/python ]] || return 0
+    printf '\nHyperparameters:\n'
+    env "${model_environment[@]}" "$venv/bin/python" -c 'from byoc import hyperparameters, package
+print(hyperparameters.help_text(package.import_package().Hyperparameters))'
+}
+
 train_here() {
     env PATH="$venv/bin:$PATH" "${model_environment[@]}" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
         SAGEMAKER_BASE_DIR="$test_dir" SAGEMAKER_TRAINING_MODULE=train:main train "$@"
@@ -73,6 +81,7 @@ while (($#)); do
     case $1 in
         -h | --help)
             echo "$usage"
+            list_hyperparameters
             exit
             ;;
         --model)

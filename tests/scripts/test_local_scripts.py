@@ -128,6 +128,13 @@ def test_help_is_printed(script: str) -> None:
     assert result.stdout.startswith(f"usage: local_test/{script}")
 
 
+@pytest.mark.parametrize(("model", "name"), [("code/sentiment", "hidden_dim"), ("examples/tfidf", "ngrams")])
+def test_help_lists_the_hyperparameters_of_the_model(model: str, name: str) -> None:
+    result = run(LOCAL_TEST / "train_local.sh", "--model", ROOT / model, "--help")
+    assert result.returncode == 0
+    assert f"\n  --{name} " in result.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
