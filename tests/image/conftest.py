@@ -19,7 +19,6 @@ from tests.conftest import PLAIN, skip_or_fail
 from tests.image.containers import Container, engine_answers, remove_composed
 
 ROOT = Path(__file__).resolve().parents[2]
-WHEELS = ROOT / ".cache" / "reviews"
 QUICK = PLAIN | {"epochs": "2", "hidden_dim": "16", "embedding_dim": "16"}
 
 VENVS = Path(os.environ.get("ENGINE_DIR", ROOT / ".cache" / "engine")) / "venvs"
