@@ -37,7 +37,7 @@ Record = str | MalformedBodyError
 _UTF8_NAMES = {"utf-8", "utf8", "us-ascii", "ascii"}
 _PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)')
 _LINE = re.compile(rb"([^\n]*)(?:\n|\Z)")
-# A row of a table with one column: quoted, over any number of lines, or else one line as it is.
+# A row of a table with one column: quoted, over any number of lines, or one unquoted line.
 _ROW = re.compile(rb'"(?P<quoted>(?:[^"]++|"")*+)"\r?(?:\n|\Z)|(?P<line>[^\n]*)(?:\n|\Z)')
 
 # Numbers are not needed, and parsing digits takes time quadratic in their count.

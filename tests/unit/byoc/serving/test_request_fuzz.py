@@ -23,7 +23,7 @@ FIELDS = Fields(("label", "probability"), "probability")
 @example(b"[" * 100_000, JSON)
 @example(b'{"text": "a", "n": ' + b"9" * 5000 + b"}", JSON_LINES)
 @example(b'{"inputs": "\\ud800\\u0000"}', JSON)
-def test_any_body_gives_texts_or_a_refusal(body: bytes, content_type: str) -> None:
+def test_any_body_is_decoded_or_refused(body: bytes, content_type: str) -> None:
     try:
         texts = decode(body, content_type, LIMITS)
     except RequestError:
@@ -76,7 +76,7 @@ def test_any_texts_survive_quoting(texts: list[str]) -> None:
 
 @settings(max_examples=500, deadline=None)
 @given(any_text | accepts, content_types | any_text)
-def test_any_accept_gives_a_media_type_or_a_refusal(accept: str, content_type: str) -> None:
+def test_any_accept_is_resolved_or_refused(accept: str, content_type: str) -> None:
     with contextlib.suppress(NotAcceptableError):
         assert choose_media_type(accept, content_type, FIELDS) in MEDIA_TYPES
 
