@@ -26,7 +26,6 @@ from byoc.opt_ml import OptMl
 from byoc.version import version
 from sentiment.evaluation.curves import Predictions
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.model.precision import Hardware
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +128,7 @@ def render(
         tiles=_tiles(metrics, seconds),
         mistakes=mistakes,
         data=_data(model, sets),
-        machine=_machine(metrics, seconds),
+        machine=_machine(model["training"]["hardware"], metrics, seconds),
         hyperparameters=_hyperparameters(model["training"]["hyperparameters"]),
         image=image,
     )
@@ -186,13 +185,12 @@ def _data(model: Mapping[str, Any], sets: Mapping[str, Predictions]) -> list[tup
     return [*counts, ("vocabulary size", f"{model['network']['vocab_size']:,}")]
 
 
-def _machine(metrics: Mapping[str, Any], seconds: float) -> list[tuple[str, str]]:
+def _machine(hardware: str, metrics: Mapping[str, Any], seconds: float) -> list[tuple[str, str]]:
     rates = [epoch["reviews_per_second"] for epoch in metrics["epochs"]]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return [
         ("job duration", _duration(seconds)),
         ("reviews per second, median over epochs", f"{np.median(rates):,.0f}"),
-        ("hardware", Hardware.from_device(device).name),
+        ("hardware", hardware),
         ("CPU threads", str(torch.get_num_threads())),
         ("Python", platform.python_version()),
         ("torch", torch.__version__),

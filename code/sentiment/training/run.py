@@ -200,6 +200,7 @@ def write_model(run: TrainingRun, metrics: Mapping[str, Metrics] | None = None) 
     summary = results.summarize(state.history, metrics) | {"temperature": state.best.temperature}
     training = {
         "hyperparameters": asdict(run.hyperparameters),
+        "hardware": Hardware.from_device(run.job.process_group.device).name,
         "reviews": {"training": len(data.training.labels), "unlabeled": len(data.unlabeled.labels)},
         **summary,
     }

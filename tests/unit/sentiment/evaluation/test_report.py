@@ -36,6 +36,7 @@ MODEL = {
     "training": {
         "hyperparameters": {"epochs": 3, "dropout": Hyperparameters().dropout},
         "reviews": {"training": 22_458},
+        "hardware": "2 cores",
     },
 }
 ROWS = [
