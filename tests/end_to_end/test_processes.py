@@ -62,9 +62,9 @@ def assert_equal_up_to_rounding(base: Path, other: Path) -> None:
         other / "model" / "vocabulary.json"
     ).read_bytes()
     for first, second in zip(predictions(base), predictions(other), strict=True):
-        probabilities = [float(row.pop("probability")) for row in (first, second)]
-        assert first == second
-        assert probabilities[0] == pytest.approx(probabilities[1], abs=5e-6)
+        for name in ("set", "line", "label", "words"):
+            assert first[name] == second[name]
+        assert float(first["probability"]) == pytest.approx(float(second["probability"]), abs=5e-6)
 
 
 def test_two_processes_match_one(few_reviews: list[Review], single_process: Path, tmp_path: Path) -> None:
