@@ -1,4 +1,4 @@
-"""Model folders: the files of a model package, and ``manifest.json``.
+"""Model folders: the files of a model package, and ``artifact.json``.
 
 The manifest records the package, the version of the code and the SHA-256 of each file. It is written last,
 because a folder without it is no model. This module works without torch, for a quick check before serving.
@@ -18,7 +18,7 @@ from byoc.files import name_in_errors
 from byoc.version import version
 
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+MANIFEST = "artifact.json"  # not manifest.json, which Multi Model Server takes for its own
 
 _NEW, _OLD = ".model-", ".old-model-"
 

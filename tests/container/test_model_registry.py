@@ -266,7 +266,7 @@ def test_foreign_model_is_not_contained(fake: Fake) -> None:
     assert Model("a", ARTIFACT) not in fake.models
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "toy.json"])
+@pytest.mark.parametrize("name", ["artifact.json", "toy.json"])
 def test_damaged_artifact_is_400(fake: Fake, tmp_path: Path, name: str) -> None:
     file = tmp_path / "ml" / "a" / "model" / name
     file.write_bytes(file.read_bytes()[:-9])

@@ -59,11 +59,11 @@ def refusal(base: Path, **more: str) -> str:
 
 def test_missing_model_is_an_error(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
-        f"{tmp_path}/model/manifest.json is missing: there is no trained model in {tmp_path}/model"
+        f"{tmp_path}/model/artifact.json is missing: there is no trained model in {tmp_path}/model"
     )
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "toy.json"])
+@pytest.mark.parametrize("name", ["artifact.json", "toy.json"])
 def test_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     file = tmp_path / "model" / name
     shutil.copytree(ARTIFACT, file.parent)
@@ -86,7 +86,7 @@ def test_invalid_setting_is_an_error(tmp_path: Path) -> None:
 def test_multi_model_starts_without_a_model(tmp_path: Path) -> None:
     """The first fault is another one."""
     reason = refusal(tmp_path, SAGEMAKER_MULTI_MODEL="true")
-    assert "manifest.json" not in reason
+    assert "artifact.json" not in reason
 
 
 def test_first_line_has_the_settings(tmp_path: Path) -> None:

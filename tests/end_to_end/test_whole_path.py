@@ -68,7 +68,7 @@ def test_training_leaves_model_metrics_and_predictions(
 ) -> None:
     assert trained.returncode == 0
     assert sorted(path.name for path in (base / "model").iterdir()) == [
-        "manifest.json", "model.json", "model.safetensors", "vocabulary.json",
+        "artifact.json", "model.json", "model.safetensors", "vocabulary.json",
     ]  # fmt: skip
     metrics = json.loads((base / "output" / "data" / "metrics.json").read_text())
     with (base / "output" / "data" / "predictions.csv").open(newline="") as stream:

@@ -68,7 +68,7 @@ def outside(predictor: Predictor, texts: list[str]) -> list[float]:
 
 
 def test_fit_leaves_an_artifact(seen: dict[str, Any]) -> None:
-    assert seen["fit"]["model"] == ["manifest.json", "model.json", "model.safetensors", "vocabulary.json"]
+    assert seen["fit"]["model"] == ["artifact.json", "model.json", "model.safetensors", "vocabulary.json"]
 
 
 def test_fit_leaves_metrics(seen: dict[str, Any]) -> None:

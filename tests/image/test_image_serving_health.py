@@ -144,7 +144,7 @@ def damaged(trained: Path, tmp_path: Path) -> Path:
     return shutil.copytree(trained / "model", tmp_path / "model")
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "vocabulary.json", "model.json", "manifest.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "vocabulary.json", "model.json", "artifact.json"])
 @pytest.mark.parametrize("how", ["missing", "truncated"])
 def test_damaged_artifact_is_named(image: str, damaged: Path, name: str, how: str) -> None:
     if how == "missing":

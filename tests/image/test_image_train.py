@@ -50,7 +50,7 @@ def own_script(opt_ml: OptMl) -> OptMl:
 
 def test_training_leaves_an_artifact(trained: Path) -> None:
     files = {path.name for path in (trained / "model").iterdir()}
-    assert files == {"manifest.json", "model.safetensors", "model.json", "vocabulary.json"}
+    assert files == {"artifact.json", "model.safetensors", "model.json", "vocabulary.json"}
 
 
 def test_training_leaves_metrics(trained: Path) -> None:

@@ -447,7 +447,7 @@ def test_model_that_cannot_predict_fails(
     assert workers(tmp_path / "workers" / "model") == []
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "toy.json"])
+@pytest.mark.parametrize("name", ["artifact.json", "toy.json"])
 def test_damaged_file_is_named(reload: Any, tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     artifact = tmp_path_factory.mktemp("ml") / "model"
     shutil.copytree(toy.ARTIFACT, artifact)
