@@ -7,9 +7,9 @@ from typing import Any
 from sentiment.model.predictor import Predictor
 
 
-def model_fn(_model_dir: str) -> Predictor:
+def model_fn(model_dir: str) -> Predictor:
     """Load the model."""
-    return Predictor.load(Path("/opt/ml/model"))
+    return Predictor.load(Path(model_dir))
 
 
 def input_fn(body: str, _content_type: str) -> list[str]:
