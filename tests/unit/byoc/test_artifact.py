@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_written_folder_passes_the_check(folder: Path) -> None:
     check_artifact(folder, "toy")
-    assert sorted(path.name for path in folder.iterdir()) == ["a.json", "b.bin", MANIFEST]
+    assert sorted(path.name for path in folder.iterdir()) == ["a.json", MANIFEST, "b.bin"]
 
 
 def test_manifest_records_package_and_version(folder: Path) -> None:
