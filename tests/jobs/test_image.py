@@ -14,7 +14,7 @@ HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
 
 def test_default_image_matches_build_and_push() -> None:
     script = (ROOT / "build_and_push.sh").read_text()
-    defaults = re.findall(r"(?:name|tag)=\$\{names\[\d\]:-([\w-]+)\}", script)
+    defaults = re.findall(r"(?:local default|tag)=(?:\$\{names\[\d\]:-)?([\w-]+)", script)
     assert defaults == [image.DEFAULT, "latest"]
 
 
