@@ -65,6 +65,7 @@ class _Request(NamedTuple):
 
     records: Sequence[Record]
     media_type: str
+    is_explained: bool = False
 
     @property
     def texts(self) -> list[str]:
@@ -206,7 +207,11 @@ def _read(worker: _Worker, item: Mapping[str, Any], headers: Mapping[str, str]) 
             accept = worker.accept
         media_type = response.choose_media_type(accept, content_type, worker.fields)
         decode = request.decode_records if worker.error_records else request.decode
-        return _Request(decode(body, content_type, worker.limits), media_type)
+        records = decode(body, content_type, worker.limits)
+        is_explained = request.wants_explanations(body, content_type)
+        if is_explained and not hasattr(worker.model, "explain"):
+            raise RequestError("this model offers no explanations; leave out the parameter explain")
+        return _Request(records, media_type, is_explained)
     except RequestError as error:
         return error
     except Exception:
@@ -256,6 +261,11 @@ def _answer(worker: _Worker, requests: Mapping[int, _Request]) -> dict[int, _Ans
 
 
 def _encode(worker: _Worker, item: _Request, predictions: Iterator[Result]) -> _Answer:
+    if item.is_explained:
+        explanations = worker.model.explain(item.texts)
+        predictions = iter(
+            [{**next(predictions), "explanation": explanation} for explanation in explanations]
+        )
     results = [record if isinstance(record, RequestError) else next(predictions) for record in item.records]
     predicted = [result for result in results if not isinstance(result, RequestError)]
     metrics: dict[str, float] = {"texts": len(predicted), "characters": sum(map(len, item.texts))}

@@ -26,6 +26,10 @@ class LoadedModel(Protocol):
         """Values of ``metric_names`` for the results of one request, for the request log. Default: none."""
         ...
 
+    def explain(self, texts: Sequence[str]) -> Sequence[Any]:
+        """One JSON value per text, for requests that ask for explanations. Default: status 400."""
+        ...
+
 
 class ModelPackage(Protocol):
     """A model package. Required: ``Hyperparameters``, ``train`` and ``load``; the rest has a default.
@@ -35,7 +39,7 @@ class ModelPackage(Protocol):
             optional fields: ``checkpoint_interval_minutes`` and ``processes_per_host``.
         distributed: whether ``train`` runs in one process per GPU on all hosts; default False.
         probe: a text that a worker predicts before it is healthy; default "A short text."
-        text_fields: keys and CSV columns that hold a text, after ``inputs``; default ``("text",)``.
+        text_fields: keys of a JSON object that hold its text, before ``inputs``; default ``("text",)``.
         csv_fields: keys of a CSV answer, in order; default: all keys.
         plain_field: the key of a ``text/plain`` answer; default None, which is status 406.
         metric_names: names that ``metrics`` of the loaded model returns; default none.

@@ -24,9 +24,16 @@ def test_readme_has_at_most_1800_words() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_resolve(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
-    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
-    assert missing == []
+    links = re.findall(r"\]\(([^):#]+)(?:#([^)]*))?\)", page.read_text("utf-8"))
+    assert [link for link, _ in links if not (page.parent / link).exists()] == []
+    for link, heading in links:
+        assert not heading or heading in _anchors(page.parent / link), f"{link}#{heading}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """The fragments of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("run_spec", ["preset=default", "NBSVM", "TF-IDF"])

@@ -106,6 +106,10 @@ class Model:
         change = str.upper if self.content["mode"] == "upper" else str.lower
         return [{"answer": change(text), "length": len(text), "_hidden": 1} for text in texts]
 
+    def explain(self, texts: Sequence[str]) -> list[dict[str, int]]:
+        """The number of words of each text."""
+        return [{"words": len(text.split())} for text in texts]
+
     def metrics(self, results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """The length of the longest text."""
         return {"longest": max((result["length"] for result in results), default=0)}

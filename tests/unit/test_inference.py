@@ -520,3 +520,28 @@ def test_worker_uses_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_worker_without_gpu_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert (inference._device(None), caplog.records) == ("cpu", [])
+
+
+EXPLAINED = b'{"inputs": ["great", "not great"], "parameters": {"explain": true}}'
+
+
+def test_explanation_joins_the_prediction() -> None:
+    assert json.loads(ask(EXPLAINED, JSON).body) == [
+        {"answer": "GREAT", "length": 5, "explanation": {"words": 1}},
+        {"answer": "NOT GREAT", "length": 9, "explanation": {"words": 2}},
+    ]
+
+
+@pytest.mark.parametrize("value", [b"false", b'"true"', b"{}"])
+def test_explanation_needs_the_value_true(value: bytes) -> None:
+    (result,) = json.loads(ask(b'{"inputs": "a", "parameters": {"explain": %s}}' % value, JSON).body)
+    assert "explanation" not in result
+
+
+def test_model_without_explanations_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(toy.Model, "explain")
+    answer = ask(EXPLAINED, JSON)
+    assert (answer.status, error(answer)) == (
+        400,
+        "this model offers no explanations; leave out the parameter explain",
+    )

@@ -75,6 +75,15 @@ def decode_records(body: bytes, content_type: str, limits: Limits = DEFAULT_LIMI
     return list(_read(body, content_type, limits))
 
 
+def wants_explanations(body: bytes, content_type: str) -> bool:
+    """Whether a decodable body is JSON with ``"parameters": {"explain": true}``."""
+    if parse_media_type(content_type)[0] != JSON or b'"explain"' not in body:
+        return False
+    content = _JSON.decode(body.removeprefix(codecs.BOM_UTF8).decode("utf-8"))
+    parameters = content.get("parameters") if isinstance(content, dict) else None
+    return isinstance(parameters, dict) and parameters.get("explain") is True
+
+
 def parse_media_type(header: str) -> tuple[str, dict[str, str]]:
     """A media type in lower case, and its parameters."""
     media_type, separator, parameters = header.partition(";")
