@@ -109,4 +109,4 @@ def test_nan_loss_is_reported(image: str, opt_ml: OptMl) -> None:
         assert container.wait() == 1
     first, second = failure(folder)
     assert "loss is" in first
-    assert second.startswith("try a lower learning_rate")
+    assert second.startswith("use a learning_rate below")

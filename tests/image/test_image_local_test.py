@@ -75,7 +75,7 @@ def test_best_preset_trains(log: str) -> None:
     for word in (
         "unlabeled: ",
         "n-gram model: ",
-        "document vectors: pass 15 of 15 over",
+        "document vectors: epoch 15 of 15 finished",
     ):
         assert word in log
 
