@@ -1,68 +1,79 @@
-"""The model artifact of a finished training job, and the SageMaker model that serves it."""
+"""The artifact of a training job, and the SageMaker model and the model package made from it."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from byoc.serving.request import CSV, JSON, JSON_LINES, TEXT
 from jobs.account import Account
-from jobs.aws_request import Request
-from jobs.resources import TRAINING, TUNING
-from jobs.security import SecurityOptions
+from jobs.aws_request import Request, sagemaker
+from jobs.resources import TRAINING, TUNING, ResourceType
+from jobs.security import vpc
+
+GROUP = ResourceType("model package group", "ModelPackageGroup")
+
+# SageMaker's description of a training job.
+Job = Mapping[str, Any]
 
 
-class Artifact(NamedTuple):
-    """The artifact of a training job; ``metrics`` are the final values."""
-
-    job: str
-    image: str
-    uri: str
-    role: str
-    metrics: dict[str, float]
-
-    @classmethod
-    def from_description(cls, description: dict[str, Any]) -> "Artifact":
-        """The artifact of a training job, from SageMaker's description of the job."""
-        return cls(
-            description["TrainingJobName"],
-            description["AlgorithmSpecification"]["TrainingImage"],
-            description["ModelArtifacts"]["S3ModelArtifacts"],
-            description["RoleArn"],
-            {metric["MetricName"]: metric["Value"] for metric in description.get("FinalMetricDataList", [])},
-        )
-
-
-def find(account: Account, job: str) -> Artifact:
-    """The artifact of a training job, or of the best training job of a tuning job.
+def find(account: Account, name: str) -> Job:
+    """A training job with an artifact, or the best training job of a tuning job.
 
     Raises:
         click.ClickException: the job does not exist or has no artifact.
     """
-    resource = TRAINING.find(account, job)
-    if resource is None and (tuning := TUNING.find(account, job)):
+    job = TRAINING.find(account, name)
+    if job is None and (tuning := TUNING.find(account, name)):
         best = tuning.description.get("BestTrainingJob", {}).get("TrainingJobName")
-        resource = TRAINING.find(account, best) if best else None
-    if resource is None:
-        raise click.ClickException(f"no training job {job}, and no tuning job {job} with a finished job")
-    if resource.status not in ("Completed", "Stopped") or "ModelArtifacts" not in resource.description:
-        raise click.ClickException(f"training job {job} has no model; its status is {resource.status}")
-    return Artifact.from_description(resource.description)
+        job = TRAINING.find(account, best) if best else None
+    if job is None:
+        raise click.ClickException(f"no training job {name}, and no tuning job {name} with a finished job")
+    if job.status not in ("Completed", "Stopped") or "ModelArtifacts" not in job.description:
+        raise click.ClickException(f"training job {name} has no model; its status is {job.status}")
+    return job.description
 
 
-def create_model(
-    name: str,
-    artifact: Artifact,
-    environment: dict[str, str],
-    security: SecurityOptions,
-    tags: list[dict[str, str]],
-) -> Request:
-    """The request that creates a SageMaker model, served by the image that trained it."""
-    container = {"Image": artifact.image, "ModelDataUrl": artifact.uri, "Environment": environment}
-    parameters = {
-        "ModelName": name,
-        "ExecutionRoleArn": artifact.role,
-        "PrimaryContainer": container,
-        "EnableNetworkIsolation": security.network_isolation,
-        **security.vpc,
-        "Tags": tags,
+def uri(job: Job) -> str:
+    """The S3 URI of a job's ``model.tar.gz``."""
+    return str(job["ModelArtifacts"]["S3ModelArtifacts"])
+
+
+def _container(job: Job) -> dict[str, str]:
+    """The model, served by the image that trained it."""
+    return {"Image": job["AlgorithmSpecification"]["TrainingImage"], "ModelDataUrl": uri(job)}
+
+
+def create_model(name: str, job: Job, environment: dict[str, str], values: Mapping[str, Any]) -> Request:
+    """The request that creates a SageMaker model, from the values of the options."""
+    return sagemaker(
+        "CreateModel",
+        ModelName=name,
+        ExecutionRoleArn=job["RoleArn"],
+        PrimaryContainer=_container(job) | {"Environment": environment},
+        EnableNetworkIsolation=values["network_isolation"],
+        VpcConfig=vpc(values),
+        Tags=values["tags"],
+    )
+
+
+def register(account: Account, job: Job, group: str, tags: list[dict[str, str]]) -> list[Request]:
+    """Requests that register a model for manual approval, in a new group if there is none."""
+    metrics = {
+        metric["MetricName"]: f"{metric['Value']:.6g}" for metric in job.get("FinalMetricDataList", [])
     }
-    return Request("sagemaker", "CreateModel", parameters)
+    package = sagemaker(
+        "CreateModelPackage",
+        ModelPackageGroupName=group,
+        ModelPackageDescription=f"trained by {job['TrainingJobName']}",
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification={
+            "Containers": [_container(job)],
+            "SupportedContentTypes": [JSON, JSON_LINES, CSV, TEXT],
+            "SupportedResponseMIMETypes": [JSON, JSON_LINES, CSV],
+        },
+        CustomerMetadataProperties={"training_job": job["TrainingJobName"]} | metrics,
+    )
+    if GROUP.find(account, group):
+        return [package]
+    return [sagemaker("CreateModelPackageGroup", ModelPackageGroupName=group, Tags=tags), package]

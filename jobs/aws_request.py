@@ -22,6 +22,17 @@ class Request(NamedTuple):
     parameters: dict[str, Any]
 
 
+def sagemaker(operation: str, **parameters: Any) -> Request:
+    """A request to SageMaker, without the parameters that are None, at any depth."""
+    return Request("sagemaker", operation, _prune(parameters))
+
+
+def _prune(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _prune(member) for name, member in value.items() if member is not None}
+    return [_prune(member) for member in value] if isinstance(value, list) else value
+
+
 @cache
 def _model(service: str) -> ServiceModel:
     return botocore.session.get_session().get_service_model(service)

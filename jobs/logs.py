@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 
 import click
-from botocore.exceptions import ClientError
 
 from jobs import options, resources
 from jobs.account import Account
@@ -13,48 +12,31 @@ from jobs.resources import Resource
 POLL_SECONDS = 5
 
 
-class Log:
-    """All log streams of a job or an endpoint, one per host."""
+def new_lines(account: Account, resource: Resource, tokens: dict[str, str]) -> Iterator[str]:
+    """Lines since the last call, prefixed with the log stream, one per host, if there are several.
 
-    def __init__(self, account: Account, resource: Resource) -> None:
-        self._client = account.client("logs")
-        self._group = resource.type.log_group.format(name=resource.name)
-        self._prefix = resource.type.log_prefix.format(name=resource.name)
-        self._tokens: dict[str, str | None] = {}
-
-    def _streams(self) -> list[str]:
-        """Names of the existing streams; there are none before the first line."""
-        arguments = {"logGroupName": self._group}
-        if self._prefix:
-            arguments["logStreamNamePrefix"] = self._prefix
-        pages = self._client.get_paginator("describe_log_streams").paginate(**arguments)
-        try:
-            return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-            return []
-
-    def _read(self, stream: str) -> Iterator[str]:
-        while True:
-            token = self._tokens.get(stream)
-            arguments = {"nextToken": token} if token else {}
-            page = self._client.get_log_events(
-                logGroupName=self._group, logStreamName=stream, startFromHead=True, **arguments
+    ``tokens`` holds the position in each stream and is updated; it is empty for the beginning.
+    """
+    client = account.client("logs")
+    group, prefix = (text.format(name=resource.name) for text in resource.type[2:])
+    selection = {"logStreamNamePrefix": prefix} if prefix else {}
+    pages = client.get_paginator("describe_log_streams").paginate(logGroupName=group, **selection)
+    try:
+        streams = [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+    except client.exceptions.ResourceNotFoundException:  # before the first line
+        return
+    for stream in streams:
+        label = f"[{stream.removeprefix(prefix)}] " if len(streams) > 1 else ""
+        token = None
+        while token is None or token != tokens[stream]:  # CloudWatch repeats the token at the end
+            token = tokens.get(stream, "")
+            position = {"nextToken": token} if token else {}
+            page = client.get_log_events(
+                logGroupName=group, logStreamName=stream, startFromHead=True, **position
             )
             for event in page["events"]:
-                yield event["message"].rstrip("\n")
-            self._tokens[stream] = page["nextForwardToken"]
-            if page["nextForwardToken"] == token:  # CloudWatch repeats the token at the end
-                return
-
-    def new_lines(self) -> Iterator[str]:
-        """Lines since the last call, prefixed with the stream if there are several."""
-        streams = self._streams()
-        for stream in streams:
-            label = f"[{stream.removeprefix(self._prefix)}] " if len(streams) > 1 else ""
-            for line in self._read(stream):
-                yield label + line
+                yield label + event["message"].rstrip("\n")
+            tokens[stream] = page["nextForwardToken"]
 
 
 def pause() -> None:
@@ -69,21 +51,21 @@ def pause() -> None:
 def logs(account: Account, name: str, follow: bool) -> None:
     """Print the log of job or endpoint NAME and follow it."""
     for resource in resources.find(account, name):
-        log = Log(account, resource)
+        tokens: dict[str, str] = {}
         try:
             while follow and _is_running(account, resource):
-                _print(log)
+                _print(account, resource, tokens)
                 pause()
             if follow and resource.is_busy:
                 pause()  # the last lines arrive some seconds late
-            _print(log)
+            _print(account, resource, tokens)
         except KeyboardInterrupt:
             click.echo(resource.type.cost_warning(name), err=True)
             raise click.exceptions.Exit(130) from None
 
 
-def _print(log: Log) -> None:
-    for line in log.new_lines():
+def _print(account: Account, resource: Resource, tokens: dict[str, str]) -> None:
+    for line in new_lines(account, resource, tokens):
         click.echo(line)
 
 

@@ -107,9 +107,9 @@ def s3_uri(name: str, text: str) -> Callable[[Command], Command]:
     return click.option(name, callback=_check_s3_uri, metavar="S3_URI", help=text)
 
 
-def positive(name: str, default: int, text: str | None = None) -> Callable[[Command], Command]:
+def positive(name: str, default: int | None, text: str | None = None) -> Callable[[Command], Command]:
     """An option that takes a positive integer."""
-    return click.option(name, type=click.IntRange(1), default=default, show_default=True, help=text)
+    return click.option(name, type=click.IntRange(1), default=default, show_default=bool(default), help=text)
 
 
 def instance_type(default: str) -> Callable[[Command], Command]:

@@ -29,13 +29,13 @@ def find(account: Account, role: str | None) -> str:
         return find(account, click.prompt("You may not list roles; enter the role's name or ARN", err=True))
     if not arns:
         raise click.ClickException(f"no role that SageMaker can assume; create one: {_POLICIES}")
-    if len(arns) == 1:
-        click.echo(f"role: {arns[0]}", err=True)
-        return arns[0]
-    click.echo("SageMaker can assume these roles:", err=True)
-    for number, arn in enumerate(arns, start=1):
-        click.echo(f"{number:3} {arn}", err=True)
-    number = click.prompt("Number of the role (or use --role)", type=click.IntRange(1, len(arns)), err=True)
+    number = 1
+    if len(arns) > 1:
+        lines = [f"{number:3} {arn}" for number, arn in enumerate(arns, start=1)]
+        click.echo("\n".join(["SageMaker can assume these roles:", *lines]), err=True)
+        text = "Number of the role (or use --role)"
+        number = click.prompt(text, type=click.IntRange(1, len(arns)), err=True)
+    click.echo(f"role: {arns[number - 1]}", err=True)
     return arns[number - 1]
 
 

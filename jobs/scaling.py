@@ -1,14 +1,13 @@
 """Scale an endpoint with its load, by Application Auto Scaling."""
 
-from dataclasses import dataclass
-from functools import wraps
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from jobs.account import Account
 from jobs.aws_request import Request, send
-from jobs.options import Command, several
+from jobs.options import positive, several
 
 SERVICE = "application-autoscaling"
 # Replaced by the ARN of the preceding policy once AWS has returned it.
@@ -18,18 +17,8 @@ _TARGETS = {"real-time": 1000.0, "asynchronous": 5.0}
 # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-autoscale.html
 _BACKLOG = {"Namespace": "AWS/SageMaker", "Statistic": "Average"}
 
-
-@dataclass(frozen=True, slots=True)
-class Scaling:
-    """Limits of the instance count, and the target load of an instance; None for the mode's default."""
-
-    minimum: int
-    maximum: int
-    target: float | None
-
-
-_OPTIONS = several(
-    click.option("--max-instances", type=click.IntRange(1), help="Scale up to this many instances."),
+scaling_options = several(
+    positive("--max-instances", None, "Scale up to this many instances."),
     click.option(
         "--min-instances",
         type=click.IntRange(0),
@@ -45,22 +34,19 @@ _OPTIONS = several(
 )
 
 
-def with_scaling(command: Command) -> Command:
-    """Add the options; the command gets them as ``scaling``."""
+def check_options(values: Mapping[str, Any]) -> None:
+    """Refuse options that contradict each other.
 
-    @_OPTIONS
-    @wraps(command)
-    def wrapper(*arguments: Any, **options: Any) -> Any:
-        maximum, minimum = options.pop("max_instances"), options.pop("min_instances")
-        target = options.pop("scaling_target")
-        if minimum == 0 and options["mode"] != "asynchronous":
-            raise click.UsageError("--min-instances 0 needs --mode asynchronous")
-        if maximum and maximum < max(minimum, options["instance_count"]):
-            raise click.UsageError("--max-instances is less than --min-instances or --instance-count")
-        scaling = Scaling(minimum, maximum, target) if maximum else None
-        return command(*arguments, scaling=scaling, **options)
-
-    return wrapper
+    Raises:
+        click.UsageError: names them.
+    """
+    minimum, maximum = values["min_instances"], values["max_instances"]
+    if minimum == 0 and values["mode"] != "asynchronous":
+        raise click.UsageError("--min-instances 0 needs --mode asynchronous")
+    if maximum and maximum < max(minimum, values["instance_count"]):
+        raise click.UsageError("--max-instances is less than --min-instances or --instance-count")
+    if maximum and not values["wait"]:
+        raise click.UsageError("--max-instances needs --wait: only an endpoint in service can be scaled")
 
 
 def scalable_target(endpoint: str, variant: str) -> dict[str, str]:
@@ -90,22 +76,24 @@ def _alarm(endpoint: str) -> str:
     return f"{endpoint}-has-backlog"
 
 
-def requests(endpoint: str, variant: str, mode: str, scaling: Scaling) -> list[Request]:
-    """Requests that scale an endpoint in service."""
-    target = scalable_target(endpoint, variant)
-    limits = {"MinCapacity": scaling.minimum, "MaxCapacity": scaling.maximum}
-    tracking = {"TargetValue": scaling.target or _TARGETS[mode], **_load_metric(endpoint, mode)}
+def requests(endpoint: str, variant: str, values: Mapping[str, Any]) -> list[Request]:
+    """Requests that scale an endpoint in service, from the values of the options; none without a maximum."""
+    if not values["max_instances"]:
+        return []
+    target, mode = scalable_target(endpoint, variant), values["mode"]
+    limits = {"MinCapacity": values["min_instances"], "MaxCapacity": values["max_instances"]}
+    load = _load_metric(endpoint, mode) | {"TargetValue": values["scaling_target"] or _TARGETS[mode]}
     policy = {
         "PolicyName": f"{endpoint}-load",
         "PolicyType": "TargetTrackingScaling",
         **target,
-        "TargetTrackingScalingPolicyConfiguration": tracking,
+        "TargetTrackingScalingPolicyConfiguration": load,
     }
     requests = [
         Request(SERVICE, "RegisterScalableTarget", target | limits),
         Request(SERVICE, "PutScalingPolicy", policy),
     ]
-    return requests + (_first_instance(endpoint, target) if scaling.minimum == 0 else [])
+    return requests + (_first_instance(endpoint, target) if values["min_instances"] == 0 else [])
 
 
 def _load_metric(endpoint: str, mode: str) -> dict[str, Any]:
@@ -152,6 +140,5 @@ def apply(account: Account, requests: list[Request]) -> None:
     arn = ""
     for request in requests:
         if "AlarmActions" in request.parameters:
-            send(account, request._replace(parameters=request.parameters | {"AlarmActions": [arn]}))
-        else:
-            arn = send(account, request).get("PolicyARN", "")
+            request.parameters["AlarmActions"] = [arn]
+        arn = send(account, request).get("PolicyARN", "")

@@ -5,12 +5,11 @@ from typing import Any
 
 import click
 
-from jobs import image, options, package_group, role, storage, wait
+from jobs import artifact, image, options, role, storage, wait
 from jobs.account import Account
-from jobs.artifact import Artifact
-from jobs.aws_request import Request, send, send_all, show
+from jobs.aws_request import sagemaker, send, send_all, show
 from jobs.resources import TRAINING
-from jobs.security import SecurityOptions, with_security
+from jobs.security import security, vpc
 
 CHANNELS = ("training", "validation", "test", "unlabeled", "pretrained")
 
@@ -32,7 +31,6 @@ def definition(account: Account, values: Mapping[str, Any]) -> dict[str, Any]:
     uris.setdefault(required, account.uri(required))
     for uri in uris.values():
         storage.check_not_empty(account, uri)
-    security: SecurityOptions = values["security"]
     return {
         "AlgorithmSpecification": {
             "TrainingImage": image.find(account, values["image"]),
@@ -41,17 +39,17 @@ def definition(account: Account, values: Mapping[str, Any]) -> dict[str, Any]:
         },
         "RoleArn": role.find(account, values["role"]),
         "InputDataConfig": [_channel(name, uri, values["sharded"]) for name, uri in uris.items()],
-        "OutputDataConfig": {"S3OutputPath": account.uri("models"), **security.s3_key},
+        "OutputDataConfig": {"S3OutputPath": account.uri("models"), "KmsKeyId": values["kms_key"]},
         "ResourceConfig": {
             "InstanceType": values["instance_type"],
             "InstanceCount": values["instance_count"],
             "VolumeSizeInGB": values["volume_gb"],
-            **security.volume_key(),
+            "VolumeKmsKeyId": values["volume_kms_key"],
         },
         "StoppingCondition": stopping,
-        "EnableNetworkIsolation": security.network_isolation,
+        "EnableNetworkIsolation": values["network_isolation"],
         "EnableManagedSpotTraining": values["spot"],
-        **security.vpc,
+        "VpcConfig": vpc(values),
     }
 
 
@@ -88,7 +86,7 @@ job_options = options.several(
     click.option("--spot", is_flag=True, help="Use spot instances: cheaper, but may be interrupted."),
     options.positive("--max-wait-minutes", 120, "With --spot: limit for waiting and running together."),
     options.image_and_role,
-    with_security,
+    security,
 )
 
 
@@ -117,24 +115,23 @@ def train(account: Account, hyperparameters: dict[str, str], name: str, **values
     if pretrain and (group or any(values[channel] for channel in CHANNELS if channel != "unlabeled")):
         raise click.UsageError("--pretrain trains no model and accepts no channel except --unlabeled")
     checkpoints = values["checkpoints"] or (account.uri("checkpoints", name) if values["spot"] else None)
-    parameters = {
-        "TrainingJobName": name,
-        "HyperParameters": hyperparameters,
+    request = sagemaker(
+        "CreateTrainingJob",
+        TrainingJobName=name,
+        HyperParameters=hyperparameters,
         **definition(account, values),
-        **({"CheckpointConfig": {"S3Uri": checkpoints}} if checkpoints else {}),
-        "Tags": tags,
-    }
-    request = Request("sagemaker", "CreateTrainingJob", parameters)
+        CheckpointConfig={"S3Uri": checkpoints} if checkpoints else None,
+        Tags=tags,
+    )
     if values["dry_run"]:
         return show([request])
     click.echo(f"{name}: {capacity(values)}", err=True)
-    description = wait.run(account, TRAINING, name, lambda: send(account, request), watch=watch)
-    if description:
-        artifact = Artifact.from_description(description)
+    job = wait.run(account, TRAINING, name, lambda: send(account, request), watch=watch)
+    if job:
         if group:
-            send_all(account, package_group.requests(account, artifact, group, tags))
-        click.echo(artifact.uri)
-        folder = artifact.uri.rpartition("/")[0]
+            send_all(account, artifact.register(account, job, group, tags))
+        click.echo(artifact.uri(job))
+        folder = artifact.uri(job).rpartition("/")[0]
         command = f"train --pretrained {folder}" if pretrain else f"deploy {name}"
         click.echo(f"next: python -m jobs {command}", err=True)
     return None

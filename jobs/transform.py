@@ -8,9 +8,9 @@ from botocore.exceptions import ClientError
 from byoc.serving.request import JSON_LINES
 from jobs import artifact, delete, instances, options, storage, wait
 from jobs.account import Account
-from jobs.aws_request import Request, send, show
+from jobs.aws_request import sagemaker, send, show
 from jobs.resources import TRANSFORM
-from jobs.security import SecurityOptions, with_security
+from jobs.security import security
 from jobs.upload import TO_PREDICT
 
 # SageMaker's default. The server's own timeout is shorter, for real-time endpoints.
@@ -24,18 +24,12 @@ SECONDS = 600
 @options.s3_uri("--input", f"JSON Lines. Default: the data uploaded with --channel {TO_PREDICT}.")
 @options.instance_type("ml.m5.large")
 @options.instance_count
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1, 100),
-    default=4,
-    show_default=True,
-    help="Concurrent requests per instance; at least one per CPU core.",
-)
-@with_security
+@options.positive("--concurrency", 4, "Concurrent requests per instance; at least one per CPU core.")
+@security
 @options.tags
 @options.wait
 @options.dry_run
-def transform(account: Account, job: str, name: str, security: SecurityOptions, **values: Any) -> None:
+def transform(account: Account, job: str, name: str, **values: Any) -> None:
     """Predict data in S3 with the model of JOB.
 
     JOB is a training job, or a tuning job, whose best model is used. Prints the S3 URI of the predictions:
@@ -44,36 +38,35 @@ def transform(account: Account, job: str, name: str, security: SecurityOptions, 
     source, target = values["input"] or account.uri(TO_PREDICT), account.uri("predictions", name)
     storage.check_not_empty(account, source)
     environment = {"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(SECONDS)}
-    model = artifact.create_model(name, artifact.find(account, job), environment, security, values["tags"])
-    ami = instances.batch_ami(values["instance_type"])
+    model = artifact.create_model(name, artifact.find(account, job), environment, values)
     # Many lines per HTTP request, one prediction per line.
-    parameters = {
-        "TransformJobName": name,
-        "ModelName": name,
-        "BatchStrategy": "MultiRecord",
-        "MaxPayloadInMB": 1,
-        "MaxConcurrentTransforms": values["concurrency"],
-        "ModelClientConfig": {"InvocationsTimeoutInSeconds": SECONDS, "InvocationsMaxRetries": 3},
-        "TransformInput": {
+    request = sagemaker(
+        "CreateTransformJob",
+        TransformJobName=name,
+        ModelName=name,
+        BatchStrategy="MultiRecord",
+        MaxPayloadInMB=1,
+        MaxConcurrentTransforms=values["concurrency"],
+        ModelClientConfig={"InvocationsTimeoutInSeconds": SECONDS, "InvocationsMaxRetries": 3},
+        TransformInput={
             "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
             "ContentType": JSON_LINES,
             "SplitType": "Line",
         },
-        "TransformOutput": {
+        TransformOutput={
             "S3OutputPath": target,
             "Accept": JSON_LINES,
             "AssembleWith": "Line",
-            **security.s3_key,
+            "KmsKeyId": values["kms_key"],
         },
-        "TransformResources": {
+        TransformResources={
             "InstanceType": values["instance_type"],
             "InstanceCount": values["instance_count"],
-            **({"TransformAmiVersion": ami} if ami else {}),
-            **security.volume_key(),
+            "TransformAmiVersion": instances.batch_ami(values["instance_type"]),
+            "VolumeKmsKeyId": values["volume_kms_key"],
         },
-        "Tags": values["tags"],
-    }
-    request = Request("sagemaker", "CreateTransformJob", parameters)
+        Tags=values["tags"],
+    )
     if values["dry_run"]:
         return show([model, request])
     click.echo(f"{name}: {values['instance_count']} x {values['instance_type']}, until it is done", err=True)

@@ -9,7 +9,7 @@ import click
 
 from jobs import options, wait
 from jobs.account import Account
-from jobs.aws_request import Request, send, show
+from jobs.aws_request import sagemaker, send, show
 from jobs.model_package import ModelPackage
 from jobs.resources import TUNING
 from jobs.train import capacity, definition, job_options
@@ -75,19 +75,19 @@ def tune(account: Account, hyperparameters: dict[str, str], name: str, **values:
     package, jobs = options.current_package(), values["jobs"]
     search = read_tuning(package, values["tuning"] or package.folder / "tuning.json", hyperparameters)
     limits = {"MaxNumberOfTrainingJobs": jobs, "MaxParallelTrainingJobs": min(values["parallel"], jobs)}
-    parameters = {
-        "HyperParameterTuningJobName": name,
-        "HyperParameterTuningJobConfig": {
+    request = sagemaker(
+        "CreateHyperParameterTuningJob",
+        HyperParameterTuningJobName=name,
+        HyperParameterTuningJobConfig={
             "Strategy": values["strategy"],
             **search,
             "ResourceLimits": limits,
             "TrainingJobEarlyStoppingType": "Auto",
             "RandomSeed": values["seed"],
         },
-        "TrainingJobDefinition": {"StaticHyperParameters": hyperparameters, **definition(account, values)},
-        "Tags": values["tags"],
-    }
-    request = Request("sagemaker", "CreateHyperParameterTuningJob", parameters)
+        TrainingJobDefinition={"StaticHyperParameters": hyperparameters, **definition(account, values)},
+        Tags=values["tags"],
+    )
     if values["dry_run"]:
         return show([request])
     click.echo(f"{name}: {jobs} jobs, each on {capacity(values)}", err=True)

@@ -47,16 +47,13 @@ def outdated(account: Account, files: dict[str, Path], uri: str) -> dict[str, Pa
             f"warning: {uri} has {len(surplus)} more files that jobs will read, for example {min(surplus)}",
             err=True,
         )
-
-    def is_current(name: str, path: Path) -> bool:
-        entry, status = objects.get(name), path.stat()
-        return (
-            entry is not None
-            and entry["Size"] == status.st_size
-            and entry["LastModified"].timestamp() >= status.st_mtime
-        )
-
-    return {name: path for name, path in files.items() if not is_current(name, path)}
+    current = {
+        name
+        for name in objects.keys() & files.keys()
+        if objects[name]["Size"] == (status := files[name].stat()).st_size
+        and objects[name]["LastModified"].timestamp() >= status.st_mtime
+    }
+    return {name: path for name, path in files.items() if name not in current}
 
 
 def send(account: Account, files: dict[str, Path], uri: str) -> None:
@@ -71,11 +68,10 @@ def send(account: Account, files: dict[str, Path], uri: str) -> None:
     bar: tqdm[Any] = tqdm(total=total, unit="B", unit_scale=True, desc="uploading", disable=None)
     with bar, create_transfer_manager(account.client("s3"), TransferConfig()) as manager:
         progress = [ProgressCallbackInvoker(bar.update)]
-        futures = [
+        for future in [
             manager.upload(str(path), bucket, f"{prefix}/{name}", owner, progress)
             for name, path in files.items()
-        ]
-        for future in futures:
+        ]:
             future.result()
 
 

@@ -10,7 +10,6 @@ from botocore.stub import Stubber
 from jobs import deploy
 from jobs.account import Account
 from jobs.aws_request import Request
-from jobs.security import SecurityOptions
 from tests.jobs.conftest import (
     ACCOUNT,
     BUCKET,
@@ -106,8 +105,8 @@ def test_dry_run_only_reads(dry_run: Any, calls: list[Call]) -> None:
     calls.clear()
     dry_run("--register", "sentiment", "--max-instances", "2")
     assert calls == [
-        Call("sts", "GetCallerIdentity"),
         Call("sagemaker", "DescribeTrainingJob"),
+        Call("sts", "GetCallerIdentity"),
         Call("sagemaker", "DescribeModelPackageGroup"),
     ]
 
@@ -150,22 +149,12 @@ def test_existing_endpoint_is_not_touched(run: Run, trained: str, calls: list[Ca
 
 
 def test_refused_endpoint_is_rolled_back(sagemaker: Stubber) -> None:
-    settings = deploy.EndpointSettings(
-        mode="real-time",
-        folder="s3://mine/a",
-        instance_type="ml.m5.large",
-        instance_count=1,
-        inference_ami=None,
-        memory_mb=1024,
-        max_concurrency=1,
-        data_capture=None,
-        scaling=None,
-        security=SecurityOptions(),
-        tags=[],
-    )
+    variants = [{"VariantName": "all", "ModelName": "a"}]
     requests = [
         Request("sagemaker", "CreateModel", {"ModelName": "a"}),
-        deploy.configuration("a", settings),
+        Request(
+            "sagemaker", "CreateEndpointConfig", {"EndpointConfigName": "a", "ProductionVariants": variants}
+        ),
         Request("sagemaker", "CreateEndpoint", {"EndpointName": "a", "EndpointConfigName": "a"}),
     ]
     sagemaker.add_response("create_model", {"ModelArn": "m" * 20})

@@ -81,9 +81,10 @@ def test_log_pages_are_read_once(trained: str) -> None:
     for start in range(0, 25_000, 5_000):
         write(JOBS, f"{trained}/algo-1-1", *(f"line {start + i}" for i in range(5_000)))
     (resource,) = resources.find(Account("sentiment"), trained)
-    log = logs.Log(Account("sentiment"), resource)
-    assert sorted(log.new_lines(), key=lambda line: int(line[5:])) == [f"line {i}" for i in range(25_000)]
-    assert list(log.new_lines()) == []
+    tokens: dict[str, str] = {}
+    lines = list(logs.new_lines(Account("sentiment"), resource, tokens))
+    assert sorted(lines, key=lambda line: int(line[5:])) == [f"line {i}" for i in range(25_000)]
+    assert list(logs.new_lines(Account("sentiment"), resource, tokens)) == []
 
 
 def test_unknown_name_is_an_error(run: Run) -> None:

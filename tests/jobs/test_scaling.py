@@ -6,19 +6,20 @@ import boto3
 import pytest
 
 from jobs.aws_request import check
-from jobs.scaling import Scaling, requests
+from jobs.scaling import requests
 from tests.jobs.conftest import REGION, Run, shown
 
 
-def checked_requests(mode: str, scaling: Scaling) -> list[Any]:
-    created = requests("sentiment-e", "all", mode, scaling)
+def checked_requests(mode: str, minimum: int, target: float | None = None) -> list[Any]:
+    values = {"mode": mode, "min_instances": minimum, "max_instances": 4, "scaling_target": target}
+    created = requests("sentiment-e", "all", values)
     for request in created:
         check(request)
     return created
 
 
 def test_real_time_scales_by_invocations() -> None:
-    limits, policy = checked_requests("real-time", Scaling(1, 4, None))
+    limits, policy = checked_requests("real-time", 1)
     assert (limits.parameters["MinCapacity"], limits.parameters["MaxCapacity"]) == (1, 4)
     tracking = policy.parameters["TargetTrackingScalingPolicyConfiguration"]
     metric = tracking["PredefinedMetricSpecification"]["PredefinedMetricType"]
@@ -26,14 +27,14 @@ def test_real_time_scales_by_invocations() -> None:
 
 
 def test_asynchronous_scales_by_backlog() -> None:
-    _, policy = checked_requests("asynchronous", Scaling(1, 4, 7))
+    _, policy = checked_requests("asynchronous", 1, 7)
     tracking = policy.parameters["TargetTrackingScalingPolicyConfiguration"]
     metric = tracking["CustomizedMetricSpecification"]["MetricName"]
     assert (metric, tracking["TargetValue"]) == ("ApproximateBacklogSizePerInstance", 7)
 
 
 def test_zero_instances_scale_at_first_request() -> None:
-    _, _, step, alarm = checked_requests("asynchronous", Scaling(0, 4, None))
+    _, _, step, alarm = checked_requests("asynchronous", 0)
     assert step.parameters["StepScalingPolicyConfiguration"]["StepAdjustments"][0]["ScalingAdjustment"] == 1
     assert alarm.parameters["MetricName"] == "HasBacklogWithoutCapacity"
 

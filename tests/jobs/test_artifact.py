@@ -1,4 +1,4 @@
-"""Registering models."""
+"""Registering the model of a job."""
 
 from typing import Any
 
