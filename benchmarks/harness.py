@@ -7,6 +7,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -45,22 +46,16 @@ def link_reviews(base: Path) -> Path:
     return channel
 
 
-def alternate(module: str, sides: tuple[str, str], *arguments: str) -> dict[str, Any]:
-    """Run both sides in turn, each time in a new process so that nothing is warm.
+def alternate(sides: Mapping[str, Callable[[], float]]) -> dict[str, Any]:
+    """Measure the reviews per second of both sides in turn.
 
-    A process prints reviews per second in its last line. The ratio is the median over the rounds, because a
-    slow machine slows down both sides of a round.
+    The ratio is the median over the rounds, because a slow machine slows down both sides of a round.
     """
-    rates: dict[str, list[float]] = {side: [] for side in sides}
-    for _ in range(ROUNDS):
-        for side in sides:
-            command = [sys.executable, "-m", module, side, *arguments]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            rates[side].append(float(output.splitlines()[-1]))
-    ratios = [first / second for first, second in zip(*rates.values(), strict=True)]
+    rounds = [{side: measure() for side, measure in sides.items()} for _ in range(ROUNDS)]
+    first, second = sides
     return {
-        "reviews_per_second": {side: [round(rate) for rate in measured] for side, measured in rates.items()},
-        "ratio": round(statistics.median(ratios), 2),
+        "reviews_per_second": {side: [round(rates[side]) for rates in rounds] for side in sides},
+        "ratio": round(statistics.median(rates[first] / rates[second] for rates in rounds), 2),
     }
 
 

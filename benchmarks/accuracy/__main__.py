@@ -20,16 +20,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.baselines import BASELINES
-from benchmarks.accuracy.folds import FOLDS, existing_folder, link_unlabeled, write_channels
-from benchmarks.accuracy.run_spec import parse_run_spec, run_spec
+from benchmarks.accuracy.folds import FOLDS, link_unlabeled, write_channels
 from benchmarks.accuracy.tables import RUNS, Run, load_runs, write_tables
 from benchmarks.harness import processor, run_job, today
+from byoc.errors import HyperparameterError
 from byoc.hyperparameters import parse_hyperparameters
 from byoc.version import version
 from sentiment.data.channels import Review
 from sentiment.evaluation.metrics import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
 from sentiment.hyperparameters import PRESETS, Hyperparameters
 from sentiment.model.calibration import fit_temperature
+
+
+def parse_run_spec(text: str) -> dict[str, str]:
+    """Values by hyperparameter; they begin with a preset, as in ``preset=best,epochs=2``.
+
+    Raises:
+        HyperparameterError: the text is not a run specification.
+    """
+    if not text.startswith("preset="):
+        raise HyperparameterError(f"{text!r} does not begin with preset=; write preset=default,...")
+    values = {name: value for name, _, value in (pair.partition("=") for pair in text.split(","))}
+    parse_hyperparameters(Hyperparameters, values)
+    return values
 
 
 def measure_job(base: Path, spec: str, seed: int) -> Run:
@@ -115,14 +128,21 @@ def main() -> None:
         formatter_class=argparse.RawTextHelpFormatter,
         fromfile_prefix_chars="@",
     )
-    parser.add_argument("folder", type=existing_folder)
-    parser.add_argument("specs", nargs="*", metavar="RUN_SPEC", type=run_spec)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("specs", nargs="*", metavar="RUN_SPEC")
     parser.add_argument("--folds", type=int, nargs="+", default=[0], choices=range(FOLDS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     arguments = parser.parse_intermixed_args()
     specs = arguments.specs or [f"preset={name}" for name in PRESETS]
+    if not arguments.folder.is_dir():
+        parser.error(f"{arguments.folder}: no such folder; expected the unpacked aclImdb")
+    for spec in specs:  # before hours of training
+        try:
+            parse_run_spec(spec)
+        except HyperparameterError as error:
+            parser.error(f"{spec!r}: {error}")
     for fold in arguments.folds:
-        for run in measure(arguments.folder, fold, arguments.seeds, specs):
+        for run in measure(arguments.folder.resolve(), fold, arguments.seeds, specs):
             save_run(run)
             print({name: run[name] for name in ("run_spec", "fold", "seed", "accuracy", "seconds")})
 

@@ -1,6 +1,5 @@
 """Five folds of the labeled reviews that share no movie."""
 
-import argparse
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,18 +8,6 @@ from sentiment.data.acl_imdb import SENTIMENTS
 from sentiment.data.channels import UNLABELED_CHANNEL, Review, read_channel
 
 FOLDS = 5
-
-
-def existing_folder(text: str) -> Path:
-    """Absolute path of a folder, as a type for ``argparse``.
-
-    Raises:
-        argparse.ArgumentTypeError: the folder does not exist.
-    """
-    folder = Path(text).resolve()
-    if not folder.is_dir():
-        raise argparse.ArgumentTypeError(f"{text}: no such folder; expected the unpacked aclImdb")
-    return folder
 
 
 def fold_of(review: Review) -> int:

@@ -1,9 +1,10 @@
-"""Tables of all runs in ``docs/experiments.md``: fold 0, all folds, and single changes."""
+"""Tables of all runs in ``docs/experiments.md``: fold 0, and all folds."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 from statistics import mean
 from typing import Any
 
@@ -17,8 +18,7 @@ Run = dict[str, Any]
 EXPERIMENTS = ROOT / "docs" / "experiments.md"
 RUNS = RESULTS / "accuracy.json"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
-_COLUMNS = "run folds seeds accuracy standard_error calibration_error time date hardware"
-_CHANGE_COLUMNS = "preset change accuracy log_loss time date hardware"
+_HEADER = "run | seeds | accuracy | standard error | calibration error | time | log loss | date | hardware"
 
 
 def load_runs() -> list[Run]:
@@ -39,9 +39,9 @@ def summarize(runs: Sequence[Run]) -> dict[str, Any]:
     accuracy = mean(mean(run["accuracy"] for run in runs if run["fold"] == fold) for fold in reviews)
     gaps = np.abs(np.sum([run["calibration_gaps"] for run in runs], axis=0)).sum()
     return {
-        "folds": sorted(reviews),
         "seeds": sorted({run["seed"] for run in runs}),
         "accuracy": accuracy,
+        "log_loss": mean(run["log_loss"] for run in runs),
         "standard_error": (accuracy * (1 - accuracy) / sum(reviews.values())) ** 0.5,
         "calibration_error": float(gaps) / sum(run["reviews"] for run in runs),
         "seconds": fastest["seconds"],
@@ -52,14 +52,14 @@ def summarize(runs: Sequence[Run]) -> dict[str, Any]:
 
 def by_run_spec(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """Summary of each specification, the most accurate first."""
-    groups = groupby(sorted(runs, key=lambda run: str(run["run_spec"])), key=lambda run: str(run["run_spec"]))
+    groups = groupby(sorted(runs, key=itemgetter("run_spec")), key=itemgetter("run_spec"))
     summaries = {spec: summarize(list(group)) for spec, group in groups}
     return dict(sorted(summaries.items(), key=lambda item: -item[1]["accuracy"]))
 
 
 def on_first_fold(runs: Sequence[Run]) -> list[Run]:
-    """Runs of presets and baselines on fold 0."""
-    return [run for run in runs if run["fold"] == 0 and "," not in run["run_spec"]]
+    """Runs on fold 0."""
+    return [run for run in runs if run["fold"] == 0]
 
 
 def on_all_folds(runs: Sequence[Run]) -> list[Run]:
@@ -68,43 +68,14 @@ def on_all_folds(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if count[run["run_spec"], run["seed"]] == FOLDS]
 
 
-def changes(runs: Sequence[Run]) -> list[Run]:
-    """Runs on fold 0 with seed 1 of presets with changes, and of these presets; by preset and log loss."""
-    runs = [run for run in runs if (run["fold"], run["seed"]) == (0, 1)]
-    presets = {_preset(run) for run in runs if "," in run["run_spec"]}
-    return sorted(
-        (run for run in runs if _preset(run) in presets), key=lambda run: (_preset(run), run["log_loss"])
-    )
-
-
-def _preset(run: Run) -> str:
-    return str(run["run_spec"]).partition(",")[0]
-
-
-def tables(runs: Sequence[Run]) -> str:
-    """The tables of the first fold, of all folds and of single changes, in Markdown."""
-    summaries = [by_run_spec(on_first_fold(runs)), by_run_spec(on_all_folds(runs))]
-    rows = [[_row(spec, summary) for spec, summary in part.items()] for part in summaries]
-    return "\n".join(
-        [*(_table(_COLUMNS, part) for part in rows), _table(_CHANGE_COLUMNS, map(_change_row, changes(runs)))]
-    )
-
-
-def _table(columns: str, rows: Iterable[Sequence[str]]) -> str:
-    names = [name.replace("_", " ") for name in columns.split()]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [names, ["---"] * len(names), *rows])
-
-
-def _row(spec: str, summary: dict[str, Any]) -> list[str]:
-    folds, seeds = (", ".join(map(str, summary[name])) for name in ("folds", "seeds"))
-    return [spec, folds, seeds, *format_figures(summary), summary["date"], summary["processor"]]
-
-
-def _change_row(run: Run) -> list[str]:
-    preset, _, values = run["run_spec"].removeprefix("preset=").partition(",")
-    accuracy, _, _, time = format_figures(summarize([run]))
-    change = values.replace(",", ", ") or "nothing"
-    return [preset, change, accuracy, f"{run['log_loss']:.3f}", time, run["date"], run["processor"]]
+def table(runs: Sequence[Run]) -> str:
+    """A row per specification, in Markdown."""
+    lines = [_HEADER, " | ".join(["---"] * _HEADER.count("|")) + " | ---"]
+    for spec, summary in by_run_spec(runs).items():
+        seeds, log_loss = ", ".join(map(str, summary["seeds"])), f"{summary['log_loss']:.3f}"
+        figures = [*format_figures(summary), log_loss, summary["date"], summary["processor"]]
+        lines.append(" | ".join([spec.replace(",", ", "), seeds, *figures]))
+    return "".join(f"| {line} |\n" for line in lines)
 
 
 def format_figures(summary: dict[str, Any]) -> list[str]:
@@ -116,6 +87,11 @@ def format_figures(summary: dict[str, Any]) -> list[str]:
         f"{summary['calibration_error']:.3f}",
         f"{seconds} s" if seconds < 100 else f"{seconds / 60:.0f} min",
     ]
+
+
+def tables(runs: Sequence[Run]) -> str:
+    """The tables of the first fold and of all folds."""
+    return f"{table(on_first_fold(runs))}\n{table(on_all_folds(runs))}"
 
 
 def write_tables(runs: Sequence[Run]) -> None:

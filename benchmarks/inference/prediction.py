@@ -3,8 +3,8 @@
     benchmarks/run.sh prediction [--epochs 1]
 
 A job with default hyperparameters is trained on the 25,000 reviews first. 300 of its held-out reviews are
-predicted one by one, and all of them in batches of 64. Over HTTP, one client waits for each answer. Times are
-medians in milliseconds.
+predicted one by one, and all of them in batches of 64, in one thread. Over HTTP, one client waits for each
+answer. Times are medians in milliseconds.
 """
 
 import argparse
@@ -79,17 +79,6 @@ def measure(predictor: Predictor, reviews: list[Review]) -> dict[str, float]:
     }
 
 
-def measure_threads(predictor: Predictor, reviews: list[Review]) -> dict[str, dict[str, float]]:
-    """Figures with 1 thread, 2 threads and so on, up to all."""
-    all_threads = torch.get_num_threads()
-    figures = {}
-    for count in range(1, all_threads + 1):
-        torch.set_num_threads(count)
-        figures[f"threads={count}"] = measure(predictor, reviews)
-    torch.set_num_threads(all_threads)
-    return figures
-
-
 def post(text: str) -> int:
     """Request a prediction on a new connection, and return the status; 0 while nothing listens."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
@@ -124,6 +113,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     epochs = parser.parse_args().epochs
     torch.set_flush_denormal(True)
+    torch.set_num_threads(1)
     figures: dict[str, dict[str, dict[str, float]] | None] = {}
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary)
@@ -131,7 +121,7 @@ def main() -> None:
         for precision in PRECISIONS:
             try:
                 predictor = Predictor.load(base / "model", precision=precision)
-                figures[precision] = measure_threads(predictor, reviews)
+                figures[precision] = {"threads=1": measure(predictor, reviews)}
             except TrainingError:
                 figures[precision] = None
         http_ms = measure_http(base, reviews)

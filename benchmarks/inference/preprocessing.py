@@ -5,10 +5,10 @@ Both sides process the same 25,000 reviews on one core and remove stop words.
 
 import csv
 import re
-import sys
 import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from bs4 import BeautifulSoup
 from nltk import word_tokenize
@@ -24,15 +24,9 @@ def plain_words(review: str, stop_words: Collection[str]) -> list[str]:
     return [word for word in word_tokenize(text, preserve_line=True) if word not in stop_words]
 
 
-SIDES: dict[str, Callable[[str, Collection[str]], list[str]]] = {"shipped": tokenize, "plain": plain_words}
-
-
-def measure(side: str) -> float:
-    """Reviews per second of one side, in this process."""
-    with REVIEWS.open(newline="", encoding="utf-8") as stream:
-        texts = [row["text"] for row in csv.DictReader(stream)]
-    split, removed = SIDES[side], select_stop_words("all")
-    warnings.simplefilter("ignore")  # BeautifulSoup warns of texts that look like addresses
+def measure(split: Callable[[str, Collection[str]], list[str]], texts: Sequence[str]) -> float:
+    """Reviews per second of a tokenizer."""
+    removed = select_stop_words("all")
     start = time.perf_counter()
     for text in texts:
         split(text, removed)
@@ -40,10 +34,8 @@ def measure(side: str) -> float:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(measure(sys.argv[1]))
-    else:
-        save(
-            "preprocessing",
-            {"reviews": 25_000, **alternate("benchmarks.inference.preprocessing", ("shipped", "plain"))},
-        )
+    warnings.simplefilter("ignore")  # BeautifulSoup warns of texts that look like addresses
+    with REVIEWS.open(newline="", encoding="utf-8") as stream:
+        reviews = [row["text"] for row in csv.DictReader(stream)]
+    sides = {"shipped": partial(measure, tokenize, reviews), "plain": partial(measure, plain_words, reviews)}
+    save("preprocessing", {"reviews": len(reviews), **alternate(sides)})

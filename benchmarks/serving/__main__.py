@@ -46,7 +46,6 @@ def main() -> None:
     images = dict.fromkeys(variants, arguments.image)
     images |= {spec: docker.build(spec.name, arguments.image) for spec in ALTERNATIVES}
     rounds: dict[str, list[Round]] = {spec.name: [] for spec in images}
-    memory: dict[str, list[int]] = {spec.name: [] for spec in images}
     with fixtures.prepare(arguments) as (folder, model):
         generator = Generator(arguments.image, folder, cores)
         load_average = os.getloadavg()[0]
@@ -54,7 +53,6 @@ def main() -> None:
             for spec, image in images.items():
                 with Server(spec, image, model, spec.options(cores, cores.workers)) as server:
                     rounds[spec.name].append(measure(server, generator, arguments.seconds))
-                    memory[spec.name].append(server.peak_bytes() // 2**20)
     save(
         "serving",
         {
@@ -62,10 +60,7 @@ def main() -> None:
             "cores": cores._asdict(),
             "load_average_before": round(load_average, 2),
             "seconds": arguments.seconds,
-            "servers": {
-                name: {"concurrency": collect(results), "peak_memory_mib": memory[name]}
-                for name, results in rounds.items()
-            },
+            "servers": {name: {"concurrency": collect(results)} for name, results in rounds.items()},
             **{
                 f"beside_{ours.name}": {
                     spec.name: compare(rounds[ours.name], rounds[spec.name]) for spec in ALTERNATIVES

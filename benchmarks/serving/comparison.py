@@ -24,21 +24,15 @@ def collect(rounds: Sequence[Round]) -> dict[str, dict[str, list[Any]]]:
     }
 
 
-def compare(ours: Sequence[Round], theirs: Sequence[Round]) -> dict[str, float | None]:
+def compare(ours: Sequence[Round], theirs: Sequence[Round]) -> dict[str, float]:
     """Medians, over the rounds, of ratios and differences of two servers.
 
     Returns:
-        at concurrency 32 ``throughput_ratio`` (ours to theirs) and ``cpu_ratio`` (CPU time per answer, theirs
-        to ours); at concurrency 1 ``p50_ms_behind`` (ours minus theirs).
+        ``throughput_ratio`` (ours to theirs) at concurrency 32; ``p50_ms_behind`` (ours minus theirs) at 1.
     """
     pairs = list(zip(ours, theirs, strict=True))
-    loaded = [(our[LOADED], their[LOADED]) for our, their in pairs]
-    ratio = statistics.median(our.requests_per_second / their.requests_per_second for our, their in loaded)
+    ratio = statistics.median(
+        our[LOADED].requests_per_second / their[LOADED].requests_per_second for our, their in pairs
+    )
     behind = statistics.median(our[IDLE].p50_ms - their[IDLE].p50_ms for our, their in pairs)
-    costs = [(our.cpu_ms_per_answer, their.cpu_ms_per_answer) for our, their in loaded]
-    cpu_ratios = [their / our for our, their in costs if our and their]
-    return {
-        "throughput_ratio": round(ratio, 2),
-        "cpu_ratio": round(statistics.median(cpu_ratios), 2) if cpu_ratios else None,
-        "p50_ms_behind": round(behind, 2),
-    }
+    return {"throughput_ratio": round(ratio, 2), "p50_ms_behind": round(behind, 2)}

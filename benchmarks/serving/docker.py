@@ -56,12 +56,12 @@ def divide_cores(cores: set[int]) -> Cores:
 
 
 def parse_memory(usage: str) -> int:
-    """Bytes in a line of ``docker stats``: ``468MiB / 23.5GiB``, possibly after terminal codes.
+    """Bytes in a line of ``docker stats``: ``468MiB / 23.5GiB``.
 
     Raises:
         ValueError: the line has another format.
     """
-    match = re.search(r"(?:^|\x1b\[H)([\d.]+)([KMGT]?i?B) /", usage)
+    match = re.match(r"([\d.]+)([KMGT]?i?B) /", usage)
     if match is None:
         raise ValueError(f"docker stats printed {usage!r}; expected a size / a limit")
     return round(float(match[1]) * _UNITS[match[2]])

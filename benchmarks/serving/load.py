@@ -23,7 +23,6 @@ class Measurement:
         requests_per_second: responses with status 2xx.
         p50_ms, p95_ms, p99_ms: latencies of all responses.
         errors: number of responses with another status, and of "socket" and "timeout".
-        cpu_ms_per_answer: CPU time of the server's container per response with status 2xx.
     """
 
     requests_per_second: float
@@ -31,7 +30,6 @@ class Measurement:
     p95_ms: float
     p99_ms: float
     errors: dict[str, int]
-    cpu_ms_per_answer: float | None
 
 
 class Request(NamedTuple):
@@ -67,13 +65,12 @@ class Generator:
     def measure(self, server: Server, concurrency: int, seconds: int) -> Measurement:
         """Keep ``concurrency`` requests in flight, one per connection."""
         threads = min(concurrency, len(self._cores.split(",")))
-        before = server.cpu_seconds()
         output = docker(
             *(*self._command(server), "wrk", f"--threads={threads}", f"--connections={concurrency}"),
             *(f"--duration={seconds}s", f"--timeout={TIMEOUT_SECONDS}s", "--script=/opt/generator/wrk.lua"),
             *(server.url, "--", "/load/bodies.jsonl"),
         )
-        return parse_wrk(output, server.cpu_seconds() - before)
+        return parse_wrk(output)
 
     @contextlib.contextmanager
     def send(self, server: Server, rate: float, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
@@ -97,7 +94,7 @@ def parse_requests(lines: Sequence[str]) -> list[Request]:
     return sorted(Request(float(due), float(latency), outcome) for due, latency, outcome in fields)
 
 
-def parse_wrk(output: str, cpu_seconds: float) -> Measurement:
+def parse_wrk(output: str) -> Measurement:
     """A measurement from the output of wrk and wrk.lua.
 
     Raises:
@@ -115,5 +112,4 @@ def parse_wrk(output: str, cpu_seconds: float) -> Measurement:
         requests_per_second=round(answers / result["seconds"], 1),
         **{name: round(result[name.removesuffix("_ms")], 2) for name in ("p50_ms", "p95_ms", "p99_ms")},
         errors={name: count for name, count in errors.items() if count},
-        cpu_ms_per_answer=round(cpu_seconds * 1000 / answers, 2) if answers else None,
     )

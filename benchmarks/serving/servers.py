@@ -2,8 +2,6 @@
 
 import contextlib
 import http.client
-import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from benchmarks.serving.docker import Cores, docker, parse_memory
 PORT = 8080
 START_SECONDS = 120
 ANSWER_SECONDS = 60
-_CPU_USAGE = "cat /sys/fs/cgroup/cpu.stat 2>/dev/null || cat /sys/fs/cgroup/cpuacct/cpuacct.usage"
 
 
 @dataclass(frozen=True)
@@ -67,12 +64,8 @@ class Server:
             *("run", "--detach", "--publish", f"127.0.0.1::{PORT}", "--volume", f"{model}:/opt/ml/model:ro"),
             *(*options, image, *spec.command),
         )
-        self._memory = [0]
 
     def __enter__(self) -> Self:
-        command = ["docker", "stats", "--format", "{{.MemUsage}}", self.id]
-        self._stats = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        threading.Thread(target=self._record_memory, daemon=True).start()
         try:
             self._wait_until_ready()
         except BaseException:
@@ -81,8 +74,6 @@ class Server:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        with self._stats:
-            self._stats.terminate()
         docker("rm", "--force", "--volumes", self.id)
 
     def post(self, body: bytes) -> int:
@@ -101,23 +92,7 @@ class Server:
 
     def memory_bytes(self) -> int:
         """Memory in use, as ``docker stats`` counts it: without the inactive page cache."""
-        return self._memory[-1]
-
-    def peak_bytes(self) -> int:
-        """Highest memory in use; sampled every second."""
-        return max(self._memory)
-
-    def cpu_seconds(self) -> float:
-        """CPU time of the container so far."""
-        words = docker("exec", self.id, "sh", "-c", _CPU_USAGE).split()
-        # Version 2 of cgroups prints "usage_usec 123 ..."; version 1 prints nanoseconds.
-        return int(words[1]) / 1e6 if words[0] == "usage_usec" else int(words[0]) / 1e9
-
-    def _record_memory(self) -> None:
-        for line in self._stats.stdout or ():
-            # The line of a stopping container is "--".
-            with contextlib.suppress(ValueError):
-                self._memory.append(parse_memory(line))
+        return parse_memory(docker("stats", "--no-stream", "--format", "{{.MemUsage}}", self.id))
 
     def _wait_until_ready(self) -> None:
         end = time.monotonic() + START_SECONDS

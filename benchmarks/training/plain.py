@@ -1,8 +1,15 @@
 """The network of the preset ``baseline``, trained the way tutorials do; the other side of the comparison.
 
+    python -m benchmarks.training.plain fp32|bf16|fp16
+
 Reviews are padded to 500 words, the last state is classified, batches hold 512 reviews in random order, and
 the optimizer is Adam with PyTorch's defaults.
 """
+
+import os
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,8 +17,10 @@ from torch import Tensor, nn
 
 from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.hyperparameters import parse_hyperparameters
+from sentiment.data import datasets
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.sequences import Examples
+from sentiment.training.memory import set_up_torch
 
 BASELINE = parse_hyperparameters(Hyperparameters, {"preset": "baseline"})
 MAX_LENGTH = 500
@@ -48,7 +57,7 @@ def pad(examples: Examples) -> tuple[Tensor, Tensor]:
 class PlainTrainer:
     """Trains one optimizer step at a time, with the sizes of the preset ``baseline``."""
 
-    def __init__(self, examples: Examples, vocab_size: int, precision: str = "fp32") -> None:
+    def __init__(self, examples: Examples, vocab_size: int, precision: str) -> None:
         network = PlainLSTM(vocab_size, BASELINE.embedding_dim, BASELINE.hidden_dim)
         self.device = SINGLE_PROCESS.device
         self.network = network.to(self.device)
@@ -83,3 +92,20 @@ class PlainTrainer:
         starts = range(0, len(ids), BATCH_SIZE)
         logits = [self.network(ids[i : i + BATCH_SIZE], lengths[i : i + BATCH_SIZE]) for i in starts]
         return float(((torch.cat(logits).cpu().numpy() > 0) == (examples.labels == 1)).mean())
+
+
+def main(base: Path, precision: str) -> None:
+    """Train as many epochs as the preset ``baseline``, and print a line after each."""
+    set_up_torch(BASELINE.seed)
+    data = datasets.load({"training": base / "input" / "data" / "training"}, BASELINE)
+    trainer = PlainTrainer(data.training, len(data.vocabulary), precision)
+    for epoch in range(1, BASELINE.epochs + 1):
+        start = time.perf_counter()
+        reviews = sum(trainer.step() for _ in range(-(-len(data.training.labels) // BATCH_SIZE)))
+        rate = reviews / (time.perf_counter() - start)
+        accuracy = trainer.accuracy(data.held_out["validation"])
+        print(f"epoch={epoch}; validation_accuracy={accuracy:.4f}; reviews_per_second={rate:.0f};")
+
+
+if __name__ == "__main__":
+    main(Path(os.environ["SAGEMAKER_BASE_DIR"]), sys.argv[1])

@@ -1,11 +1,10 @@
 """Folds that share no movie."""
 
-import argparse
 from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy.folds import FOLDS, existing_folder, fold_of, link_unlabeled, split, write_channels
+from benchmarks.accuracy.folds import FOLDS, fold_of, link_unlabeled, split, write_channels
 from sentiment.data.channels import read_channel
 from tests.unit.sentiment.data.test_acl_imdb import write_layout
 
@@ -52,9 +51,3 @@ def test_unlabeled_channel_is_optional(folder: Path, tmp_path: Path) -> None:
     assert [review.text for review in read_channel("unlabeled", channel)] == ["no label"]
     link_unlabeled(folder, tmp_path, False)
     assert not channel.exists()
-
-
-def test_missing_folder_is_rejected(tmp_path: Path) -> None:
-    assert existing_folder(str(tmp_path)) == tmp_path.resolve()
-    with pytest.raises(argparse.ArgumentTypeError, match="no such folder"):
-        existing_folder(str(tmp_path / "aclImdb"))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy import __main__ as accuracy
-from benchmarks.accuracy.__main__ import calibration_gaps, evaluate
+from benchmarks.accuracy.__main__ import calibration_gaps, evaluate, parse_run_spec
+from benchmarks.accuracy.tables import load_runs
 from benchmarks.harness import ROOT
 from sentiment.evaluation.metrics import CALIBRATION_BINS, sigmoid
 
@@ -51,25 +52,68 @@ def test_calibration_gaps_are_by_bin() -> None:
     assert np.count_nonzero(gaps) == 1
 
 
-def test_run_specs_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    measured: list[str] = []
+CHANGES = ROOT / "benchmarks" / "accuracy" / "changes.txt"
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The run specifications that the benchmark measures; none is run."""
+    specs: list[str] = []
 
     def measure(*arguments: Any) -> list[Any]:
-        measured.extend(arguments[-1])
+        specs.extend(arguments[-1])
         return []
 
-    changes = ROOT / "benchmarks" / "accuracy" / "changes.txt"
     monkeypatch.setattr(accuracy, "measure", measure)
-    monkeypatch.setattr(sys, "argv", ["accuracy", str(tmp_path), f"@{changes}", "preset=best"])
+    return specs
+
+
+def start(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["accuracy", *map(str, arguments)])
     accuracy.main()
-    assert measured == [*changes.read_text("utf-8").splitlines(), "preset=best"]
 
 
-def test_invalid_run_spec_stops_before_measuring(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_run_specs_come_from_files(
+    measured: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(accuracy, "measure", None)
-    monkeypatch.setattr(sys, "argv", ["accuracy", str(tmp_path), "preset=best", "preset=best,epoch=2"])
+    start(monkeypatch, tmp_path, f"@{CHANGES}", "preset=best")
+    assert measured == [*CHANGES.read_text("utf-8").splitlines(), "preset=best"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("epochs=2", "does not begin with preset="),
+        ("", "does not begin with preset="),
+        ("preset=best,epochs", "epochs"),
+        ("preset=best,epoch=2", "'preset=best,epoch=2': unknown hyperparameter 'epoch'"),
+        ("preset=worst", "one of default, baseline, best"),
+    ],
+)
+def test_invalid_run_spec_stops_before_measuring(
+    measured: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], spec: str, message: str,
+) -> None:  # fmt: skip
     with pytest.raises(SystemExit):
-        accuracy.main()
-    assert "'preset=best,epoch=2': unknown hyperparameter 'epoch'" in capsys.readouterr().err
+        start(monkeypatch, tmp_path, "preset=best", spec)
+    assert message in capsys.readouterr().err
+    assert measured == []
+
+
+def test_missing_folder_is_rejected(
+    measured: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        start(monkeypatch, tmp_path / "aclImdb")
+    assert "no such folder" in capsys.readouterr().err
+    assert measured == []
+
+
+def test_run_spec_is_hyperparameters() -> None:
+    assert parse_run_spec("preset=best,epochs=2") == {"preset": "best", "epochs": "2"}
+
+
+def test_changes_were_measured() -> None:
+    assert set(CHANGES.read_text("utf-8").splitlines()) <= {
+        run["run_spec"] for run in load_runs() if run["fold"] == 0
+    }

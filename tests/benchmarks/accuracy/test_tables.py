@@ -11,9 +11,7 @@ from benchmarks.accuracy.tables import (
     END,
     Run,
     by_run_spec,
-    changes,
     on_all_folds,
-    on_first_fold,
     summarize,
     write_tables,
 )
@@ -30,7 +28,7 @@ def run(spec: str, fold: int, seed: int, accuracy: float, gaps: tuple[float, ...
 def test_folds_have_equal_weight() -> None:
     summary = summarize([run("a", 0, 1, 0.8), run("a", 0, 2, 0.6), run("a", 1, 1, 0.9)])
     assert summary["accuracy"] == pytest.approx((0.7 + 0.9) / 2)
-    assert (summary["folds"], summary["seeds"], summary["date"]) == ([0, 1], [1, 2], "2026-01-02")
+    assert (summary["seeds"], summary["date"]) == ([1, 2], "2026-01-02")
 
 
 def test_seeds_do_not_reduce_standard_error() -> None:
@@ -52,17 +50,6 @@ def test_most_accurate_run_spec_comes_first() -> None:
     assert list(by_run_spec([run("a", 0, 1, 0.7), run("b", 0, 1, 0.9)])) == ["b", "a"]
 
 
-def test_first_fold_omits_changes() -> None:
-    runs = [run("a", 0, 1, 0.7), run("a", 1, 1, 0.9), run("b", 0, 2, 0.8), run("b,epochs=2", 0, 2, 0.8)]
-    assert on_first_fold(runs) == [runs[0], runs[2]]
-
-
-def test_changes_include_their_preset() -> None:
-    preset, changed = run("b", 0, 1, 0.8), [run(f"b,epochs={n}", 0, 1, n / 10) for n in (7, 9)]
-    omitted = [run("a", 0, 1, 0.7), run("b", 0, 2, 0.7), run("b,epochs=7", 1, 1, 0.7)]
-    assert changes([*omitted, changed[0], preset, changed[1]]) == [changed[1], preset, changed[0]]
-
-
 def test_all_folds_need_one_seed() -> None:
     complete = [run("a", fold, 1, 0.7) for fold in range(FOLDS)]
     assert on_all_folds([*complete, run("a", 0, 2, 0.8), run("b", 0, 1, 0.8)]) == complete
@@ -72,12 +59,14 @@ def test_write_tables_replaces_only_the_tables(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "experiments.md"
     path.write_text(f"before\n{BEGIN}old\n{END}after\n")
     monkeypatch.setattr(tables, "EXPERIMENTS", path)
-    write_tables([run("a", 0, 2, 0.8), run("preset=b,epochs=2,seed=3", 0, 1, 0.75)])
+    write_tables([run("a", 0, 2, 0.8), run("b,epochs=2,seed=3", 0, 1, 0.75)])
     text = path.read_text()
     assert text.startswith(f"before\n{BEGIN}| run |")
     assert text.endswith(f"{END}after\n")
-    assert "| a | 0 | 2 | 80.0% | 4.0% | 0.000 | 2 min | 2026-01-02 | CPU |" in text
-    assert "| b | epochs=2, seed=3 | 75.0% | 0.250 | 60 s | 2026-01-01 | CPU |" in text
+    assert "| a | 2 | 80.0% | 4.0% | 0.000 | 2 min | 0.200 | 2026-01-02 | CPU |" in text
+    assert (
+        "| b, epochs=2, seed=3 | 1 | 75.0% | 4.3% | 0.000 | 60 s | 0.250 | 2026-01-01 | CPU |" in text
+    )
     assert "\nold\n" not in text
 
 

@@ -4,12 +4,12 @@ from benchmarks.serving.comparison import Round, collect, compare
 from benchmarks.serving.load import Measurement
 
 
-def measurement(throughput: float, p50_ms: float, cpu_ms: float | None = 1.0) -> Measurement:
-    return Measurement(throughput, p50_ms, 2 * p50_ms, 3 * p50_ms, {}, cpu_ms)
+def measurement(throughput: float, p50_ms: float) -> Measurement:
+    return Measurement(throughput, p50_ms, 2 * p50_ms, 3 * p50_ms, {})
 
 
-def one_round(idle_p50_ms: float, throughput: float, cpu_ms: float | None = 1.0) -> Round:
-    return {1: measurement(100.0, idle_p50_ms), 32: measurement(throughput, 50.0, cpu_ms)}
+def one_round(idle_p50_ms: float, throughput: float) -> Round:
+    return {1: measurement(100.0, idle_p50_ms), 32: measurement(throughput, 50.0)}
 
 
 def test_ratio_is_the_median_over_rounds() -> None:
@@ -21,14 +21,6 @@ def test_ratio_is_the_median_over_rounds() -> None:
 
 def test_latency_is_compared_when_idle() -> None:
     assert compare([one_round(7.5, 1)], [one_round(6, 1)])["p50_ms_behind"] == 1.5
-
-
-def test_cpu_time_per_answer_is_compared() -> None:
-    assert compare([one_round(1, 1, 2.0)], [one_round(1, 1, 5.0)])["cpu_ratio"] == 2.5
-
-
-def test_cpu_ratio_needs_answers() -> None:
-    assert compare([one_round(1, 1)], [one_round(1, 1, None)])["cpu_ratio"] is None
 
 
 def test_collect_keeps_every_round() -> None:

@@ -25,7 +25,7 @@ def test_one_core_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("usage", "size"),
     [
-        ("\x1b[2J\x1b[H3MiB / 1GiB\n", 3 * 2**20),
+        ("3MiB / 1GiB\n", 3 * 2**20),
         ("0B / 0B", 0),
         ("512KiB / 1GiB", 2**19),
         ("468.5MiB / 23.54GiB", 937 * 2**19),
