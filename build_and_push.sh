@@ -31,10 +31,7 @@ fail() {
 parse() {
     while (($#)); do
         case $1 in
-            -h | --help)
-                echo "$usage"
-                exit
-                ;;
+            -h | --help) echo "$usage" && exit ;;
             --region)
                 region=${2:-}
                 [[ -n $region ]] || fail "--region needs a value, for example --region us-east-1"
@@ -79,9 +76,15 @@ run() {
     fi
 }
 
-# ask COMMAND...: sets $answer to its stdout and $complaint to its stderr; returns its exit code.
+# ask COMMAND...: sets $answer to its stdout and $complaint to its stderr; returns its exit code. With --dry-run,
+# prints the command, and the answer is that of ECR.
 ask() {
     local file code=0
+    if [[ -n $dry_run ]]; then
+        run "$@"
+        answer=ACCOUNT.dkr.ecr.$region.DOMAIN/$name
+        return
+    fi
     file=$(mktemp)
     answer=$("$@" 2>"$file") || code=$?
     # Its first line with text: AWS's errors begin with an empty line.
@@ -101,33 +104,24 @@ check_docker() {
 # Sets region, and uri to the repository's URI from ECR, because its domain depends on the AWS partition.
 find_repository() {
     region=${region:-${AWS_REGION:-${AWS_DEFAULT_REGION:-}}}
-    if [[ -n $dry_run ]]; then
-        region=${region:-REGION}
-        uri=ACCOUNT.dkr.ecr.$region.DOMAIN/$name
-        run aws sts get-caller-identity --region "$region"
-        run aws ecr describe-repositories --region "$region" --repository-names "$name"
-        echo "only if the repository does not exist: aws ecr create-repository --region $region" \
-            "--repository-name $name --image-scanning-configuration scanOnPush=true" >&2
-        return
-    fi
-    command -v aws >/dev/null ||
+    [[ -z $dry_run ]] || region=${region:-REGION}
+    [[ -n $dry_run ]] || command -v aws >/dev/null ||
         fail "aws is not on PATH; install it: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
     [[ -n $region ]] || region=$(aws configure get region 2>/dev/null) ||
         fail "no region; use --region, set AWS_REGION, or run: aws configure set region REGION"
     ask aws sts get-caller-identity --region "$region" ||
         fail "AWS does not accept your credentials; run aws configure or aws sso login: $complaint"
-    if ask aws ecr describe-repositories --region "$region" --repository-names "$name" \
+    local create=(aws ecr create-repository --region "$region" --repository-name "$name"
+        --image-scanning-configuration scanOnPush=true --query repository.repositoryUri --output text)
+    if ! ask aws ecr describe-repositories --region "$region" --repository-names "$name" \
         --query 'repositories[0].repositoryUri' --output text; then
-        uri=$answer
-    elif [[ $complaint == *RepositoryNotFoundException* ]]; then
-        ask aws ecr create-repository --region "$region" --repository-name "$name" \
-            --image-scanning-configuration scanOnPush=true \
-            --query repository.repositoryUri --output text ||
+        [[ $complaint == *RepositoryNotFoundException* ]] ||
+            fail "ECR does not describe $name; you need ecr:DescribeRepositories: $complaint"
+        ask "${create[@]}" ||
             fail "the repository $name cannot be created; you need ecr:CreateRepository: $complaint"
-        uri=$answer
-    else
-        fail "ECR does not describe $name; you need ecr:DescribeRepositories: $complaint"
     fi
+    uri=$answer
+    [[ -z $dry_run ]] || echo "only if the repository does not exist: ${create[*]}" >&2
 }
 
 log_in() {

@@ -13,51 +13,34 @@ use_model() {
     model_name=${model_folder##*/}
     [[ -f $model_folder/__init__.py && $model_name =~ ^[a-zA-Z_][a-zA-Z0-9_]*$ ]] ||
         fail "--model: $model_folder is not a package; expected __init__.py and a name of letters, digits and _"
-    local taken
+    local taken fault
     for taken in "$root/code/$model_name" "$root/code/$model_name.py"; do
         [[ ! -e $taken || $taken -ef $model_folder ]] ||
             fail "--model: rename $model_folder; the container has a module $model_name"
     done
     model_environment=("PYTHONPATH=$root/code:${model_folder%/*}" "MODEL_PACKAGE=$model_name")
-    [[ ! -f $model_folder/requirements.txt ]] || check_requirements "$model_folder/requirements.txt"
+    [[ -f $model_folder/requirements.txt ]] || return 0
+    fault=$(requirements_fault "$model_folder/requirements.txt") || true # awk may end first
+    [[ -z $fault ]] || fail "$model_folder/requirements.txt: $fault"
 }
 
-# read_pins FILE: sets pins to NAME==VERSION of each package, followed by its hashes.
-read_pins() {
-    local content line
-    content=$(<"$1")
-    pins=()
-    # A pin continues over lines that end with a backslash.
-    while read -r line; do
-        [[ -z $line || $line == [#-]* ]] || pins+=("$line")
-    done <<<"${content//\\$'\n'/ }"
-}
-
-# normalize NAME: sets normalized to the name as package indexes compare it.
-normalize() {
-    normalized=${1,,}
-    normalized=${normalized//[._]/-}
-}
-
-# check_requirements FILE: every package has a version and hashes, and the version is the container's where that has one.
-check_requirements() {
-    local pin pins normalized version known
-    local -A versions=()
-    [[ $(<"$root/Dockerfile") =~ \ torch==([0-9.]+) ]] && versions[torch]="${BASH_REMATCH[1]} "
-    read_pins "$root/container/requirements.txt"
-    for pin in "${pins[@]}"; do
-        normalize "${pin%%==*}"
-        pin=${pin#*==}
-        # Some packages have several versions, for several versions of Python.
-        versions[$normalized]+="${pin%%[ ;]*} "
-    done
-    read_pins "$1"
-    for pin in ${pins[@]+"${pins[@]}"}; do
-        [[ $pin =~ ^([A-Za-z0-9._-]+)(\[[^]]*\])?\ *==\ *([^\ \;]+).*\ --hash= ]] ||
-            fail "$1: ${pin%%[ ;]*} lacks its version or hashes; make the file with uv pip compile --generate-hashes"
-        normalize "${BASH_REMATCH[1]}"
-        version=${BASH_REMATCH[3]} known=${versions[$normalized]:-}
-        [[ -z $known || " $known" == *" $version "* ]] ||
-            fail "$1: ${BASH_REMATCH[1]} $version conflicts with the container's version ${known% }"
-    done
+# requirements_fault FILE: print the first package that lacks its version or hashes, or whose version is not the
+# container's where that has one. Some packages have several versions there, for several versions of Python.
+requirements_fault() {
+    { grep -o 'torch==[0-9.]*' "$root/Dockerfile" && cat "$root/container/requirements.txt" && echo --- && cat "$1"; } |
+        awk '
+            { while (sub(/\\$/, "") && (getline more) > 0) $0 = $0 more }
+            /^---/ { is_model = 1 }
+            /^[ \t]*($|#|-)/ { next }
+            is_model && !/^[A-Za-z0-9._-]+(\[[^]]*\])? *== *[^ ;]+.* --hash=/ {
+                print $1 " lacks its version or hashes; make the file with uv pip compile --generate-hashes"; exit
+            }
+            {
+                name = $0; sub(/[\[= ].*/, "", name); key = tolower(name); gsub(/[._]/, "-", key)
+                version = $0; sub(/^[^=]*== */, "", version); sub(/[ ;].*/, "", version)
+                if (!is_model) versions[key] = versions[key] " " version
+                else if (key in versions && index(versions[key] " ", " " version " ") == 0) {
+                    print name " " version " conflicts with the container'\''s version" versions[key]; exit
+                }
+            }'
 }

@@ -6,23 +6,19 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness import REVIEWS
+from benchmarks.harness import REVIEWS, ROOT
 from benchmarks.serving.docker import docker
 
 SEED = 1
 REVIEWS_SENT = 2_000
 # Speed depends only on the sizes of the model: the default's, from as few reviews as have enough words.
 REVIEWS_TRAINED_ON = 5_000
-JOB = {
-    "hyperparameters": {"epochs": "1", "seed": str(SEED)},
-    "inputdataconfig": {"training": {"TrainingInputMode": "File"}},
-    "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"},
-}
 
 
 def make_parser(name: str, description: str | None) -> argparse.ArgumentParser:
@@ -40,7 +36,7 @@ def prepare(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        bodies = [json.dumps({"inputs": row["text"]}) + "\n" for row in _sample(REVIEWS_SENT)]
+        bodies = [json.dumps({"inputs": row["text"]}) + "\n" for row in sample(REVIEWS_SENT)]
         (folder / "bodies.jsonl").write_text("".join(bodies), "utf-8")
         model = arguments.model or train(arguments.image, folder / "ml")
         yield folder, model.resolve()
@@ -48,23 +44,24 @@ def prepare(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
 
 def train(image: str, base: Path) -> Path:
     """Train a model with default sizes in the image, and return its folder; ``base`` becomes /opt/ml."""
-    for name in ("input/config", "input/data/training", "model", "output"):
-        (base / name).mkdir(parents=True)
-    for name, content in JOB.items():
-        (base / "input" / "config" / f"{name}.json").write_text(json.dumps(content), "utf-8")
+    shutil.copytree(ROOT / "local_test/test_dir/input/config", base / "input/config")
+    (base / "input/data/training").mkdir(parents=True)
     with (base / "input/data/training/reviews.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, ["text", "label"], extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(_sample(REVIEWS_TRAINED_ON))
+        writer.writerows(sample(REVIEWS_TRAINED_ON))
     volume = ("--volume", f"{base}:/opt/ml")
     # One thread: several wait for one another on a machine with other load.
-    docker("run", "--rm", "--env", "OMP_NUM_THREADS=1", *volume, image, "train")
+    docker(
+        "run", "--rm", "--env", "OMP_NUM_THREADS=1", *volume, image, "train", "--epochs=1", f"--seed={SEED}"
+    )
     # The container runs as root; the caller must be able to delete its files.
     docker("run", "--rm", *volume, image, "chown", "-R", f"{os.getuid()}:{os.getgid()}", "/opt/ml")
     return base / "model"
 
 
-def _sample(count: int) -> list[dict[str, str]]:
+def sample(count: int) -> list[dict[str, str]]:
+    """Random reviews: ``text`` and ``label``."""
     with REVIEWS.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     return random.Random(SEED).sample(rows, count)

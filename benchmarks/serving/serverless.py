@@ -19,42 +19,40 @@ from benchmarks.serving.servers import OURS, Server
 LIMITS = ("--memory=1g", "--memory-swap=1g", "--cpus=1", "--read-only", "--tmpfs=/tmp")
 # The largest request that SageMaker sends to a serverless endpoint.
 PAYLOAD_BYTES = 4 * 10**6
+REVIEWS_SENT = 3_200  # a little more than fits
 ROUNDS = 5
 
 PEAK = "cat /sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes 2>/dev/null"
-# Resident memory in MiB by a part of the command line; the larger of a worker's two processes is the worker.
-PROCESSES = """
-import json, os, psutil
-memory = {}
-for process in psutil.process_iter():
-    if process.pid == os.getpid():
-        continue
-    command = " ".join(process.cmdline())
-    for name in ("model_service_worker", "ModelServer", "nginx", "container/serve"):
-        if name in command:
-            memory.setdefault(name, []).append(process.memory_info().rss >> 20)
-print(json.dumps(memory))
-"""
+# By a part of the command line; the larger of a worker's two processes is the worker.
+PROCESSES = ("model_service_worker", "ModelServer", "nginx", "container/serve")
+
+
+def resident_mib(container: str) -> dict[str, list[int]]:
+    """Resident memory of the processes."""
+    lines = [line.split(maxsplit=1) for line in docker("top", container, "-eo", "rss,args").splitlines()[1:]]
+    return {name: [int(kib) >> 10 for kib, command in lines if name in command] for name in PROCESSES}
 
 
 def measure(image: str, model: Path) -> dict[str, Any]:
-    """Start once, wait for the first answer, and send one large request.
+    """Start once, wait for the first answer, and send one large request of real reviews.
 
     Raises:
         SystemExit: there was no answer.
     """
-    text = "word " * 4_000
-    large = json.dumps([text] * (PAYLOAD_BYTES // (len(text) + 4))).encode()
+    texts = [row["text"] for row in fixtures.sample(REVIEWS_SENT)]
+    while len(large := json.dumps(texts).encode()) > PAYLOAD_BYTES:
+        texts.pop()
     start = time.monotonic()
     with Server(OURS, image, model, LIMITS) as server:
         cold_start = time.monotonic() - start
-        processes = json.loads(docker("exec", server.id, "python", "-c", PROCESSES))
+        processes = resident_mib(server.id)
         start = time.monotonic()
         status = server.post(large)
         if status != http.HTTPStatus.OK:
             raise SystemExit(f"error: status {status} for a request of 4 MB")
         return {
             "cold_start_seconds": round(cold_start, 1),
+            "large_request_texts": len(texts),
             "large_request_seconds": round(time.monotonic() - start, 1),
             "peak_memory_mib": int(docker("exec", server.id, "sh", "-c", f"{PEAK} || true").split()[0]) >> 20,
             "processes_mib": processes,
@@ -66,17 +64,12 @@ def main() -> None:
     arguments = fixtures.make_parser("serverless", __doc__).parse_args()
     with fixtures.prepare(arguments) as (_, model):
         rounds = [measure(arguments.image, model) for _ in range(ROUNDS)]
-    save(
-        "serverless",
-        {
-            "seed": fixtures.SEED,
-            "cold_start_seconds_median": statistics.median(
-                figures["cold_start_seconds"] for figures in rounds
-            ),
-            "peak_memory_mib_max": max(figures["peak_memory_mib"] for figures in rounds),
-            "rounds": rounds,
-        },
-    )
+    figures = {
+        "seed": fixtures.SEED,
+        "cold_start_seconds_median": statistics.median(each["cold_start_seconds"] for each in rounds),
+        "peak_memory_mib_max": max(each["peak_memory_mib"] for each in rounds),
+    }
+    save("serverless", {**figures, "rounds": rounds})
 
 
 if __name__ == "__main__":

@@ -69,7 +69,20 @@ class Machine:
         self.bin = folder / "bin"
         self.bin.mkdir()
         self.calls = folder / "calls"
-        for tool in ("bash", "cat", "cp", "dirname", "env", "git", "grep", "mkdir", "mktemp", "rm", "sed"):
+        for tool in [
+            "awk",
+            "bash",
+            "cat",
+            "cp",
+            "dirname",
+            "env",
+            "git",
+            "grep",
+            "mkdir",
+            "mktemp",
+            "rm",
+            "sed",
+        ]:
             real = shutil.which(tool)
             assert real
             (self.bin / tool).symlink_to(real)

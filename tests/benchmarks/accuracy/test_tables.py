@@ -64,9 +64,7 @@ def test_write_tables_replaces_only_the_tables(tmp_path: Path, monkeypatch: pyte
     assert text.startswith(f"before\n{BEGIN}| run |")
     assert text.endswith(f"{END}after\n")
     assert "| a | 2 | 80.0% | 4.0% | 0.000 | 2 min | 0.200 | 2026-01-02 | CPU |" in text
-    assert (
-        "| b, epochs=2, seed=3 | 1 | 75.0% | 4.3% | 0.000 | 60 s | 0.250 | 2026-01-01 | CPU |" in text
-    )
+    assert "| b, epochs=2, seed=3 | 1 | 75.0% | 4.3% | 0.000 | 60 s | 0.250 | 2026-01-01 | CPU |" in text
     assert "\nold\n" not in text
 
 
