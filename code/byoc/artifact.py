@@ -1,12 +1,13 @@
 """Model folders: the files of a model package, and ``artifact.json``.
 
-The manifest records the package, the version of the code and the SHA-256 of each file. It is written last,
-because a folder without it is no model. This module works without torch, for a quick check before serving.
+The manifest records the package, the version of the code and the SHA-256 of each file. Only the files that it
+lists belong to this program: others in the folder are never removed or replaced. This module works without
+torch, for a quick check before serving.
 """
 
+import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -20,48 +21,53 @@ from byoc.version import version
 FORMAT_VERSION = 1
 MANIFEST = "artifact.json"  # not manifest.json, which Multi Model Server takes for its own
 
-_NEW, _OLD = ".model-", ".old-model-"
+_NEW = ".model-"
 
 
 def write_artifact(folder: Path, package: str, write: Callable[[Path], None]) -> None:
-    """Replace a model folder; the old model survives until the new files are complete.
+    """Replace the model in a folder; the old one survives until the new files are complete.
 
-    ``write`` gets an empty folder for the package's files, without subfolders.
+    ``write`` gets an empty folder for the package's files, without subfolders. The files are then moved one
+    by one, because on SageMaker the folder is a mount, onto which nothing can be renamed. A kill meanwhile
+    leaves a model that ``check_artifact`` refuses.
 
     Raises:
+        ArtifactError: a file of the same name is not this program's.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # On SageMaker the folder is a mount, onto which nothing can be renamed: the files are moved into it.
-    is_mount = _is_mount(folder)
-    place = folder if is_mount else folder.parent
-    for prefix in (_NEW, _OLD):
-        for leftover in place.glob(f"{prefix}*"):  # from a killed job
-            shutil.rmtree(leftover)
+    for leftover in folder.glob(f"{_NEW}*"):  # from a killed job
+        shutil.rmtree(leftover)
     with name_in_errors(folder):
-        temporary = Path(tempfile.mkdtemp(prefix=_NEW, dir=place))
+        temporary = Path(tempfile.mkdtemp(prefix=_NEW, dir=folder))
         try:
-            temporary.chmod(0o755)
             write(temporary)
             _write_manifest(temporary, package)
-            if is_mount:
-                _move_files(temporary, folder)
-            else:
-                _replace_folder(temporary, folder)
+            _move_files(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _is_mount(folder: Path) -> bool:
-    """Whether the folder is a mount point; os.path misses bind mounts of the same file system."""
-    if os.path.ismount(folder):
-        return True
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return False
-    # The fifth column, with spaces in octal: https://www.kernel.org/doc/Documentation/filesystems/proc.txt
-    return str(folder.resolve()).replace(" ", "\\040") in [line.split(" ")[4] for line in mounts]
+def _move_files(new: Path, folder: Path) -> None:
+    """Move the files, the manifest first, so that a later job knows its files even after a kill."""
+    names = {path.name for path in new.iterdir()}
+    old = _listed_files(folder)
+    for name in sorted(names - old):
+        if (folder / name).exists():
+            raise ArtifactError(f"{folder / name} was not written by this program; move it to another folder")
+    for name in old - names:
+        (folder / name).unlink(missing_ok=True)
+    for name in sorted(names, key=lambda name: (name != MANIFEST, name)):
+        (new / name).rename(folder / name)
+
+
+def _listed_files(folder: Path) -> set[str]:
+    """Names of the manifest and of the files that it lists; empty without a manifest of this program."""
+    with contextlib.suppress(ArtifactError):
+        sums = read_json_object(folder / MANIFEST).get("sha256")
+        if isinstance(sums, dict):
+            return {MANIFEST, *(name for name in sums if "/" not in name)}
+    return set()
 
 
 def _write_manifest(folder: Path, package: str) -> None:
@@ -74,22 +80,6 @@ def _write_manifest(folder: Path, package: str) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
 
 
-def _replace_folder(new: Path, folder: Path) -> None:
-    if any(folder.iterdir()):
-        old = Path(tempfile.mkdtemp(prefix=_OLD, dir=folder.parent))
-        folder.rename(old)
-        new.rename(folder)
-        shutil.rmtree(old)
-    else:
-        new.rename(folder)
-
-
-def _move_files(new: Path, folder: Path) -> None:
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for path in sorted(new.iterdir(), key=lambda path: path.name == MANIFEST):
-        path.rename(folder / path.name)
-
-
 def check_artifact(folder: Path, package: str) -> None:
     """Check that the folder holds a complete, undamaged model of the package.
 
@@ -100,8 +90,9 @@ def check_artifact(folder: Path, package: str) -> None:
     manifest = read_json_object(path)
     if manifest.get("format_version") != FORMAT_VERSION:
         raise ArtifactError(
-            f"{path}: format version {manifest.get('format_version')}, this code reads version "
-            f"{FORMAT_VERSION}; train the model again or use the image that made it"
+            f"{path}: format version {manifest.get('format_version')} of version "
+            f"{manifest.get('code_version')}, this image has version {version()} and reads format version "
+            f"{FORMAT_VERSION}; serve the model with the image that made it, or train it again"
         )
     if manifest.get("package") != package:
         raise ArtifactError(
