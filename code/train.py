@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 from sagemaker_training.errors import ClientError
 
+from byoc.artifact import restore_copy
 from byoc.distributed import launcher
 from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
-from byoc.errors import HostError, explain
+from byoc.errors import ArtifactError, HostError, explain
 from byoc.hyperparameters import help_text, parse_command_line, parse_hyperparameters
 from byoc.job import Job
 from byoc.opt_ml import OptMl
@@ -54,6 +55,17 @@ def run(opt_ml: OptMl, arguments: Sequence[str], stop: StopFlag) -> None:
     process_group.destroy()
 
 
+def restore_model(opt_ml: OptMl) -> None:
+    """Deliver the model of an earlier instance from the checkpoint folder, if the job has none yet."""
+    if launcher.is_worker() or opt_ml.hosts().position > 0:
+        return
+    try:
+        if restore_copy(opt_ml.checkpoints, opt_ml.model, package_name()):
+            logger.info("%s has the best model of the earlier instance", opt_ml.model)
+    except ArtifactError as error:
+        logger.warning("there is no model to deliver: %s", error)
+
+
 def main() -> None:
     """Run the job. A failure leaves its reason in ``output/failure``; a requested stop is no failure.
 
@@ -74,9 +86,12 @@ def main() -> None:
             launcher.end_with_parent()
         else:
             opt_ml.failure.unlink(missing_ok=True)  # from an earlier job in the same folder
-        run(opt_ml, arguments, stop)
-    except Stopped as stopped:
-        logger.info("%s", str(stopped) or NOTHING_TO_SAVE)
+        try:
+            run(opt_ml, arguments, stop)
+        except Stopped as stopped:
+            logger.info("%s", str(stopped) or NOTHING_TO_SAVE)
+        if stop.requested:
+            restore_model(opt_ml)
     except BaseException as error:
         if launcher.is_worker():
             launcher.report(error)
@@ -90,10 +105,11 @@ def main() -> None:
 
 def _log_to_stdout() -> None:
     """Log without the toolkit's prefix; of several processes, only rank 0 logs below warnings."""
+    is_quiet = launcher.is_worker() and os.environ["RANK"] != "0"
     for name in ("train", "byoc", package_name()):
         package = logging.getLogger(name)
         package.handlers = [logging.StreamHandler(sys.stdout)]
-        package.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+        package.setLevel(logging.WARNING if is_quiet else logging.INFO)
         package.propagate = False
 
 

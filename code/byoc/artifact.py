@@ -9,19 +9,22 @@ import contextlib
 import hashlib
 import json
 import shutil
+import tarfile
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from byoc.errors import ArtifactError
-from byoc.files import name_in_errors
+from byoc.files import atomic_write, is_being_uploaded, name_in_errors
 from byoc.version import version
 
 FORMAT_VERSION = 1
 MANIFEST = "artifact.json"  # not manifest.json, which Multi Model Server takes for its own
 
 _NEW = ".model-"
+_COPY = "model-{}.tar"
 
 
 def write_artifact(folder: Path, package: str, write: Callable[[Path], None]) -> None:
@@ -78,6 +81,42 @@ def _write_manifest(folder: Path, package: str) -> None:
         "sha256": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+
+
+def save_copy(folder: Path, copies: Path) -> None:
+    """Keep the model also in the checkpoint folder, in place of an earlier copy, for ``restore_copy``."""
+    path = copies / _COPY.format(f"{time.time_ns():020}")
+    with atomic_write(path) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
+        for name in sorted(_listed_files(folder)):
+            archive.add(folder / name, name)
+    for old in copies.glob(_COPY.format("*")):
+        if old != path and not is_being_uploaded(old):
+            old.unlink(missing_ok=True)
+
+
+def restore_copy(copies: Path, folder: Path, package: str) -> bool:
+    """Write the newest copy into an empty model folder; returns whether there was one.
+
+    A job that is stopped before its first epoch still delivers the model of an earlier instance this way.
+
+    Raises:
+        ArtifactError: the copy is damaged or was made by another package.
+    """
+    copy = max(copies.glob(_COPY.format("*")), default=None)
+    if copy is None or (folder / MANIFEST).exists():
+        return False
+
+    def extract(new: Path) -> None:
+        try:
+            with tarfile.open(copy, "r:") as archive:
+                archive.extractall(new, filter="data")
+        except tarfile.TarError as error:
+            raise ArtifactError(f"{copy} is damaged ({error})") from error
+        check_artifact(new, package)
+        (new / MANIFEST).unlink()
+
+    write_artifact(folder, package, extract)
+    return True
 
 
 def check_artifact(folder: Path, package: str) -> None:

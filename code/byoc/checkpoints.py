@@ -21,7 +21,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from byoc.errors import CheckpointError
-from byoc.files import matches_checksum, temporary_path, write_with_checksum
+from byoc.files import is_being_uploaded, matches_checksum, temporary_path, write_with_checksum
 from byoc.version import version
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,6 @@ FORMAT_VERSION = 1
 KEPT = 2  # newest checkpoints; the best epoch's is kept in addition
 
 _NAME = re.compile(r"checkpoint-(\d{5})-(\d{8})-[0-9a-f]{16}\.safetensors")
-_UPLOADING = ".sagemaker-uploading"
 
 
 class Position(NamedTuple):
@@ -167,11 +166,6 @@ class Checkpoints:
         files = [(path, match) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))]
         files.sort(key=lambda entry: entry[0].name, reverse=True)
         return [(path, Position(int(match[1]), int(match[2]))) for path, match in files]
-
-
-def is_being_uploaded(path: Path) -> bool:
-    """Whether SageMaker is copying the file, which must not be removed meanwhile."""
-    return path.with_name(path.name + _UPLOADING).exists()
 
 
 def _read(path: Path) -> bytes | None:

@@ -45,6 +45,14 @@ def matches_checksum(path: Path, content: bytes) -> bool:
     return hashlib.sha256(content).hexdigest().startswith(path.stem[-_DIGITS:])
 
 
+def is_being_uploaded(path: Path) -> bool:
+    """Whether SageMaker is copying a checkpoint to S3, which must not be removed meanwhile.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
+    """
+    return path.with_name(f"{path.name}.sagemaker-uploading").exists()
+
+
 def temporary_path(path: Path) -> Path:
     """The name of a file while it is being written."""
     return path.with_name(f".{path.name}.partial")

@@ -69,12 +69,14 @@ class Job:
         return channels[name]
 
     def write_artifact(self, write: Callable[[Path], None]) -> None:
-        """Replace the model folder as a whole, on rank 0; ``write`` gets an empty folder for its files.
+        """Replace the model, on rank 0; ``write`` gets an empty folder for its files.
 
-        An OSError leaves the old model unharmed.
+        An OSError leaves the old model unharmed. A job with a checkpoint folder keeps a copy there.
         """
         if self.process_group.rank == 0:
             artifact.write_artifact(self.opt_ml.model, self.package, write)
+            if self.checkpoints.folder is not None:
+                artifact.save_copy(self.opt_ml.model, self.checkpoints.folder)
 
     def report_metrics(self, **values: float) -> None:
         """Log one line ``name=value; ...`` for SageMaker's metric definitions."""

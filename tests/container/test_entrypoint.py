@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +156,66 @@ def test_train_names_the_missing_file(base: Path, name: str) -> None:
         dispatch_train(base)
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '"text"', "\xff"])
-def test_faulty_hyperparameters_are_left_to_training(base: Path, content: str) -> None:
-    (base / "input" / "config" / "hyperparameters.json").write_text(content, "latin-1")
-    assert not dispatch_train(base).is_user_script
+@pytest.mark.parametrize("name", ["hyperparameters", "inputdataconfig", "resourceconfig"])
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("[]", "expected a JSON object, got list"),
+        ("{", "not JSON"),
+        ("\xff", "not JSON"),
+    ],
+)
+def test_train_names_the_faulty_file(base: Path, name: str, content: str, fault: str) -> None:
+    (base / "input" / "config" / f"{name}.json").write_text(content, "latin-1")
+    with pytest.raises(entrypoint.SetupError, match=f"{name}.json: {fault}"):
+        dispatch_train(base)
+
+
+def test_refused_training_has_a_failure_file(base: Path) -> None:
+    (base / "input" / "config" / "resourceconfig.json").write_text("{")
+    done = subprocess.run(
+        [sys.executable, str(ENTRYPOINT), "train"],
+        env=ENVIRONMENT | {"SAGEMAKER_BASE_DIR": str(base)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    failure = (base / "output" / "failure").read_text()
+    assert failure.startswith(f"{base}/input/config/resourceconfig.json: not JSON")
+    assert done.stderr == f"error: {failure}\n"
+
+
+def test_help_needs_no_mount(tmp_path: Path) -> None:
+    program = entrypoint.dispatch(["train", "--help"], {"SAGEMAKER_BASE_DIR": str(tmp_path / "nowhere")})
+    assert program.arguments == ["python", str(CONTAINER.parent / "code" / "train.py"), "--help"]
+
+
+@pytest.mark.parametrize("name", ["output", "model"])
+def test_unwritable_folder_is_named(base: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("os.access", lambda path, _mode: path.name != name)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(entrypoint.SetupError, match=f"{base}/{name}: not writable by user 1000; run the"):
+        dispatch_train(base)
+
+
+def test_unwritable_base_is_named(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(entrypoint.SetupError, match=f"{base}/output: Permission denied; run the container"):
+        dispatch_train(base)
+
+
+def test_failure_of_the_toolkit_is_one_line(tmp_path: Path) -> None:
+    try:
+        json.loads("{")
+    except ValueError as error:
+        trace = f"Framework Error: \n{traceback.format_exc()}\n{error}"
+    (tmp_path / "failure").write_text(trace)
+    assert entrypoint.normalize_exit_code(tmp_path, 1) == 1
+    assert (tmp_path / "failure").read_text() == (
+        "the training toolkit failed: json.decoder.JSONDecodeError: "
+        "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
+    )
 
 
 def start(*command: str) -> subprocess.Popen[str]:

@@ -6,6 +6,7 @@ One job per package trains and is stopped; its model is served. The packages run
 import csv
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -112,9 +113,10 @@ def bases(few_reviews: list[tuple[str, str]], tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def stopped_jobs(bases: Bases) -> dict[str, Job]:
-    """Jobs that got SIGTERM after their first model."""
+    """Jobs with a checkpoint folder that got SIGTERM after their first model."""
 
     def run(name: str, base: Path) -> tuple[str, Job]:
+        (base / "checkpoints").mkdir()
         process = start_train(base, variables=variables(name))
         assert process.stdout is not None
         output = ""
@@ -127,6 +129,25 @@ def stopped_jobs(bases: Bases) -> dict[str, Job]:
 
     with ThreadPoolExecutor() as threads:
         return dict(threads.map(run, *zip(*bases().items(), strict=True)))
+
+
+@pytest.fixture(scope="module")
+def resumed_jobs(bases: Bases, stopped_jobs: dict[str, Job]) -> dict[str, Job]:
+    """The stopped jobs on a new instance, with their checkpoints alone, stopped while they read a channel.
+
+    A pipe in the channel keeps them reading.
+    """
+    jobs = {}
+    for name, base in bases().items():
+        shutil.copytree(stopped_jobs[name].base / "checkpoints", base / "checkpoints")
+        os.mkfifo(base / "input" / "data" / "training" / "a.csv")
+        jobs[name] = (base, start_train(base, variables=variables(name)))
+    for base, process in jobs.values():
+        # The pipe opens as soon as the job reads it.
+        with (base / "input" / "data" / "training" / "a.csv").open("w"):
+            process.send_signal(signal.SIGTERM)
+            process.wait(120)
+    return {name: end(*job) for name, job in jobs.items()}
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +184,13 @@ def test_stopped_job_succeeds(stopped: Job, name: str) -> None:
 
 def test_stopped_job_leaves_a_whole_artifact(stopped: Job, name: str) -> None:
     check_artifact(stopped.base / "model", name)
+
+
+def test_stopped_restart_delivers_the_model(resumed_jobs: dict[str, Job], name: str) -> None:
+    job = resumed_jobs[name]
+    assert (job.code, job.failure) == (0, None), job.output
+    assert PACKAGES[name].progress not in job.output
+    check_artifact(job.base / "model", name)
 
 
 def test_artifact_holds_no_pickle(stopped: Job) -> None:

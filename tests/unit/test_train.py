@@ -238,12 +238,21 @@ def test_package_logs_to_stdout(run: Run, capsys: pytest.CaptureFixture[str]) ->
     assert "epoch=1; lines=3;" in capsys.readouterr().out.splitlines()
 
 
-def test_higher_ranks_log_warnings_only(
+@pytest.mark.parametrize(("rank", "level"), [("0", logging.INFO), ("1", logging.WARNING)])
+def test_higher_ranks_log_warnings_only(monkeypatch: pytest.MonkeyPatch, rank: str, level: int) -> None:
+    monkeypatch.setattr(launcher, "is_worker", lambda: True)
+    monkeypatch.setenv("RANK", rank)
+    train._log_to_stdout()
+    assert logging.getLogger("byoc").level == level
+
+
+def test_variables_of_torchrun_are_ignored(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("RANK", "1")
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"):
+        monkeypatch.setenv(name, "1")
     run(epochs="1")
-    assert "epoch=1" not in capsys.readouterr().out
+    assert "epoch=1; lines=3;" in capsys.readouterr().out.splitlines()
 
 
 Launches = list[tuple[list[str], int, int]]
@@ -290,3 +299,48 @@ def test_single_host_package_refuses_two_hosts(
     with pytest.raises(ClientError, match=r"toy trains on one host; set the instance count"):
         run()
     assert launches == []
+
+
+def stop_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the next job before its first epoch, as if SIGTERM came while it reads the channels."""
+
+    def stop(job: Job) -> None:
+        job.stop.requested = True
+        raise Stopped
+
+    monkeypatch.setattr(toy, "train", stop)
+
+
+def test_early_stop_delivers_the_earlier_model(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    shutil.rmtree(run(epochs="3") / "model")
+    stop_in_training(monkeypatch)
+    assert model(run())["epoch"] == 3
+
+
+def test_first_job_delivers_nothing_early(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    stop_in_training(monkeypatch)
+    assert not (run() / "model").exists()
+
+
+def test_only_the_first_host_delivers_it(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    shutil.rmtree(run() / "model")
+    monkeypatch.setattr(launcher, "run", lambda *arguments: setattr(arguments[-1], "requested", True))
+    monkeypatch.setattr("byoc.opt_ml.OptMl.hosts", lambda _: Hosts("b", ["a", "b"], None))
+    assert not (run() / "model").exists()
+    monkeypatch.setattr("byoc.opt_ml.OptMl.hosts", lambda _: Hosts("a", ["a", "b"], None))
+    assert model(run())["epoch"] == 2
+
+
+def test_unusable_earlier_model_is_no_failure(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ml" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "ml" / "checkpoints" / "model-1.tar").write_bytes(b"")
+    stop_in_training(monkeypatch)
+    run()
+    assert "there is no model to deliver: " in capsys.readouterr().out

@@ -33,14 +33,17 @@ PORT = 7777
 # Requests a stop from a worker. SIGTERM is taken: torchrun ends the other workers with it after a failure.
 STOP_SIGNAL = signal.SIGUSR1
 
+# Set for the workers, which are children of this process. Not torchrun's variables, because a cluster or a
+# notebook may have set those.
+_PARENT = "TRAIN_LAUNCHER_PID"
 _PROGRAM = Path(__file__).resolve().parents[2] / "train.py"
 # A worker that dies breaks its connections. Workers that fail because of that report later than the cause.
 _SYMPTOM_SECONDS = 5.0
 
 
 def is_worker() -> bool:
-    """Whether this process is a worker, that is, was started by torchrun."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
+    """Whether this process is a worker, that is, was started by ``run``."""
+    return os.environ.get(_PARENT) == str(os.getppid())
 
 
 def processes_per_host(count: int) -> int:
@@ -121,6 +124,7 @@ def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
 def _set_environment(hosts: Hosts, processes: int) -> None:
     """Set the variables that the workers inherit."""
     cores = len(os.sched_getaffinity(0))
+    os.environ[_PARENT] = str(os.getpid())
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
     interface = "lo" if len(hosts.names) == 1 else hosts.interface
     if interface and interface in [name for _, name in socket.if_nameindex()]:

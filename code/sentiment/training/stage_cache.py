@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
-from byoc.checkpoints import is_being_uploaded
-from byoc.files import matches_checksum, temporary_path, write_with_checksum
+from byoc.files import is_being_uploaded, matches_checksum, temporary_path, write_with_checksum
 
 logger = logging.getLogger(__name__)
 

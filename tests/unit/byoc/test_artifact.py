@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from byoc.artifact import MANIFEST, check_artifact, write_artifact
+from byoc.artifact import MANIFEST, check_artifact, restore_copy, save_copy, write_artifact
 from byoc.errors import ArtifactError
 from byoc.version import version
 
@@ -124,6 +124,60 @@ def test_leftovers_of_killed_job_are_removed(folder: Path) -> None:
     (folder / ".model-abc" / "a.json").touch()
     write_artifact(folder, "toy", write("first"))
     assert not (folder / ".model-abc").exists()
+
+
+@pytest.fixture
+def copies(folder: Path, tmp_path: Path) -> Path:
+    """A checkpoint folder with copies of a first and a second model."""
+    copies = tmp_path / "checkpoints"
+    copies.mkdir()
+    (folder / "notes.txt").touch()
+    save_copy(folder, copies)
+    write_artifact(folder, "toy", write("second"))
+    save_copy(folder, copies)
+    return copies
+
+
+def test_copy_is_restored_to_a_new_folder(copies: Path, tmp_path: Path) -> None:
+    assert restore_copy(copies, tmp_path / "new", "toy")
+    check_artifact(tmp_path / "new", "toy")
+    assert (tmp_path / "new" / "a.json").read_text() == "second"
+    assert len(list((tmp_path / "new").iterdir())) == 3
+
+
+def test_only_the_newest_copy_stays(copies: Path) -> None:
+    assert len(list(copies.iterdir())) == 1
+
+
+def test_copy_being_uploaded_stays(copies: Path, folder: Path) -> None:
+    (copy,) = copies.iterdir()
+    copy.with_name(f"{copy.name}.sagemaker-uploading").touch()
+    save_copy(folder, copies)
+    assert copy.exists()
+
+
+def test_copy_never_replaces_a_model(copies: Path, folder: Path) -> None:
+    write_artifact(folder, "toy", write("third"))
+    assert not restore_copy(copies, folder, "toy")
+    assert (folder / "a.json").read_text() == "third"
+
+
+def test_no_copy_restores_nothing(tmp_path: Path) -> None:
+    assert not restore_copy(tmp_path / "nowhere", tmp_path / "model", "toy")
+    assert not (tmp_path / "model").exists()
+
+
+def test_copy_of_another_package_is_refused(copies: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="made by package 'toy'"):
+        restore_copy(copies, tmp_path / "new", "sentiment")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_damaged_copy_is_refused(copies: Path, tmp_path: Path) -> None:
+    (copy,) = copies.iterdir()
+    copy.write_bytes(copy.read_bytes().replace(b"second", b"sec0nd", 1))
+    with pytest.raises(ArtifactError, match="is damaged"):
+        restore_copy(copies, tmp_path / "new", "toy")
 
 
 def flip_last_bit(path: Path) -> None:

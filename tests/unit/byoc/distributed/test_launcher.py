@@ -146,7 +146,10 @@ def test_end_skips_clean_up_and_flushes(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, "1\n")
 
 
-@pytest.mark.parametrize(("variables", "cleans_up"), [({"TORCHELASTIC_RUN_ID": "1"}, False), ({}, True)])
+@pytest.mark.parametrize(
+    ("variables", "cleans_up"),
+    [({"TRAIN_LAUNCHER_PID": str(os.getpid())}, False), ({"TORCHELASTIC_RUN_ID": "1"}, True), ({}, True)],
+)
 def test_only_workers_skip_clean_up(tmp_path: Path, variables: dict[str, str], *, cleans_up: bool) -> None:
     (tmp_path / "sitecustomize.py").write_text("import atexit; atexit.register(print, 'clean-up')")
     code = programs.ROOT / "code"
