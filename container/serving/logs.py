@@ -29,7 +29,10 @@ class Log:
             self._emit(json_log.line(level, message, source, time.time(), **fields))
 
     def relay(self, stream: IO[str], source: str, level: str) -> threading.Thread:
-        """Copy the output of a program until its end: JSON lines unchanged, other lines wrapped in JSON."""
+        """Copy the output of a program until its end: JSON lines unchanged, other lines wrapped in JSON.
+
+        nginx filters its JSON lines, which are requests, by their status.
+        """
         thread = threading.Thread(target=self._relay, args=(stream, source, level), daemon=True)
         thread.start()
         return thread
@@ -40,7 +43,7 @@ class Log:
                 text = line.rstrip()
                 if text.startswith("{"):
                     level_field = _LEVEL.match(text)
-                    if level_field is None or self._is_wanted(level_field[1]):
+                    if level_field is None or source == "nginx" or self._is_wanted(level_field[1]):
                         self._emit(text)
                 elif match := _NGINX.fullmatch(text):
                     self.write(_NGINX_LEVELS.get(match[1], "error"), match[2], source)

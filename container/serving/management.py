@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from serving.logs import Log
-from serving.model_registry import Model, ModelError, ModelRegistry
+from serving.model_registry import Model, ModelError, ModelRegistry, warn_of_user_code
 
 # The supervisor asks the model server for an answer every second.
 SERVER_TIMEOUT_SECONDS = 10
@@ -30,6 +30,9 @@ class Health:
     Args:
         request_seconds: time that a worker may take for one request.
         multi_model: a multi-model endpoint is healthy without a model.
+
+    Attributes:
+        is_starting: no ping has been answered with 200 yet.
     """
 
     def __init__(self, models: ModelRegistry, request_seconds: float, *, multi_model: bool) -> None:
@@ -37,6 +40,7 @@ class Health:
         self._request_seconds = request_seconds
         self._multi_model = multi_model
         self._answered = float("-inf")
+        self.is_starting = True
 
     def server_answered(self) -> None:
         """Record an answer of the model server."""
@@ -97,8 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/ping":
             reason = self.server.health.unhealthy_reason()
             if reason:
-                self._answer(http.HTTPStatus.SERVICE_UNAVAILABLE, {"error": reason})
+                headers = {"X-Starting": "1"} if self.server.health.is_starting else {}
+                self._answer(http.HTTPStatus.SERVICE_UNAVAILABLE, {"error": reason}, headers)
             else:
+                self.server.health.is_starting = False
                 self._answer(http.HTTPStatus.OK, {})
         elif path == "/models":
             models = self.server.models.all()
@@ -124,6 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ModelError(400, 'expected JSON: {"model_name": NAME, "url": FOLDER}') from error
         self.server.models.load_url(name, url)
+        warn_of_user_code(self.server.log, Path(url))
         return {"status": f"model {name} is loaded"}
 
     def _unload(self) -> dict[str, Any]:
@@ -141,11 +148,13 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError as error:
             self._answer(http.HTTPStatus.SERVICE_UNAVAILABLE, {"error": f"the model server: {error}"})
 
-    def _answer(self, status: int, content: dict[str, Any]) -> None:
+    def _answer(self, status: int, content: dict[str, Any], headers: Mapping[str, str] = {}) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

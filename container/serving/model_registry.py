@@ -24,6 +24,7 @@ from byoc.opt_ml import OptMl
 from byoc.package import import_package, package_name
 from byoc.serving.worker_status import Worker, workers
 from serving import cgroup
+from serving.logs import Log
 from serving.model_server import Answer, ModelServer
 from serving.settings import MIB, WORKER_BYTES, Settings
 
@@ -189,6 +190,16 @@ def check_model(artifact: Path) -> None:
     """
     check_artifact(artifact, package_name())
     import_package().check_artifact(artifact)
+
+
+def warn_of_user_code(log: Log, artifact: Path) -> None:
+    """Log one warning about code that SageMaker's own containers would run."""
+    variables = ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY")
+    ignored = [f"{name}={os.environ[name]}" for name in variables if os.environ.get(name)]
+    script = artifact / "code" / "inference.py"
+    ignored += [str(script)] if script.exists() else []
+    if ignored:
+        log.write("warning", f"ignored: {', '.join(ignored)}; docs/your-own-model.md: how to serve a model")
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

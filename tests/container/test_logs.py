@@ -53,6 +53,11 @@ def test_json_lines_are_copied_unchanged(capfd: pytest.CaptureFixture[str]) -> N
     assert capfd.readouterr().out == '{"a":1}\n{"b": "é"}\n'
 
 
+def test_requests_are_filtered_by_nginx_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    Log("error").relay(io.StringIO('{"time":"now","level":"info","status":507}'), "nginx", "info").join()
+    assert len(lines(capfd)) == 1
+
+
 @pytest.mark.parametrize("space", ["", " "])
 def test_json_of_lower_level_is_dropped(capfd: pytest.CaptureFixture[str], space: str) -> None:
     printed = [f'{{"time":{space}"now",{space}"level":{space}"{level}"}}\n' for level in ("warning", "error")]

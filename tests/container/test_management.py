@@ -128,6 +128,14 @@ def test_unhealthy_ping_has_a_reason(server: Management) -> None:
     assert server.ask("GET", "/ping") == (503, {"error": "the model server does not answer"})
 
 
+def test_ping_during_start_is_marked(server: Management) -> None:
+    assert ask(server.path, "GET", "/ping").headers["X-Starting"] == "1"
+    server.health.server_answered()
+    server.ask("GET", "/ping")
+    server.health._answered = float("-inf")
+    assert "X-Starting" not in ask(server.path, "GET", "/ping").headers
+
+
 def test_healthy_ping_is_200(server: Management) -> None:
     server.health.server_answered()
     assert server.ask("GET", "/ping") == (200, {})
@@ -230,6 +238,15 @@ def test_unreachable_model_server_is_503(server: Management, tmp_path: Path) -> 
     status, answer = server.load("toy_artifact")
     assert status == 503
     assert answer["error"].startswith("the model server: ")
+
+
+def test_ignored_user_code_is_a_warning(
+    server: Management, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_PROGRAM", "mine.py")
+    assert server.load(ARTIFACT.name)[0] == 200
+    (line,) = capfd.readouterr().out.splitlines()
+    assert json.loads(line)["message"].startswith("ignored: SAGEMAKER_PROGRAM=mine.py")
 
 
 def test_ping_does_not_wait_for_load(server: Management) -> None:

@@ -265,18 +265,18 @@ def test_unknown_path_is_404(server: RunningNginx, method: str, path: str) -> No
 
 def test_reason_of_404_names_the_routes(server: RunningNginx) -> None:
     assert error(server.ask("GET", "/none")) == (
-        "no such route; expected GET /ping, POST /invocations, GET /execution-parameters"
+        "no such route; expected GET or HEAD /ping, POST /invocations, GET /execution-parameters"
     )
 
 
-ROUTES = [("/ping", "GET"), ("/invocations", "POST"), ("/execution-parameters", "GET")]
+ROUTES = [("/ping", "GET, HEAD"), ("/invocations", "POST"), ("/execution-parameters", "GET")]
 
 
 @pytest.mark.parametrize(("path", "allowed"), ROUTES)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "X"])
 def test_unknown_method_is_405(server: RunningNginx, path: str, allowed: str, method: str) -> None:
     answer = server.ask(method, path)
-    if method == allowed:
+    if method in allowed.split(", "):
         assert (answer.status, "allow" in answer.headers) == (200, False)
     else:
         assert (answer.status, answer.headers.get("allow")) == (405, allowed)
@@ -287,9 +287,22 @@ def test_trace_of_unknown_path_is_404(server: RunningNginx) -> None:
     assert server.ask("TRACE", "/none").status == 404
 
 
-def test_head_is_405(server: RunningNginx) -> None:
+@pytest.mark.parametrize("status", [200, 503])
+def test_head_ping_is_ping_without_body(server: RunningNginx, status: int) -> None:
+    methods: list[str] = []
+
+    def ping(request: Request) -> Response:
+        methods.append(request.method)
+        return Response(status, b"{}")
+
+    server.management = ping
     answer = server.ask("HEAD", "/ping")
-    assert (answer.status, answer.headers["allow"], answer.body) == (405, "GET", b"")
+    assert (answer.status, answer.body, methods) == (status, b"", ["GET"])
+
+
+def test_head_of_other_route_is_405(server: RunningNginx) -> None:
+    answer = server.ask("HEAD", "/invocations")
+    assert (answer.status, answer.headers["allow"], answer.body) == (405, "POST", b"")
 
 
 @pytest.mark.parametrize(
@@ -476,7 +489,7 @@ def test_multi_model_ping_goes_to_management(multi: RunningNginx) -> None:
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/ping", "GET"),
+        ("/ping", "GET, HEAD"),
         ("/models", "GET, POST"),
         ("/models/a", "GET, DELETE"),
         ("/models/a/invoke", "POST"),

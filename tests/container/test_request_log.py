@@ -1,6 +1,7 @@
 """Lines of the request log: JSON with CloudWatch's embedded metrics."""
 
 import contextlib
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from serving.logs import Log
 from tests.support.running_nginx import RunningNginx, running_nginx
 from tests.support.unix_http import Response
 
@@ -24,6 +26,7 @@ ANSWER = Response(200, b"[]", FIGURES)
 REFUSAL = Response(400, b"{}", {"X-batch-size": "3", "X-queue-seconds": "0.004"})
 FAULT = Response(500, b"{}")
 UNHEALTHY = Response(503, b"{}")
+STARTING = Response(503, b"{}", {"X-Starting": "1"})
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
 UNITS = {"Seconds", "Count", "None"}
 
@@ -152,27 +155,45 @@ def test_unhealthy_ping_has_no_metrics(server: RunningNginx) -> None:
     (line,) = server.lines(1)
     assert (line["path"], line["status"], line["level"]) == ("/ping", 503, "error")
     assert "_aws" not in line
+    assert line["source"] == "ping"  # alarms filter requests
+
+
+def test_ping_during_start_is_no_error(server: RunningNginx) -> None:
+    server.management = lambda _request: STARTING
+    answer = server.ask("GET", "/ping")
+    (line,) = server.lines(1)
+    assert (line["status"], line["level"], line["source"]) == (503, "info", "ping")
+    assert "x-starting" not in answer.headers
 
 
 @pytest.mark.parametrize(
     ("level", "statuses"),
     [
-        ("debug", [200, 400, 500, 404, 405, 503]),
-        ("info", [200, 400, 500, 404, 405, 503]),
-        ("warning", [400, 500, 404, 405, 503]),
-        ("error", [500, 503]),
+        ("debug", [200, 400, 500, 507, 404, 405, 503, 503]),
+        ("info", [200, 400, 500, 507, 404, 405, 503, 503]),
+        ("warning", [400, 500, 507, 404, 405, 503]),
+        ("error", [500, 507, 503]),
     ],
 )
-def test_level_filters_requests_by_status(nginx_program: str, level: str, statuses: list[int]) -> None:
+def test_level_filters_requests_by_status(
+    nginx_program: str, capfd: pytest.CaptureFixture[str], level: str, statuses: list[int]
+) -> None:
+    """From nginx through the relay to stdout."""
     with running_nginx(nginx_program, SERVE_LOG_LEVEL=level) as server:
-        server.management = lambda _request: UNHEALTHY
-        answers = iter((ANSWER, REFUSAL, FAULT))
+        answers = iter((ANSWER, REFUSAL, FAULT, Response(507)))
         server.model = lambda _request: next(answers)
-        for _ in range(3):
+        for _ in range(4):
             server.ask("POST", "/invocations")
-        for method, path in (("GET", "/none"), ("PUT", "/ping"), ("GET", "/ping")):
+        for method, path in (("GET", "/none"), ("PUT", "/ping")):
             server.ask(method, path)
-        assert [line["status"] for line in server.lines(len(statuses))] == statuses
+        pings = iter((STARTING, UNHEALTHY))
+        server.management = lambda _request: next(pings)
+        server.ask("GET", "/ping")
+        server.ask("GET", "/ping")
+        server.lines(len(statuses))
+        Log(level).relay(io.StringIO("".join(server.log)), "nginx", "info").join()
+    lines = capfd.readouterr().out.splitlines()
+    assert [json.loads(line)["status"] for line in lines] == statuses
 
 
 @pytest.mark.parametrize(

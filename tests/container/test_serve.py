@@ -71,6 +71,33 @@ def test_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     assert str(file) in refusal(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("environment", "file", "ignored"),
+    [
+        ({"SAGEMAKER_PROGRAM": "mine.py"}, "", "SAGEMAKER_PROGRAM=mine.py"),
+        (
+            {"SAGEMAKER_PROGRAM": "", "SAGEMAKER_SUBMIT_DIRECTORY": "s3://a/b"},
+            "code/inference.py",
+            "SAGEMAKER_SUBMIT_DIRECTORY=s3://a/b, {base}/model/code/inference.py",
+        ),
+        ({"SAGEMAKER_PROGRAM": ""}, "code/train.py", ""),
+    ],
+)
+def test_ignored_user_code_is_one_warning(
+    tmp_path: Path, environment: dict[str, str], file: str, ignored: str
+) -> None:
+    shutil.copytree(ARTIFACT, tmp_path / "model")
+    (tmp_path / "model" / "code").mkdir()
+    if file:
+        (tmp_path / "model" / file).touch()
+    _, lines = run(tmp_path, **environment)
+    expected = f"ignored: {ignored.format(base=tmp_path)}; docs/your-own-model.md: how to serve a model"
+    warnings = [
+        line["message"] for line in lines if line["level"] == "warning" and "ignored" in line["message"]
+    ]
+    assert warnings == ([expected] if ignored else [])
+
+
 @pytest.mark.usefixtures("nginx_program")
 def test_missing_java_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "model").symlink_to(ARTIFACT)

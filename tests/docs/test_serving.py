@@ -79,7 +79,7 @@ SINGLE, MULTI = [
 
 @pytest.mark.parametrize(
     ("environment", "documented"),
-    [({}, SINGLE), ({"SAGEMAKER_MULTI_MODEL": "true"}, MULTI | {"GET /ping"})],
+    [({}, SINGLE), ({"SAGEMAKER_MULTI_MODEL": "true"}, MULTI | {"GET /ping", "HEAD /ping"})],
     ids=["one model", "many models"],
 )
 def test_routes_are_documented(environment: dict[str, str], documented: set[str]) -> None:
