@@ -13,13 +13,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from sagemaker_inference import content_types, parameters
 
 from byoc.artifact import check_artifact
-from byoc.errors import PackageError, RequestError
+from byoc.errors import ArtifactError, PackageError, RequestError, UnusableTextError
 from byoc.model import LoadedModel, Result
 from byoc.package import import_package, package_name
 from byoc.serving import json_log, request, response
@@ -39,16 +39,18 @@ class _Worker(NamedTuple):
 
     Attributes:
         file: shows the supervisor whether the worker is busy.
-        error_records: whether a bad record becomes an error record instead of failing the request.
+        is_batch: whether a bad record becomes an error record instead of failing the request.
         accept: the media type for a request that accepts any.
+        refuses_truncated: whether a text that the model truncates is an error.
     """
 
     model: LoadedModel
     file: WorkerFile
     limits: Limits
     fields: Fields
-    error_records: bool
+    is_batch: bool
     accept: str
+    refuses_truncated: bool
 
 
 _worker: _Worker | None = None
@@ -134,8 +136,11 @@ def _load(model_dir: Path, gpu: int | None) -> _Worker:
     model = package.load(artifact, _device(gpu), os.environ.get("SERVE_PRECISION") or "fp32")
     fields = Fields(package.csv_fields, package.plain_field)
     results = model.predict([package.probe])
-    response.encode(results, request.JSON, fields)
     metrics = _compute_metrics(model, results)
+    try:
+        response.encode([*results, metrics], request.JSON, fields)
+    except ValueError as error:
+        raise ArtifactError(f"{artifact}: the answer to {package.probe!r} is no JSON ({error})") from error
     if set(metrics) != set(package.metric_names):
         # A missing value would break the request log's JSON.
         raise PackageError(
@@ -149,10 +154,12 @@ def _load(model_dir: Path, gpu: int | None) -> _Worker:
             int(os.environ.get("SERVE_MAX_TEXTS") or default.texts),
             int(os.environ.get("SERVE_MAX_CHARACTERS") or default.characters),
             (*package.text_fields, "inputs"),
+            package.labels,
         ),
         fields,
         os.environ.get("SAGEMAKER_BATCH", "").lower() == "true",
         os.environ.get(parameters.DEFAULT_INVOCATIONS_ACCEPT_ENV) or content_types.ANY,
+        (os.environ.get("SERVE_LONG_TEXTS") or "").lower() == "refuse",
     )
     logger.info("the model is loaded")
     return worker
@@ -205,10 +212,9 @@ def _read(worker: _Worker, item: Mapping[str, Any], headers: Mapping[str, str]) 
         accept = headers.get("accept") or content_types.ANY
         if accept == content_types.ANY:
             accept = worker.accept
-        media_type = response.choose_media_type(accept, content_type, worker.fields)
-        decode = request.decode_records if worker.error_records else request.decode
-        records = decode(body, content_type, worker.limits)
-        is_explained = request.wants_explanations(body, content_type)
+        media_type = response.choose_media_type(accept, content_type, worker.fields, batch=worker.is_batch)
+        records = _decode(worker, body, content_type)
+        is_explained = request.wants_explanations(body, content_type, worker.limits)
         if is_explained and not hasattr(worker.model, "explain"):
             raise RequestError("this model offers no explanations; leave out the parameter explain")
         return _Request(records, media_type, is_explained)
@@ -217,6 +223,18 @@ def _read(worker: _Worker, item: Mapping[str, Any], headers: Mapping[str, str]) 
     except Exception:
         logger.exception("a request cannot be decoded")
         return _InternalError("the request cannot be decoded; see the log")
+
+
+def _decode(worker: _Worker, body: bytes, content_type: str) -> Sequence[Record]:
+    if not worker.is_batch:
+        return request.decode(body, content_type, worker.limits)
+    records = request.decode_records(body, content_type, worker.limits)
+    if not all(map(request.is_misshapen, records)):
+        worker.file.mark_decoded()
+    elif records and not worker.file.has_decoded:
+        # Probably every record is: one error now, instead of a job of nothing but error records.
+        raise cast(RequestError, records[0])
+    return records
 
 
 def _answer_in_steps(worker: _Worker, requests: Sequence[_Request | RequestError]) -> list[_Answer]:
@@ -266,11 +284,25 @@ def _encode(worker: _Worker, item: _Request, predictions: Iterator[Result]) -> _
         predictions = iter(
             [{**next(predictions), "explanation": explanation} for explanation in explanations]
         )
-    results = [record if isinstance(record, RequestError) else next(predictions) for record in item.records]
+    results: list[Result | RequestError] = [
+        record if isinstance(record, RequestError) else next(predictions) for record in item.records
+    ]
+    if worker.refuses_truncated:
+        results = [_refuse_truncated(result, i) for i, result in enumerate(results, start=1)]
+        errors = [result for result in results if isinstance(result, RequestError)]
+        if errors and not worker.is_batch:
+            return _refuse(errors[0])
     predicted = [result for result in results if not isinstance(result, RequestError)]
     metrics: dict[str, float] = {"texts": len(predicted), "characters": sum(map(len, item.texts))}
     metrics |= {n.replace("_", "-"): v for n, v in _compute_metrics(worker.model, predicted).items()}
+    response.encode([metrics], request.JSON, worker.fields)  # raises: the request log is JSON
     return _Answer(response.encode(results, item.media_type, worker.fields), item.media_type, metrics=metrics)
+
+
+def _refuse_truncated(result: Result | RequestError, number: int) -> Result | RequestError:
+    if isinstance(result, RequestError) or not result.get("truncated"):
+        return result
+    return UnusableTextError(f"text {number}: longer than the model uses; shorten it")
 
 
 def _compute_metrics(model: LoadedModel, results: Sequence[Result]) -> Mapping[str, float]:

@@ -46,6 +46,10 @@ class MalformedBodyError(RequestError):
     """The body does not match its content type; the message gives reason and position."""
 
 
+class UnusableTextError(MalformedBodyError):
+    """A text of a well-formed body is empty, too long, or not UTF-8."""
+
+
 class NotAcceptableError(RequestError):
     """No media type in the Accept header can be produced."""
 

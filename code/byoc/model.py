@@ -19,7 +19,11 @@ class LoadedModel(Protocol):
     """A model that answers requests; ``predict`` is required, the rest is optional."""
 
     def predict(self, texts: Sequence[str]) -> Sequence[Result]:
-        """One JSON object per text, in order. Keys that begin with ``_`` are for ``metrics`` only."""
+        """One JSON object per text, in order. Keys that begin with ``_`` are for ``metrics`` only.
+
+        ``"truncated": True`` marks a text that was used in part; ``SERVE_LONG_TEXTS`` can refuse it. A
+        ``"warning"`` explains a value that is null or unreliable.
+        """
         ...
 
     def metrics(self, results: Sequence[Result]) -> Mapping[str, float]:
@@ -39,7 +43,10 @@ class ModelPackage(Protocol):
             optional fields: ``checkpoint_interval_minutes`` and ``processes_per_host``.
         distributed: whether ``train`` runs in one process per GPU on all hosts; default False.
         probe: a text that a worker predicts before it is healthy; default "A short text."
-        text_fields: keys of a JSON object that hold its text, before ``inputs``; default ``("text",)``.
+        text_fields: keys of a JSON object and columns of CSV that hold a text, besides ``inputs``; in lower
+            case without spaces, "_" and "-", which are ignored in requests; default ``("text",)``.
+        labels: values of a label column, in lower case, by which a CSV row of several columns is recognized;
+            default none.
         csv_fields: keys of a CSV answer, in order; default: all keys.
         plain_field: the key of a ``text/plain`` answer; default None, which is status 406.
         metric_names: names that ``metrics`` of the loaded model returns; default none.
@@ -49,6 +56,7 @@ class ModelPackage(Protocol):
     distributed: bool
     probe: str
     text_fields: tuple[str, ...]
+    labels: tuple[str, ...]
     csv_fields: tuple[str, ...]
     plain_field: str | None
     metric_names: tuple[str, ...]

@@ -58,6 +58,7 @@ _DEFAULTS = {
     "distributed": False,
     "probe": "A short text.",
     "text_fields": ("text",),
+    "labels": (),
     "csv_fields": (),
     "plain_field": None,
     "metric_names": (),

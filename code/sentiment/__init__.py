@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 distributed = True
 probe = "A probe."
+text_fields = (
+    "text", "review", "sentence", "content", "comment", "tweet", "phrase", "reviewtext", "reviewbody",
+)  # fmt: skip
+labels = ("pos", "neg", "positive", "negative", "true", "false", "label_0", "label_1")
 csv_fields = ("label", "probability")
 plain_field = "probability"
 metric_names = ("unknown_share",)

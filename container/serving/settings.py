@@ -66,6 +66,7 @@ class Settings:
         metric_namespace: CloudWatch namespace of the request log's metrics.
         metric_names: metrics of the model package in the request log.
         precision: arithmetic of the model: fp32, or auto for the fastest on this hardware.
+        long_texts: whether to truncate or refuse a text of which the model uses a part.
     """
 
     port: int
@@ -88,6 +89,7 @@ class Settings:
     precision: str
     max_texts: int
     max_characters: int
+    long_texts: str
     vm_arguments: tuple[str, ...]
 
     @classmethod
@@ -142,6 +144,7 @@ class Settings:
             precision=variables.choice("SERVE_PRECISION", ("fp32", "auto"), "fp32"),
             max_texts=variables.number("SERVE_MAX_TEXTS", Limits.texts, 1, 10**9),
             max_characters=variables.number("SERVE_MAX_CHARACTERS", Limits.characters, 1, 10**9),
+            long_texts=variables.choice("SERVE_LONG_TEXTS", ("truncate", "refuse"), "truncate"),
             vm_arguments=tuple(variables.text(parameters.MODEL_SERVER_VMARGS).split()),
         )
 

@@ -81,6 +81,7 @@ def test_default_value(name: str, value: object) -> None:
         ("SERVE_LOG_LEVEL", "DEBUG", "log_level", "debug"),
         ("SERVE_MAX_TEXTS", "5", "max_texts", 5),
         ("SERVE_MAX_CHARACTERS", "6", "max_characters", 6),
+        ("SERVE_LONG_TEXTS", "Refuse", "long_texts", "refuse"),
         ("SAGEMAKER_MODEL_SERVER_VMARGS", "-Xss1m  -Dx=y", "vm_arguments", ("-Xss1m", "-Dx=y")),
     ],
 )

@@ -25,6 +25,7 @@ ARTIFACT = Path(__file__).with_name("toy_artifact")
 MODES = ("upper", "lower")
 
 text_fields = ("text", "sentence")
+labels = ("good", "bad")
 csv_fields = ("answer", "length")
 plain_field = "length"
 metric_names = ("longest",)

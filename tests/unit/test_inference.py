@@ -168,7 +168,7 @@ def test_limits_come_from_the_environment(reload: Any, variable: str, body: byte
 def test_default_limits_are_byocs() -> None:
     worker = inference._worker
     assert worker is not None
-    assert worker.limits == request.Limits(text_fields=("text", "sentence", "inputs"))
+    assert worker.limits == request.Limits(text_fields=("text", "sentence", "inputs"), labels=("good", "bad"))
 
 
 @pytest.mark.parametrize("value", ["trace=1", "a", " ~", "x" * 1024])
@@ -255,7 +255,7 @@ LINES_OF_WHICH_ONE_IS_BAD = b'{"text": "great"}\n{"text": 7}\n"worst"\n'
 def test_bad_line_is_named() -> None:
     answer = ask(LINES_OF_WHICH_ONE_IS_BAD, LINES)
     assert answer.status == 400
-    assert error(answer) == 'line 2: expected a string, or an object with "text" or "sentence" or "inputs"'
+    assert error(answer) == 'line 2: expected a string, or an object with "text", "sentence" or "inputs"'
 
 
 @pytest.mark.parametrize("flag", ["true", "True"])
@@ -276,16 +276,102 @@ def test_metrics_count_good_lines_only(reload: Any) -> None:
     assert (figures["X-texts"], figures["X-characters"]) == ("2", "10")
 
 
-def test_batch_transform_answers_only_bad_lines(reload: Any) -> None:
-    reload(SAGEMAKER_BATCH="true")
-    answer = ask(b"1\n2\n", LINES)
-    assert (answer.status, answer.body.count(b"error"), answer.headers["X-texts"]) == (200, 2, "0")
+def test_batch_transform_has_no_limit_of_texts(reload: Any) -> None:
+    reload(SAGEMAKER_BATCH="true", SERVE_MAX_TEXTS="2")
+    answer = ask(b'"a"\n' * 19_000, LINES)
+    assert (answer.status, answer.headers["X-texts"]) == (200, "19000")
 
 
-def test_batch_transform_refuses_inseparable_records(reload: Any) -> None:
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"[1,\n2", JSON),
+        (b"great", {"Content-Type": "image/png"}),
+        (b"1\n2\n", LINES),
+        (b"id,stars\n1,2\n", {"Content-Type": "text/csv; header=present"}),
+    ],
+)
+def test_batch_transform_refuses_nothing_but_errors(
+    reload: Any, body: bytes, headers: dict[str, str]
+) -> None:
     reload(SAGEMAKER_BATCH="true")
-    assert ask(b"[1,\n2", JSON).status == 400
-    assert ask(b"great", {"Content-Type": "image/png"}).status == 415
+    assert ask(b"great", TEXT).status == 200
+    assert ask(body, headers).status == 400
+
+
+def test_first_single_record_without_text_is_refused(reload: Any, tmp_path: Path) -> None:
+    reload(SAGEMAKER_BATCH="true")
+    no_text = (b'{"stars": 1}', LINES)
+    assert [ask(*no_text).status, ask(*no_text).status] == [400, 400]
+    assert [ask(b'{"text": "a"}', LINES).status, ask(*no_text).status] == [200, 200]
+    assert "error" in json.loads(ask(*no_text).body)
+    # Another worker of the container.
+    inference.handle(None, context(tmp_path / "models" / "model"))
+    assert ask(*no_text).status == 200
+
+
+def test_unusable_text_is_an_error_record(reload: Any) -> None:
+    reload(SAGEMAKER_BATCH="true")
+    answer = ask(b"\xff", TEXT)
+    assert (answer.status, answer.headers["X-texts"]) == (200, "0")
+    assert json.loads(answer.body) == {"error": "line 1: not UTF-8 at byte offset 0"}
+
+
+def test_batch_transform_predicts_lines_of_text(reload: Any) -> None:
+    reload(SAGEMAKER_BATCH="true")
+    answer = ask(b"great\nfilm\n\n", TEXT)
+    assert (answer.content_type, answer.headers["X-texts"]) == ("application/jsonlines", "2")
+    assert [json.loads(line)["answer"] for line in answer.body.split(b"\n")] == ["GREAT", "FILM"]
+
+
+def let_answer(monkeypatch: pytest.MonkeyPatch, **more: object) -> None:
+    """Add items to the answers to texts of more than 4 characters."""
+    predict = toy.Model.predict
+
+    def add(self: toy.Model, texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [{**result, **(more if result["length"] > 4 else {})} for result in predict(self, texts)]
+
+    monkeypatch.setattr(toy.Model, "predict", add)
+
+
+@pytest.mark.parametrize(("variable", "status"), [("", 200), ("truncate", 200), ("Refuse", 400)])
+def test_truncated_text_may_be_refused(
+    reload: Any, monkeypatch: pytest.MonkeyPatch, variable: str, status: int
+) -> None:
+    let_answer(monkeypatch, truncated=True)
+    reload(SERVE_LONG_TEXTS=variable)
+    answer = ask(b'["good", "great"]', JSON)
+    assert answer.status == status
+    if status == 200:
+        assert [result.get("truncated") for result in json.loads(answer.body)] == [None, True]
+    else:
+        assert error(answer) == "text 2: longer than the model uses; shorten it"
+
+
+def test_refused_truncated_text_is_an_error_record(reload: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_answer(monkeypatch, truncated=True)
+    reload(SERVE_LONG_TEXTS="refuse", SAGEMAKER_BATCH="true")
+    answer = ask(b'"good"\n"great"\n7', LINES)
+    assert [next(iter(json.loads(line))) for line in answer.body.split(b"\n")] == ["answer", "error", "error"]
+
+
+def test_answer_that_is_no_json_is_500(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_answer(monkeypatch, length=float("nan"))
+    assert [ask(b"great", TEXT | {"Accept": accept}).status for accept in ("*/*", "text/plain")] == [500, 500]
+
+
+def test_metric_that_is_no_json_is_500(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toy.Model, "metrics", lambda *_: {"longest": float("inf")})
+    assert ask(b"great", TEXT).status == 500
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("-inf")])
+def test_model_that_answers_no_json_fails(
+    reload: Any, monkeypatch: pytest.MonkeyPatch, number: float
+) -> None:
+    let_answer(monkeypatch, length=number)
+    with pytest.raises(ArtifactError, match=r"the answer to 'A probe\.' is no JSON"):
+        reload()
 
 
 def fail_on(monkeypatch: pytest.MonkeyPatch, word: str) -> list[int]:

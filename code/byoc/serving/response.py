@@ -24,16 +24,19 @@ class Fields(NamedTuple):
         return (JSON, JSON_LINES, CSV, TEXT) if self.plain else (JSON, JSON_LINES, CSV)
 
 
-def choose_media_type(accept: str | None, content_type: str, fields: Fields) -> str:
+def choose_media_type(accept: str | None, content_type: str, fields: Fields, *, batch: bool = False) -> str:
     """The media type that the Accept header prefers (RFC 9110, section 12.5.1).
 
-    Without a preference, JSON Lines and CSV are answered in kind, other requests with JSON.
+    Without a preference, JSON Lines and CSV are answered in kind, the lines of plain text in batch transform
+    with JSON Lines, other requests with JSON.
 
     Raises:
         NotAcceptableError: it names only media types that cannot be produced.
     """
     media_type, _ = parse_media_type(content_type)
     default = media_type if media_type in (JSON_LINES, CSV) else JSON
+    if batch and media_type == TEXT:
+        default = JSON_LINES
     ranges = dict(parse_media_type(item) for item in (accept or "*/*").split(","))
     best = max((default, *fields.media_types), key=lambda candidate: _weight(candidate, ranges))
     if _weight(best, ranges) <= 0:
@@ -55,8 +58,9 @@ def _weight(media_type: str, ranges: Mapping[str, Mapping[str, str]]) -> float:
 def encode(results: Sequence[Result | RequestError], media_type: str, fields: Fields) -> bytes:
     """A body with one record per result.
 
-    An error becomes ``{"error": reason}`` in JSON, ``error,"reason"`` in CSV, and ``error: reason`` in plain
-    text. Keys that begin with ``_`` are skipped.
+    An error becomes ``{"error": reason}`` in JSON, a row of ``error`` with the reason in the last column in
+    CSV, and ``error: reason`` in plain text, as does a result without a plain value. Keys that begin with
+    ``_`` are skipped.
 
     Raises:
         ValueError: a result holds a number that is not finite, which JSON does not have.
@@ -87,15 +91,17 @@ def _encode_csv(results: Sequence[Result | RequestError], fields: Fields) -> str
 def _csv_row(record: Mapping[str, Any], keys: Sequence[str]) -> str:
     if "error" in record:
         # As many columns as a result has.
-        return ",".join(["error", _quote(_one_line(record["error"])), *[""] * (len(keys) - 2)])
+        return ",".join(["error", *[""] * (len(keys) - 2), _quote(_one_line(record["error"]))])
     return ",".join(_cell(record.get(key)) for key in keys or record)
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+    text = "" if value is None else _plain(value)
     return _quote(text) if re.search(r'[",\r\n]', text) else text
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, allow_nan=False)
 
 
 def _quote(text: str) -> str:
@@ -107,12 +113,13 @@ def _one_line(text: str) -> str:
 
 
 def _encode_text(results: Sequence[Result | RequestError], fields: Fields) -> str:
-    return "\n".join(
-        f"error: {_one_line(str(result))}"
-        if isinstance(result, RequestError)
-        else _one_line(str(result[fields.plain or ""]))
-        for result in results
-    )
+    return "\n".join(_text_line(_record(result), fields.plain or "") for result in results)
+
+
+def _text_line(record: Mapping[str, Any], key: str) -> str:
+    if (value := record.get(key)) is not None and "error" not in record:
+        return _one_line(_plain(value))
+    return f"error: {_one_line(str(record.get('error') or record.get('warning') or f'no {key}'))}"
 
 
 _ENCODERS: dict[str, Callable[[Sequence[Result | RequestError], Fields], str]] = {

@@ -35,6 +35,19 @@ class WorkerFile:
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self.idle()
         new.rename(path)
+        self._decoded = folder / "decoded"
+        self._has_decoded = False
+
+    @property
+    def has_decoded(self) -> bool:
+        """Whether a worker of this model, alive or not, has decoded a record."""
+        return self._has_decoded or self._decoded.exists()
+
+    def mark_decoded(self) -> None:
+        """Record that a worker has decoded a record."""
+        if not self._has_decoded:
+            self._decoded.touch()
+            self._has_decoded = True
 
     def busy(self) -> None:
         """Start the time of a request, or of the next request of a batch."""

@@ -38,6 +38,16 @@ def test_accept_chooses_the_answer(accept: str | None, content_type: str, chosen
     assert choose_media_type(accept, content_type, FIELDS) == chosen
 
 
+@pytest.mark.parametrize("accept", ["application/x-ndjson", "application/jsonl;q=0.5"])
+def test_accept_may_be_an_alias(accept: str) -> None:
+    assert choose_media_type(accept, CSV, FIELDS) == JSON_LINES
+
+
+def test_lines_of_text_are_answered_in_lines() -> None:
+    assert choose_media_type(None, TEXT, FIELDS, batch=True) == JSON_LINES
+    assert choose_media_type(JSON, TEXT, FIELDS, batch=True) == JSON
+
+
 @pytest.mark.parametrize(
     "accept", ["text/html", "application/x-npy", "text/csv;q=0", "text/csv;q=high", "text/csv;q=nan"]
 )
@@ -83,6 +93,17 @@ def test_csv_error_has_all_columns() -> None:
     assert [len(row) for row in rows] == [2, 2, 2]
 
 
+def test_csv_reason_is_in_the_last_column() -> None:
+    fields = Fields(("label", "score", "probability", "warning"))
+    result = {"label": None, "score": None, "probability": None, "warning": "no, word"}
+    assert encode([MalformedBodyError("no"), result], CSV, fields) == b'error,,,"no"\n,,,"no, word"'
+
+
+def test_plain_answer_without_value_is_an_error() -> None:
+    results: list[Result] = [{"probability": None, "warning": "no\nword"}, {"probability": None}]
+    assert encode(results, TEXT, FIELDS) == b"error: no word\nerror: no probability"
+
+
 def test_plain_answer_has_one_field() -> None:
     assert encode(ANSWERS, TEXT, FIELDS).split(b"\n") == [
         b"0.973123",
@@ -100,7 +121,7 @@ def test_csv_without_fields_has_all_keys() -> None:
     assert encode([{"a": 1, "b": 'x "y", z', "c": None}], CSV, Fields()) == b'1,"x ""y"", z",'
 
 
-@pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV])
+@pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV, TEXT])
 def test_number_that_is_not_finite_raises(media_type: str) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         encode([{"label": "positive", "probability": float("nan")}], media_type, FIELDS)
