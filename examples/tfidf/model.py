@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from byoc.errors import DataError
+from byoc.errors import ArtifactError, DataError
 
 # Words keep their apostrophe; ! and ? are words. The weight of a term that occurs n times is 1 + ln(n).
 _TERMS = {"token_pattern": r"\w+(?:'\w+)?|[!?]", "sublinear_tf": True}
@@ -80,6 +80,10 @@ class Model(NamedTuple):
         """Read the files of an artifact."""
         content = json.loads((folder / "model.json").read_text("utf-8"))
         arrays = load_file(folder / "model.safetensors")
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ArtifactError(
+                f"{folder / 'model.safetensors'}: a number is not finite; train the model again"
+            )
         options = {"ngram_range": tuple(content["ngram_range"]), "vocabulary": content["terms"]}
         vectorizer = TfidfVectorizer(**options, **_TERMS)
         vectorizer.idf_ = arrays["idf"]

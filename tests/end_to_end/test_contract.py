@@ -275,8 +275,8 @@ def test_content_types_give_the_same_answer(running: Running, name: str, content
 
 
 def predict(running: Running, text: str) -> dict[str, object]:
-    """The answer to one plain text."""
-    status, _, answer = running.post("/invocations", text.encode(), TEXT, JSON)
+    """The answer to one text."""
+    status, _, answer = running.post("/invocations", json.dumps({"text": text}).encode(), JSON)
     assert status == 200
     (record,) = json.loads(answer)
     return dict(record)
@@ -294,12 +294,27 @@ def test_answer_has_the_accepted_type(running: Running, accept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content_type", "accept", "expected"), [("application/x-npy", "*/*", 415), (JSON, "image/png", 406)]
+    ("content_type", "accept", "expected"), [("application/x-npy", "*/*", 400), (JSON, "image/png", 406)]
 )
 def test_unsupported_type_is_refused(running: Running, content_type: str, accept: str, expected: int) -> None:
     status, _, answer = running.post("/invocations", b'"fine"', content_type, accept)
     assert status == expected
     assert json.loads(answer)["error"]
+
+
+def test_lines_of_plain_text_are_records(running: Running) -> None:
+    status, content_type, answer = running.post("/invocations", b"fine\nbad\n", TEXT)
+    assert (status, content_type) == (200, JSON_LINES)
+    assert [json.loads(line) for line in answer.splitlines()] == [
+        predict(running, "fine"),
+        predict(running, "bad"),
+    ]
+
+
+def test_batch_of_errors_is_refused(running: Running) -> None:
+    status, _, answer = running.post("/invocations", b'{"stars": 3}\n{"stars": 4}\n', JSON_LINES)
+    assert status == 400
+    assert "none of the 2 records can be used" in json.loads(answer)["error"]
 
 
 def test_bad_record_of_a_batch_is_an_error_record(running: Running) -> None:

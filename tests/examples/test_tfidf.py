@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
-from byoc.errors import DataError
+from byoc.errors import ArtifactError, DataError
 from byoc.job import Job
 from byoc.opt_ml import OptMl
 from byoc.signals import StopFlag
@@ -101,6 +103,16 @@ def test_probability_is_of_the_predicted_label(model: Model) -> None:
 def test_loaded_model_predicts_the_same(model: Model, tmp_path: Path) -> None:
     model.save(tmp_path)
     assert tfidf.load(tmp_path, "cpu", "fp32").predict(TEXTS) == model.predict(TEXTS)
+
+
+def test_weights_must_be_finite(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    arrays = load_file(tmp_path / "model.safetensors")
+    save_file(
+        {**arrays, "intercept": np.full_like(arrays["intercept"], np.inf)}, tmp_path / "model.safetensors"
+    )
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: a number is not finite"):
+        tfidf.load(tmp_path, "cpu", "fp32")
 
 
 def test_evaluation_of_training_texts_is_perfect(model: Model) -> None:

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 
 from hypothesis import strategies as st
 
+import sentiment
 from byoc.errors import RequestError
-from byoc.serving.request import JSON, decode, decode_records
+from byoc.serving.request import JSON, Limits, decode, decode_records, is_misshapen
 from byoc.serving.response import Fields, choose_media_type
 from tests.image.broken_http import one_of, places
 from tests.image.raw_http import GOOD, End, Exchange, chunked, cut, request
 from tests.support.hostile_bodies import accepts, bodies, content_types, media_types, texts
 
-FIELDS = Fields(("label", "probability"), "probability")
+FIELDS = Fields(sentiment.csv_fields, sentiment.plain_field)
+LIMITS = Limits(text_fields=(*sentiment.text_fields, "inputs"), labels=sentiment.labels)
 ROUTES = {"/ping": "GET", "/invocations": "POST", "/execution-parameters": "GET"}
 
 OK, MISSING, NOT_ALLOWED, UNSUPPORTED = ({status} for status in (200, 404, 405, 415))
@@ -25,10 +27,13 @@ SURVIVED = {200, *range(400, 500)}
 def worth(body: bytes, content_type: str, accept: str, *, batch: bool) -> tuple[set[int], int | None]:
     """The expected status for a body, and the number of records."""
     try:
-        choose_media_type(accept, content_type, FIELDS)
-        return OK, len((decode_records if batch else decode)(body, content_type))
+        choose_media_type(accept, content_type, FIELDS, batch=batch)
+        records = (decode_records if batch else decode)(body, content_type, LIMITS)
     except RequestError as error:
         return {error.status}, None
+    # Without a text, the status depends on the requests before.
+    statuses = {200, 400} if len(records) == 1 and is_misshapen(records[0]) else OK
+    return statuses, len(records)
 
 
 large_bodies = st.one_of(

@@ -48,12 +48,12 @@ def test_malformed_path_is_400(server: Container) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "allowed"), [("/ping", "GET"), ("/invocations", "POST"), ("/execution-parameters", "GET")]
+    ("path", "allowed"), [("/ping", "GET, HEAD"), ("/invocations", "POST"), ("/execution-parameters", "GET")]
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "FOO"])
 def test_unknown_method_is_405(server: Container, path: str, allowed: str, method: str) -> None:
     answer = server.request(path, method=method)
-    if method == allowed:
+    if method in allowed.split(", "):
         assert answer.status != 405
     else:
         assert (answer.status, answer.headers.get("Allow")) == (405, allowed)
@@ -134,14 +134,10 @@ def test_large_answer_is_complete(image: str, trained: Path) -> None:
         assert len(answer.body) > LIMIT
 
 
-@pytest.mark.parametrize(
-    ("body", "limit"),
-    [(json.dumps(["a"] * 10_001), "10000 texts"), (json.dumps("a" * 20_001), "at most 20000")],
-)
-def test_too_much_content_is_400(server: Container, body: str, limit: str) -> None:
-    answer = server.request("/invocations", body.encode(), Content_Type=JSON)
+def test_too_many_texts_are_400(server: Container) -> None:
+    answer = server.request("/invocations", json.dumps(["a"] * 10_001).encode(), Content_Type=JSON)
     assert answer.status == 400
-    assert limit in json.loads(answer.body)["error"]
+    assert "10000 texts" in json.loads(answer.body)["error"]
 
 
 def test_limits_of_texts_can_be_set(image: str, trained: Path) -> None:

@@ -60,6 +60,7 @@ _LINE = re.compile(rb"([^\n]*)(?:\n|\Z)")
 _FIELD = rb'(?:"(?:[^"]++|"")*+"|[^",\n]*+)'
 _ROW = re.compile(rb"(?P<fields>%b(?:,%b)*+)\r?(?:\n|\Z)|(?P<line>[^\n]*)(?:\n|\Z)" % (_FIELD, _FIELD))
 _FIELDS = re.compile(rb"(?:\A|,)(%b)" % _FIELD)
+_MAX_NAME = 100
 _MAX_COLUMNS = 1_000  # a byte becomes an object of 40
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _COLUMN_NAME = re.compile(r"[\w.-]+")
@@ -214,8 +215,10 @@ def _fields(row: re.Match[bytes]) -> list[bytes]:
     """The fields of a row as they are written."""
     if row["fields"] is None:
         return row["line"].removesuffix(b"\r").split(b",", _MAX_COLUMNS)
-    fields = _FIELDS.finditer(row["fields"].removesuffix(b"\r"))
-    return [field[1] for field in islice(fields, _MAX_COLUMNS + 1)]
+    content: bytes = row["fields"].removesuffix(b"\r")
+    if b"," not in content:
+        return [content]
+    return [field[1] for field in islice(_FIELDS.finditer(content), _MAX_COLUMNS + 1)]
 
 
 def _unquote(field: bytes) -> bytes:
@@ -236,7 +239,8 @@ def _is_header(names: Sequence[str], limits: Limits, *, is_line: bool) -> bool:
 
 
 def _normalize(name: str) -> str:
-    return re.sub(r"[ _-]", "", name).lower()
+    # No name is that long, and most fields are texts.
+    return re.sub(r"[ _-]", "", name).lower() if len(name) <= _MAX_NAME else ""
 
 
 def _find_text_column(names: Sequence[str], limits: Limits) -> int:
