@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Build the image and push it to Amazon ECR. Prints only the image's URI to stdout: URI=$(./build_and_push.sh)
+case ${BASH_VERSION:-0} in 0 | [1-3].* | 4.[0-3].*) echo "error: bash 4.4 or later is needed: brew install bash" >&2 && exit 1 ;; esac
 set -euo pipefail
 
 usage="usage: build_and_push.sh [--model FOLDER] [--region REGION] [--cpu] [--dry-run] [--no-push] [IMAGE_NAME] [TAG]

@@ -43,7 +43,7 @@ install_line() {
 }
 
 check_machine() {
-    [[ $(uname -sm) == "Linux x86_64" ]] || fail "this machine is $(uname -sm); expected Linux x86_64"
+    [[ $(uname -sm) == "Linux x86_64" ]] || fail "this machine is $(uname -sm); expected Linux x86_64, or the name of an image"
     local python package missing=
     if ! python=$(find_python); then
         # Where the distribution's python3 is too old, it also has a newer package.
@@ -88,7 +88,7 @@ make_venv() {
         touch "$venv/venv.stamp"
     fi
     for name; do
-        once "$name" "$(sha256sum <"$root/$name/requirements.txt")" "installing the packages of $name/requirements.txt" \
+        once "$name" "$(cksum <"$root/$name/requirements.txt")" "installing the packages of $name/requirements.txt" \
             pip_install --require-hashes -r "$root/$name/requirements.txt"
     done
 }
@@ -102,7 +102,7 @@ install_torch() {
 # install_model: the requirements of the package that use_model selected.
 install_model() {
     [[ -f $model_folder/requirements.txt ]] || return 0
-    once "model-$model_name" "$(sha256sum <"$model_folder/requirements.txt")" \
+    once "model-$model_name" "$(cksum <"$model_folder/requirements.txt")" \
         "installing the packages of $model_folder/requirements.txt" \
         pip_install --require-hashes -r "$model_folder/requirements.txt"
 }
@@ -119,25 +119,33 @@ find_java() {
     export JAVA_HOME
 }
 
-# As root on Debian, installs nginx; elsewhere, returns 1 if it is missing.
-install_nginx() {
-    PATH=$PATH:/usr/sbin command -v nginx >/dev/null && return
+# install_package PROGRAM: as root on Debian, installs its package; elsewhere, returns 1 if it is missing.
+install_package() {
+    PATH=$PATH:/usr/sbin command -v "$1" >/dev/null && return
     if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
-        say "nginx is missing; install it with: sudo $(command -v dnf >/dev/null && echo dnf || echo apt-get) install -y nginx"
+        say "$1 is missing; install it with: sudo $(command -v dnf >/dev/null && echo dnf || echo apt-get) install -y $1"
         return 1
     fi
-    say "installing nginx"
+    say "installing $1"
     mkdir -p "$root/.cache"
     apt-get update -qq
-    # Otherwise Debian's package starts a service on port 80.
+    # Otherwise Debian's package of nginx starts a service on port 80.
     DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 RUNLEVEL=1 \
-        apt-get install -qq -y --no-install-recommends nginx >"$root/.cache/nginx.log" 2>&1 ||
-        fail "nginx cannot be installed; see $root/.cache/nginx.log"
+        apt-get install -qq -y --no-install-recommends "$1" >"$root/.cache/$1.log" 2>&1 ||
+        fail "$1 cannot be installed; see $root/.cache/$1.log"
 }
 
-# fetch_reviews FILE: write the 25,000 reviews as CSV, unless the file exists.
+# fetch_reviews FILE: write the 25,000 reviews as CSV, unless the file exists; with the Python of $image if it is set.
 fetch_reviews() {
-    [[ -s $1 ]] || "$venv/bin/python" "$root/local_test/fetch_reviews.py" "$root/.cache/reviews" "$1" || exit
+    [[ ! -s $1 ]] || return 0
+    if [[ -z ${image:-} ]]; then
+        "$venv/bin/python" "$root/local_test/fetch_reviews.py" "$root/.cache/reviews" "$1" || exit
+    else
+        mkdir -p "$root/.cache/reviews" "${1%/*}"
+        docker run --rm --user "$(id -u):$(id -g)" --env HOME=/tmp --volume "$root/local_test:/local_test:ro" \
+            --volume "$root/.cache/reviews:/cache" --volume "${1%/*}:/target" "$image" \
+            python /local_test/fetch_reviews.py /cache "/target/${1##*/}" || exit
+    fi
 }
 
 # check_image: check that the Docker engine has $image; sets docker_options.

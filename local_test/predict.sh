@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Send the texts in a file to the server on this machine.
+case ${BASH_VERSION:-0} in 0 | [1-3].* | 4.[0-3].*) echo "error: bash 4.4 or later is needed: brew install bash" >&2 && exit 1 ;; esac
 set -euo pipefail
 
 usage="usage: local_test/predict.sh PAYLOAD [CONTENT_TYPE]

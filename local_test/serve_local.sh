@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Serve the model in test_dir as SageMaker does, on this machine: the same program, on port 8080.
+case ${BASH_VERSION:-0} in 0 | [1-3].* | 4.[0-3].*) echo "error: bash 4.4 or later is needed: brew install bash" >&2 && exit 1 ;; esac
 set -euo pipefail
 
 usage="usage: local_test/serve_local.sh [--model FOLDER | IMAGE]
@@ -37,7 +38,7 @@ make_venv container
 install_torch
 install_model
 find_java
-install_nginx || exit
+install_package nginx || exit
 say "$next"
 exec env "${model_environment[@]}" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SAGEMAKER_BASE_DIR="$test_dir" \
     "$venv/bin/python" "$root/container/serve"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Train as SageMaker does, on this machine: the same program, with test_dir in the layout of /opt/ml.
+case ${BASH_VERSION:-0} in 0 | [1-3].* | 4.[0-3].*) echo "error: bash 4.4 or later is needed: brew install bash" >&2 && exit 1 ;; esac
 set -euo pipefail
 
 usage="usage: local_test/train_local.sh [--model FOLDER | IMAGE] [--data DIR] [--unlabeled DIR] [--pretrained DIR]
@@ -23,7 +24,7 @@ prepare_channel() {
     mkdir -p "$test_dir/input/data"
     if [[ -z $data ]]; then
         [[ -L $channel ]] && rm "$channel"
-        make_venv
+        [[ -n $image ]] || make_venv
         fetch_reviews "$channel/reviews.csv"
         return
     fi
@@ -61,7 +62,7 @@ train_in_image() {
     [[ ! -d $test_dir/checkpoints ]] || written+=(/opt/ml/checkpoints)
     trap 'docker run --rm --volume "$test_dir:/opt/ml" "$image" \
         chown -R "$(id -u):$(id -g)" "${written[@]}"' EXIT
-    local volumes=(--volume "$test_dir:/opt/ml" --volume "$(readlink -f "$channel"):/opt/ml/input/data/training:ro")
+    local volumes=(--volume "$test_dir:/opt/ml" --volume "${data:-$channel}:/opt/ml/input/data/training:ro")
     local name
     for name in "${!folders[@]}"; do
         volumes+=(--volume "${folders[$name]}:/opt/ml/input/data/$name:ro")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Set up, lint and run all tests; prints the time of each part. Arguments select tests, as pytest takes them:
 #     tests/run.sh tests/unit/sentiment/text -k contraction
+case ${BASH_VERSION:-0} in 0 | [1-3].* | 4.[0-3].*) echo "error: bash 4.4 or later is needed: brew install bash" >&2 && exit 1 ;; esac
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -29,8 +29,9 @@ PROCESSES = ("model_service_worker", "ModelServer", "nginx", "container/serve")
 
 def resident_mib(container: str) -> dict[str, list[int]]:
     """Resident memory of the processes."""
-    lines = [line.split(maxsplit=1) for line in docker("top", container, "-eo", "rss,args").splitlines()[1:]]
-    return {name: [int(kib) >> 10 for kib, command in lines if name in command] for name in PROCESSES}
+    lines = docker("top", container, "-eo", "pid,rss,args").splitlines()[1:]
+    processes = [line.split(maxsplit=2)[1:] for line in lines]
+    return {name: [int(kib) >> 10 for kib, command in processes if name in command] for name in PROCESSES}
 
 
 def measure(image: str, model: Path) -> dict[str, Any]:

@@ -104,7 +104,10 @@ def test_unsupported_processor_is_refused(bare_path: Path) -> None:
     (bare_path / "uname").write_text("#!/bin/bash\necho Darwin arm64\n")
     (bare_path / "uname").chmod(0o755)
     result = source("check_machine", PATH=str(bare_path))
-    assert result.stderr == "error: this machine is Darwin arm64; expected Linux x86_64\n"
+    assert (
+        result.stderr
+        == "error: this machine is Darwin arm64; expected Linux x86_64, or the name of an image\n"
+    )
 
 
 def test_installed_java_is_used(bare_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_installed_java_is_used(bare_path: Path) -> None:
 @pytest.mark.parametrize("manager", ["apt-get", "dnf"])
 def test_missing_nginx_names_the_installing_line(manager: str) -> None:
     # Neither nginx nor apt-get is found, so nothing is installed.
-    result = source(f"command() {{ [[ $2 == dnf && {manager} == dnf ]]; }}; install_nginx")
+    result = source(f"command() {{ [[ $2 == dnf && {manager} == dnf ]]; }}; install_package nginx")
     assert result.returncode == 1
     assert result.stderr == f"nginx is missing; install it with: sudo {manager} install -y nginx\n"
 
