@@ -1,11 +1,12 @@
 """``python -m jobs``: the command line, and its error messages."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, TokenRetrievalError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from byoc.errors import UserError
 from jobs import model_package
@@ -20,11 +21,14 @@ from jobs.transform import transform
 from jobs.tune import tune
 from jobs.upload import upload
 
+# In the name of botocore's exception, or in AWS's error code.
+_CREDENTIALS = re.compile("AccessKeyId|AuthFailure|Credential|Profile|Signature|SSO|Token|UnrecognizedClient")
+
 
 def explain(error: Exception) -> str:
     """The error's message, with a remedy for missing credentials and permissions."""
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    if isinstance(error, NoCredentialsError | TokenRetrievalError) or code.startswith("ExpiredToken"):
+    if _CREDENTIALS.search(code or type(error).__name__):
         return f"No valid AWS credentials; run 'aws configure' or 'aws sso login' ({error})"
     if code.startswith("AccessDenied") or code == "403":
         return f"{error}\njobs/policies/user.json lists the required permissions"

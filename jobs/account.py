@@ -54,5 +54,8 @@ class Account:
         return self._bucket or f"sagemaker-{self.region}-{self.identity['Account']}"
 
     def uri(self, *names: str) -> str:
-        """The S3 URI of a folder in the bucket."""
-        return "/".join([f"s3://{self.bucket}", self.prefix, *names])
+        """The S3 URI of a folder in the bucket.
+
+        It ends with a slash, because S3 matches prefixes as strings: training also matches training2/.
+        """
+        return "/".join([f"s3://{self.bucket}", self.prefix, *names, ""])

@@ -1,16 +1,13 @@
-"""A call of an AWS service, validated against botocore's service model, then printed or sent."""
+"""A call of an AWS service: checked, then printed or sent."""
 
 import json
 from collections.abc import Iterable
-from functools import cache
 from typing import Any, NamedTuple
 
-import botocore.session
 import click
 from botocore import xform_name
-from botocore.model import ServiceModel
-from botocore.validate import validate_parameters
 
+from jobs import validation
 from jobs.account import Account
 
 
@@ -20,6 +17,14 @@ class Request(NamedTuple):
     service: str
     operation: str
     parameters: dict[str, Any]
+
+    def check(self) -> None:
+        """Refuse a request that AWS would refuse without looking at the account.
+
+        Raises:
+            jobs.validation.InvalidRequestError: names every fault.
+        """
+        validation.check(*self)
 
 
 def sagemaker(operation: str, **parameters: Any) -> Request:
@@ -33,36 +38,22 @@ def _prune(value: Any) -> Any:
     return [_prune(member) for member in value] if isinstance(value, list) else value
 
 
-@cache
-def _model(service: str) -> ServiceModel:
-    return botocore.session.get_session().get_service_model(service)
-
-
-def check(request: Request) -> None:
-    """Refuse unknown or missing parameters and wrong types.
-
-    Raises:
-        botocore.exceptions.ParamValidationError: names every fault.
-    """
-    shape = _model(request.service).operation_model(request.operation).input_shape
-    if shape is not None:
-        validate_parameters(request.parameters, shape)
-
-
 def show(requests: Iterable[Request]) -> None:
     """Check requests and print them as JSON."""
     requests = list(requests)
     for request in requests:
-        check(request)
+        request.check()
     click.echo(json.dumps([request._asdict() for request in requests], indent=2))
 
 
 def send(account: Account, request: Request) -> dict[str, Any]:
-    """Send a request, which boto3 checks, and return the response.
+    """Check and send a request, and return the response.
 
     Raises:
+        jobs.validation.InvalidRequestError: the request is invalid and was not sent.
         botocore.exceptions.ClientError: AWS refuses it.
     """
+    request.check()
     call = getattr(account.client(request.service), xform_name(request.operation))
     response: dict[str, Any] = call(**request.parameters)
     return response

@@ -4,7 +4,7 @@ import click
 
 from jobs import options, scaling
 from jobs.account import Account
-from jobs.aws_request import Request, send, send_all, show
+from jobs.aws_request import Request, sagemaker, send, send_all, show
 from jobs.resources import ENDPOINT, ResourceType
 
 CONFIGURATION = ResourceType("endpoint configuration", "EndpointConfig")
@@ -13,21 +13,34 @@ MODEL = ResourceType("model", "Model")
 
 def requests(account: Account, name: str) -> list[Request]:
     """Requests that delete an endpoint and its dependents, or the remains of an incomplete deletion."""
-    requests: list[Request] = []
-    configuration_name, model_names = name, [name]
-    if endpoint := ENDPOINT.find(account, name):
-        for variant in endpoint.description.get("ProductionVariants", []):
-            requests += scaling.delete_requests(account, name, variant["VariantName"])
-        requests.append(Request("sagemaker", "DeleteEndpoint", {"EndpointName": name}))
-        configuration_name = endpoint.description["EndpointConfigName"]
-    if configuration := CONFIGURATION.find(account, configuration_name):
-        parameters = {"EndpointConfigName": configuration_name}
-        requests.append(Request("sagemaker", "DeleteEndpointConfig", parameters))
-        model_names = [variant["ModelName"] for variant in configuration.description["ProductionVariants"]]
+    endpoint = ENDPOINT.find(account, name)
+    if not endpoint:
+        return configuration_requests(account, name)
+    variants = endpoint.description.get("ProductionVariants", [])
+    names = [scaling.backlog_alarm(name), errors_alarm(name)]
+    found = account.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    alarms = {"AlarmNames": [alarm["AlarmName"] for alarm in found]}
+    return [
+        *(r for variant in variants for r in scaling.delete_requests(account, name, variant["VariantName"])),
+        *([Request("cloudwatch", "DeleteAlarms", alarms)] if found else []),
+        sagemaker("DeleteEndpoint", EndpointName=name),
+        *configuration_requests(account, endpoint.description["EndpointConfigName"]),
+    ]
+
+
+def errors_alarm(endpoint: str) -> str:
+    """Name of the alarm, and of its metric, on answers with status 500 or more."""
+    return f"{endpoint}-errors"
+
+
+def configuration_requests(account: Account, name: str) -> list[Request]:
+    """Requests that delete an endpoint configuration and its models, or a model of this name."""
+    requests, models = [], [name]
+    if configuration := CONFIGURATION.find(account, name):
+        requests = [sagemaker("DeleteEndpointConfig", EndpointConfigName=name)]
+        models = [variant["ModelName"] for variant in configuration.description["ProductionVariants"]]
     return requests + [
-        Request("sagemaker", "DeleteModel", {"ModelName": model})
-        for model in model_names
-        if MODEL.find(account, model)
+        sagemaker("DeleteModel", ModelName=model) for model in models if MODEL.find(account, model)
     ]
 
 

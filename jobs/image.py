@@ -1,31 +1,35 @@
 """Find the image that build_and_push.sh pushed to ECR."""
 
+import re
+
 import click
 from botocore.exceptions import ClientError
 
 from jobs.account import Account
+from jobs.aws_request import Request, send
 
 DEFAULT = "sagemaker-sentiment-lstm"  # the default of build_and_push.sh
+_TAGGED = re.compile(r"(?P<repository>(?P<registry>\d{12})\.dkr\.[^/]+/(?P<name>[^:@]+))(:(?P<tag>[^:@]+))?")
 
 
 def find(account: Account, image: str | None) -> str:
-    """The URI of an image, from NAME, NAME:TAG or a full URI; by default the image of the model package.
+    """The URI of an image with its digest, so that a later push to its tag does not change a saved model.
 
-    ECR is asked for the repository's URI because its domain depends on the AWS partition.
+    ``image`` is NAME, NAME:TAG or a full URI; by default the image of the model package. ECR is asked for the
+    repository's URI because its domain depends on the AWS partition.
 
     Raises:
-        click.ClickException: the image does not exist.
+        click.ClickException: the image does not exist, or ECR allows no such name.
     """
     is_default = account.prefix == "sentiment"
     image = image or (DEFAULT if is_default else f"sagemaker-{account.prefix}")
     if ".dkr." in image.partition("/")[0]:
-        return image
+        return pin(account, image)
     name, _, tag = image.partition(":")
     tag = tag or "latest"
-    ecr = account.client("ecr")
     try:
-        uri = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryUri"]
-        ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])
+        repositories = send(account, Request("ecr", "DescribeRepositories", {"repositoryNames": [name]}))
+        return f"{repositories['repositories'][0]['repositoryUri']}@{_digest(account, name, tag)}"
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("RepositoryNotFoundException", "ImageNotFoundException"):
             raise
@@ -34,4 +38,21 @@ def find(account: Account, image: str | None) -> str:
         raise click.ClickException(
             f"no image {name}:{tag} in ECR in {account.region}; to push it: {command}"
         ) from error
-    return f"{uri}:{tag}"
+
+
+def pin(account: Account, uri: str) -> str:
+    """The URI of an image in ECR with its digest; unchanged, with a warning, where ECR does not return it."""
+    match = _TAGGED.fullmatch(uri)
+    if not match:
+        return uri
+    try:
+        digest = _digest(account, match["name"], match["tag"] or "latest", registryId=match["registry"])
+    except ClientError as error:
+        click.echo(f"warning: a later push to {uri} changes the model: {error}", err=True)
+        return uri
+    return f"{match['repository']}@{digest}"
+
+
+def _digest(account: Account, name: str, tag: str, **registry: str) -> str:
+    images = {"repositoryName": name, "imageIds": [{"imageTag": tag}], **registry}
+    return str(send(account, Request("ecr", "DescribeImages", images))["imageDetails"][0]["imageDigest"])

@@ -4,8 +4,8 @@ import re
 
 import click
 
-# Arm processors have a "g" after the generation: ml.m6g, ml.c7gn, ml.g5g.
-_ARM = re.compile(r"ml\.[a-z]+\d+g")
+# Arm processors have a "g" after the generation: ml.m6g, ml.c7gn, ml.g5g; Grace is one too.
+_ARM = re.compile(r"ml\.([a-z]+\d+g|p6e-gb)")
 # torch's builds for CUDA 12.6 end with Hopper.
 _BLACKWELL = re.compile(r"ml\.(p6|g7)")
 # Endpoints on these have driver 470 (CUDA 11.4) unless InferenceAmiVersion selects a newer one:
@@ -38,3 +38,17 @@ def batch_ami(instance_type: str) -> str | None:
 def inference_ami(instance_type: str) -> str | None:
     """The InferenceAmiVersion with a driver for CUDA 12, if the default driver is older."""
     return _NEWER_DRIVER if _OLD_DRIVER.match(instance_type) else None
+
+
+def check_inference_ami(version: str | None) -> None:
+    """Warn of a driver with which a container for CUDA 12 was seen to hang."""
+    if version and "-gpu-4-1" in version:
+        click.echo(
+            f"warning: {version} is for CUDA 13; a CUDA 12 image may never be in service on it", err=True
+        )
+
+
+def cpu_cores(instance_type: str) -> int:
+    """The virtual CPUs of an instance type, by its size."""
+    size = re.search(r"\.(\d*)(x?large)$", instance_type)
+    return (4 * int(size[1] or 1) if size[2] == "xlarge" else 2) if size else 1

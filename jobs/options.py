@@ -13,6 +13,7 @@ from jobs.account import Account
 from jobs.model_package import ModelPackage
 
 Command = Callable[..., Any]
+MAX_TYPES = 5  # of InstancePreferences
 PROJECT_TAG = {"Key": "project", "Value": "sagemaker-sentiment-lstm"}
 
 
@@ -35,6 +36,14 @@ def _check_s3_uri(_context: click.Context, parameter: click.Parameter, uri: str 
     if uri is not None and not re.fullmatch(r"s3://[^/]+/.+", uri):
         raise click.BadParameter(f"expected s3://BUCKET/FOLDER, found {uri}", param=parameter)
     return uri
+
+
+def _check_instance_types(
+    context: click.Context, parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    if len(names) > MAX_TYPES:
+        raise click.BadParameter(f"expected at most {MAX_TYPES} types", param=parameter)
+    return tuple(_check_instance_type(context, parameter, name) for name in names)
 
 
 def _check_instance_type(_context: click.Context, parameter: click.Parameter, name: str) -> str:
@@ -112,6 +121,22 @@ def positive(name: str, default: int | None, text: str | None = None) -> Callabl
     return click.option(name, type=click.IntRange(1), default=default, show_default=bool(default), help=text)
 
 
+def instance_types(default: tuple[str, ...]) -> Callable[[Command], Command]:
+    """The options ``--instance-type``, repeatable, and ``--fallback``."""
+    return several(
+        click.option(
+            "--instance-type",
+            "instance_types",
+            multiple=True,
+            default=default,
+            show_default=True,
+            callback=_check_instance_types,
+            help="Repeatable: the next type is used if the previous one is refused or has no capacity.",
+        ),
+        click.option("--fallback/--no-fallback", default=True, help="Use more than the first type."),
+    )
+
+
 def instance_type(default: str) -> Callable[[Command], Command]:
     """The option ``--instance-type``."""
     return click.option("--instance-type", default=default, show_default=True, callback=_check_instance_type)
@@ -130,6 +155,13 @@ image_and_role = several(
 )
 register = click.option("--register", metavar="GROUP", help="Register the model in this model package group.")
 tags = click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", callback=_parse_tags)
+settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Set any parameter of a request, for example RetryStrategy.MaximumRetryAttempts=3; repeatable.",
+)
 wait = click.option("--wait/--no-wait", default=True, show_default=True, help="Watch until it is done.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print the requests as JSON; change nothing.")
 yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

@@ -60,18 +60,13 @@ def scalable_target(endpoint: str, variant: str) -> dict[str, str]:
 
 def delete_requests(account: Account, endpoint: str, variant: str) -> list[Request]:
     """Requests that end the scaling of an endpoint; none if it is not scaled."""
-    requests = []
     target = scalable_target(endpoint, variant)
     query = {"ServiceNamespace": target["ServiceNamespace"], "ResourceIds": [target["ResourceId"]]}
-    if account.client(SERVICE).describe_scalable_targets(**query)["ScalableTargets"]:
-        requests.append(Request(SERVICE, "DeregisterScalableTarget", target))
-    names = {"AlarmNames": [_alarm(endpoint)]}
-    if account.client("cloudwatch").describe_alarms(**names)["MetricAlarms"]:
-        requests.append(Request("cloudwatch", "DeleteAlarms", names))
-    return requests
+    is_scaled = account.client(SERVICE).describe_scalable_targets(**query)["ScalableTargets"]
+    return [Request(SERVICE, "DeregisterScalableTarget", target)] if is_scaled else []
 
 
-def _alarm(endpoint: str) -> str:
+def backlog_alarm(endpoint: str) -> str:
     """Name of the alarm that adds the first instance to an endpoint without instances."""
     return f"{endpoint}-has-backlog"
 
@@ -121,7 +116,7 @@ def _first_instance(endpoint: str, target: dict[str, str]) -> list[Request]:
         },
     }
     alarm = {
-        "AlarmName": _alarm(endpoint),
+        "AlarmName": backlog_alarm(endpoint),
         "AlarmActions": [_POLICY_ARN],
         **_BACKLOG,
         "MetricName": "HasBacklogWithoutCapacity",

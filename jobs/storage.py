@@ -15,28 +15,32 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def objects(account: Account, uri: str) -> dict[str, dict[str, Any]]:
-    """The objects below a URI, by their relative names."""
+    """The objects below the URI of a folder, by their relative names."""
     bucket, prefix = split(uri)
-    prefix = prefix.rstrip("/") + "/"
     pages = account.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return {entry["Key"].removeprefix(prefix): entry for page in pages for entry in page.get("Contents", [])}
 
 
-def check_not_empty(account: Account, uri: str) -> None:
-    """Refuse a URI without objects.
+def resolve(account: Account, uri: str) -> str:
+    """A URI with data: that of a folder with a slash at its end, or that of an object.
 
     Raises:
         click.ClickException: the bucket does not exist, or has nothing at the URI.
     """
-    bucket, prefix = split(uri)
+    bucket, key = split(uri)
+    folder = key.rstrip("/") + "/"
     try:
-        count = account.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"]
+        page = account.client("s3").list_objects_v2(Bucket=bucket, Prefix=folder.rstrip("/"), MaxKeys=1000)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchBucket":
             raise
-        count = 0
-    if not count:
-        raise click.ClickException(f"no objects at {uri}; upload data with 'python -m jobs upload'")
+        page = {}
+    keys = [entry["Key"] for entry in page.get("Contents", [])]
+    if key in keys and not key.endswith("/"):
+        return uri
+    if page.get("IsTruncated") or any(name.startswith(folder) for name in keys):
+        return f"s3://{bucket}/{folder}"
+    raise click.ClickException(f"no objects at {uri}; upload data with 'python -m jobs upload'")
 
 
 def ensure_bucket(account: Account) -> None:

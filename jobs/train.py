@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from jobs import artifact, image, options, role, storage, wait
+from jobs import artifact, fallback, image, options, overrides, role, storage
 from jobs.account import Account
-from jobs.aws_request import sagemaker, send, send_all, show
+from jobs.aws_request import Request, sagemaker, send_all, show
 from jobs.resources import TRAINING
 from jobs.security import security, vpc
 
@@ -21,16 +21,13 @@ def definition(account: Account, values: Mapping[str, Any]) -> dict[str, Any]:
         click.UsageError: the options contradict each other.
         click.ClickException: image, role or data do not exist.
     """
-    stopping = {"MaxRuntimeInSeconds": 60 * values["max_minutes"]}
-    if values["spot"]:
-        if values["max_wait_minutes"] < values["max_minutes"]:
-            raise click.UsageError("--max-wait-minutes includes the run; set at least --max-minutes")
-        stopping["MaxWaitTimeInSeconds"] = 60 * values["max_wait_minutes"]
+    minutes, wait_minutes = values["max_minutes"], values["max_wait_minutes"] if values["spot"] else None
+    if wait_minutes and wait_minutes < minutes:
+        raise click.UsageError("--max-wait-minutes includes the run; set at least --max-minutes")
     uris = {name: values[name] for name in CHANNELS if values[name]}
     required = "unlabeled" if values.get("pretrain") else "training"
     uris.setdefault(required, account.uri(required))
-    for uri in uris.values():
-        storage.check_not_empty(account, uri)
+    uris = {name: storage.resolve(account, uri) for name, uri in uris.items()}
     return {
         "AlgorithmSpecification": {
             "TrainingImage": image.find(account, values["image"]),
@@ -40,13 +37,10 @@ def definition(account: Account, values: Mapping[str, Any]) -> dict[str, Any]:
         "RoleArn": role.find(account, values["role"]),
         "InputDataConfig": [_channel(name, uri, values["sharded"]) for name, uri in uris.items()],
         "OutputDataConfig": {"S3OutputPath": account.uri("models"), "KmsKeyId": values["kms_key"]},
-        "ResourceConfig": {
-            "InstanceType": values["instance_type"],
-            "InstanceCount": values["instance_count"],
-            "VolumeSizeInGB": values["volume_gb"],
-            "VolumeKmsKeyId": values["volume_kms_key"],
+        "StoppingCondition": {
+            "MaxRuntimeInSeconds": 60 * minutes,
+            "MaxWaitTimeInSeconds": 60 * wait_minutes if wait_minutes else None,
         },
-        "StoppingCondition": stopping,
         "EnableNetworkIsolation": values["network_isolation"],
         "EnableManagedSpotTraining": values["spot"],
         "VpcConfig": vpc(values),
@@ -59,10 +53,21 @@ def _channel(name: str, uri: str, sharded: bool) -> dict[str, Any]:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def capacity(values: Mapping[str, Any]) -> str:
+def capacity(types: list[str], values: Mapping[str, Any]) -> str:
     """The billed capacity of a job."""
-    count, type_, minutes = (values[key] for key in ("instance_count", "instance_type", "max_minutes"))
-    return f"{count} x {type_}, for at most {minutes} minutes"
+    return f"{values['instance_count']} x {' or '.join(types)}, for at most {values['max_minutes']} minutes"
+
+
+def resources(types: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """ResourceConfig: one instance type, or several in order of preference, which spot jobs cannot have."""
+    several = len(types) > 1 and not values["spot"]
+    return {
+        "InstanceType": None if several else types[0],
+        "InstancePreferences": [{"InstanceType": name} for name in types] if several else None,
+        "InstanceCount": values["instance_count"],
+        "VolumeSizeInGB": values["volume_gb"],
+        "VolumeKmsKeyId": values["volume_kms_key"],
+    }
 
 
 job_options = options.several(
@@ -79,7 +84,7 @@ job_options = options.several(
         help="FastFile streams from S3 during training instead of copying first.",
     ),
     click.option("--sharded", is_flag=True, help="Split the training files between the instances."),
-    options.instance_type("ml.p3.2xlarge"),
+    options.instance_types(fallback.DEFAULT_TYPES),
     options.instance_count,
     options.positive("--volume-gb", 30, "Disk size of an instance."),
     options.positive("--max-minutes", 60, "Stop the job after this time; it keeps its best model."),
@@ -87,6 +92,10 @@ job_options = options.several(
     options.positive("--max-wait-minutes", 120, "With --spot: limit for waiting and running together."),
     options.image_and_role,
     security,
+    options.tags,
+    options.settings,
+    options.wait,
+    options.dry_run,
 )
 
 
@@ -101,9 +110,6 @@ job_options = options.several(
     "S3 folder of checkpoints; training resumes from the latest. Default with --spot: a new folder.",
 )
 @options.register
-@options.tags
-@options.wait
-@options.dry_run
 def train(account: Account, hyperparameters: dict[str, str], name: str, **values: Any) -> None:
     """Train a model on data in S3.
 
@@ -115,23 +121,30 @@ def train(account: Account, hyperparameters: dict[str, str], name: str, **values
     if pretrain and (group or any(values[channel] for channel in CHANNELS if channel != "unlabeled")):
         raise click.UsageError("--pretrain trains no model and accepts no channel except --unlabeled")
     checkpoints = values["checkpoints"] or (account.uri("checkpoints", name) if values["spot"] else None)
-    request = sagemaker(
-        "CreateTrainingJob",
-        TrainingJobName=name,
-        HyperParameters=hyperparameters,
-        **definition(account, values),
-        CheckpointConfig={"S3Uri": checkpoints} if checkpoints else None,
-        Tags=tags,
-    )
+    shared = definition(account, values)
+    types = fallback.select_types(account, values)
+
+    def build(name: str, more_tags: list[dict[str, str]], types: list[str]) -> Request:
+        request = sagemaker(
+            "CreateTrainingJob",
+            TrainingJobName=name,
+            HyperParameters=hyperparameters,
+            ResourceConfig=resources(types, values),
+            **shared,
+            CheckpointConfig={"S3Uri": checkpoints} if checkpoints else None,
+            Tags=tags + more_tags,
+        )
+        return overrides.apply([request], values["settings"])[0]
+
+    click.echo(f"{name}: {capacity(types, values)}", err=True)
     if values["dry_run"]:
-        return show([request])
-    click.echo(f"{name}: {capacity(values)}", err=True)
-    job = wait.run(account, TRAINING, name, lambda: send(account, request), watch=watch)
+        return show([build(name, [], types)])
+    job = fallback.run(account, TRAINING, name, types, build, values)
     if job:
         if group:
             send_all(account, artifact.register(account, job, group, tags))
         click.echo(artifact.uri(job))
-        folder = artifact.uri(job).rpartition("/")[0]
-        command = f"train --pretrained {folder}" if pretrain else f"deploy {name}"
+        folder = artifact.uri(job).removesuffix("model.tar.gz")
+        command = f"train --pretrained {folder}" if pretrain else f"deploy {job['TrainingJobName']}"
         click.echo(f"next: python -m jobs {command}", err=True)
     return None

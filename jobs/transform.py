@@ -3,10 +3,10 @@
 from typing import Any
 
 import click
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from byoc.serving.request import JSON_LINES
-from jobs import artifact, delete, instances, options, storage, wait
+from jobs import artifact, delete, instances, options, overrides, storage, wait
 from jobs.account import Account
 from jobs.aws_request import sagemaker, send, show
 from jobs.resources import TRANSFORM
@@ -25,8 +25,10 @@ SECONDS = 600
 @options.instance_type("ml.m5.large")
 @options.instance_count
 @options.positive("--concurrency", 4, "Concurrent requests per instance; at least one per CPU core.")
+@click.option("--join", is_flag=True, help="Write each input object with its prediction as SageMakerOutput.")
 @security
 @options.tags
+@options.settings
 @options.wait
 @options.dry_run
 def transform(account: Account, job: str, name: str, **values: Any) -> None:
@@ -36,9 +38,14 @@ def transform(account: Account, job: str, name: str, **values: Any) -> None:
     for each input file, a file with the suffix .out and one line per input line.
     """
     source, target = values["input"] or account.uri(TO_PREDICT), account.uri("predictions", name)
-    storage.check_not_empty(account, source)
-    environment = {"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(SECONDS)}
-    model = artifact.create_model(name, artifact.find(account, job), environment, values)
+    source = storage.resolve(account, source)
+    environment = {
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(SECONDS),
+        # The container otherwise accepts as many as fit into its memory, and answers more with a 503.
+        "SERVE_MAX_REQUESTS": str(values["concurrency"] + 1),
+        "SERVE_MAX_LARGE_REQUESTS": str(values["concurrency"] + 1),
+    }
+    model = artifact.create_model(account, name, artifact.find(account, job), environment, values)
     # Many lines per HTTP request, one prediction per line.
     request = sagemaker(
         "CreateTransformJob",
@@ -65,18 +72,31 @@ def transform(account: Account, job: str, name: str, **values: Any) -> None:
             "TransformAmiVersion": instances.batch_ami(values["instance_type"]),
             "VolumeKmsKeyId": values["volume_kms_key"],
         },
+        DataProcessing={"JoinSource": "Input"} if values["join"] else None,
         Tags=values["tags"],
     )
+    model, request = overrides.apply([model, request], values["settings"])
+    request.check()
     if values["dry_run"]:
         return show([model, request])
     click.echo(f"{name}: {values['instance_count']} x {values['instance_type']}, until it is done", err=True)
     send(account, model)
     try:
         wait.run(account, TRANSFORM, name, lambda: send(account, request), watch=values["wait"])
-    except (click.ClickException, ClientError):
-        delete.undo(account, model)
+    except (click.ClickException, BotoCoreError, ClientError):
+        if _has_ended(account, name):
+            delete.undo(account, model)
         raise
     if values["wait"]:
         delete.undo(account, model)
     click.echo(target)
     return None
+
+
+def _has_ended(account: Account, name: str) -> bool:
+    """Whether no job uses the model; false if SageMaker does not answer."""
+    try:
+        job = TRANSFORM.find(account, name)
+    except (BotoCoreError, ClientError):
+        return False
+    return job is None or not job.is_busy

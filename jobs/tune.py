@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from jobs import options, wait
+from jobs import fallback, options, overrides
 from jobs.account import Account
-from jobs.aws_request import sagemaker, send, show
+from jobs.aws_request import Request, sagemaker, show
 from jobs.model_package import ModelPackage
 from jobs.resources import TUNING
-from jobs.train import capacity, definition, job_options
+from jobs.train import capacity, definition, job_options, resources
 
 RANGES = ("ContinuousParameterRanges", "IntegerParameterRanges", "CategoricalParameterRanges")
 
@@ -47,6 +47,18 @@ def read_tuning(package: ModelPackage, path: Path, fixed: Mapping[str, str]) -> 
     return {"HyperParameterTuningJobObjective": objective, "ParameterRanges": ranges}
 
 
+def _resources(types: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The instance type of the jobs, or several in order of preference."""
+    config = resources(types, values)
+    if not config.pop("InstancePreferences"):
+        return {"ResourceConfig": config}
+    size = {"InstanceCount": config["InstanceCount"], "VolumeSizeInGB": config["VolumeSizeInGB"]}
+    configs = [{"InstanceType": name, **size} for name in types]
+    key = config["VolumeKmsKeyId"]
+    preferences = {"AllocationStrategy": "Prioritized", "InstanceConfigs": configs, "VolumeKmsKeyId": key}
+    return {"HyperParameterTuningResourceConfig": preferences}
+
+
 @click.command()
 @options.with_account
 @options.hyperparameters
@@ -58,12 +70,7 @@ def read_tuning(package: ModelPackage, path: Path, fixed: Mapping[str, str]) -> 
 )
 @options.positive("--jobs", 20, "Number of training jobs.")
 @options.positive("--parallel", 2, "Training jobs at the same time.")
-@click.option("--strategy", type=click.Choice(["Bayesian", "Random"]), default="Bayesian", show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the search.")
 @job_options
-@options.tags
-@options.wait
-@options.dry_run
 def tune(account: Account, hyperparameters: dict[str, str], name: str, **values: Any) -> None:
     """Search for good hyperparameters.
 
@@ -75,23 +82,33 @@ def tune(account: Account, hyperparameters: dict[str, str], name: str, **values:
     package, jobs = options.current_package(), values["jobs"]
     search = read_tuning(package, values["tuning"] or package.folder / "tuning.json", hyperparameters)
     limits = {"MaxNumberOfTrainingJobs": jobs, "MaxParallelTrainingJobs": min(values["parallel"], jobs)}
-    request = sagemaker(
-        "CreateHyperParameterTuningJob",
-        HyperParameterTuningJobName=name,
-        HyperParameterTuningJobConfig={
-            "Strategy": values["strategy"],
-            **search,
-            "ResourceLimits": limits,
-            "TrainingJobEarlyStoppingType": "Auto",
-            "RandomSeed": values["seed"],
-        },
-        TrainingJobDefinition={"StaticHyperParameters": hyperparameters, **definition(account, values)},
-        Tags=values["tags"],
-    )
+    shared = definition(account, values)
+    types = fallback.select_types(account, values)
+
+    def build(name: str, more_tags: list[dict[str, str]], types: list[str]) -> Request:
+        request = sagemaker(
+            "CreateHyperParameterTuningJob",
+            HyperParameterTuningJobName=name,
+            HyperParameterTuningJobConfig={
+                "Strategy": "Bayesian",
+                **search,
+                "ResourceLimits": limits,
+                "TrainingJobEarlyStoppingType": "Auto",
+                "RandomSeed": 1,
+            },
+            TrainingJobDefinition={
+                "StaticHyperParameters": hyperparameters,
+                **_resources(types, values),
+                **shared,
+            },
+            Tags=values["tags"] + more_tags,
+        )
+        return overrides.apply([request], values["settings"])[0]
+
+    click.echo(f"{name}: {jobs} jobs, each on {capacity(types, values)}", err=True)
     if values["dry_run"]:
-        return show([request])
-    click.echo(f"{name}: {jobs} jobs, each on {capacity(values)}", err=True)
-    description = wait.run(account, TUNING, name, lambda: send(account, request), watch=values["wait"])
+        return show([build(name, [], types)])
+    description = fallback.run(account, TUNING, name, types, build, values)
     if description:
         best = description["BestTrainingJob"]
         for key, value in best["TunedHyperParameters"].items():

@@ -69,7 +69,7 @@ def send(account: Account, files: dict[str, Path], uri: str) -> None:
     with bar, create_transfer_manager(account.client("s3"), TransferConfig()) as manager:
         progress = [ProgressCallbackInvoker(bar.update)]
         for future in [
-            manager.upload(str(path), bucket, f"{prefix}/{name}", owner, progress)
+            manager.upload(str(path), bucket, f"{prefix}{name}", owner, progress)
             for name, path in files.items()
         ]:
             future.result()
@@ -103,7 +103,7 @@ def upload(account: Account, folder: Path, channel: str, dry_run: bool) -> None:
     uri = account.uri(channel)
     if dry_run:
         bucket, prefix = storage.split(uri)
-        keys = [f"{prefix}/{name}" for name in files]
+        keys = [f"{prefix}{name}" for name in files]
         return show(Request("s3", "PutObject", {"Bucket": bucket, "Key": key}) for key in keys)
     storage.ensure_bucket(account)
     changed = outdated(account, files, uri)

@@ -17,6 +17,14 @@ from jobs.resources import Resource, ResourceType
 POLL_SECONDS = 10
 
 
+class EndedError(click.ClickException):
+    """A resource failed or was stopped."""
+
+    def __init__(self, message: str, resource: Resource) -> None:
+        super().__init__(message)
+        self.resource = resource
+
+
 def run(
     account: Account, type_: ResourceType, name: str, start: Callable[[], Any], *, watch: bool
 ) -> dict[str, Any] | None:
@@ -26,7 +34,7 @@ def run(
         The final description; None without ``watch``.
 
     Raises:
-        click.ClickException: it failed or was stopped.
+        EndedError: it failed or was stopped.
         click.exceptions.Exit: Ctrl-C was pressed, and the question answered.
         botocore.exceptions.ClientError, BotoCoreError: AWS refuses a request or cannot be reached.
     """
@@ -71,14 +79,14 @@ def check_success(resource: Resource) -> dict[str, Any]:
     """The description of a resource that ended well.
 
     Raises:
-        click.ClickException: it did not; gives the reason.
+        EndedError: it did not; gives the reason.
     """
     if resource.status in ("Completed", "InService"):
         return resource.description
     type_, name = resource.type, resource.name
     reason = resource.description.get("FailureReason") or resource.phase
     hint = "" if type_.can_stop else f"; to delete it: python -m jobs delete {name}"
-    raise click.ClickException(f"{type_.title} {name}: {resource.status}: {reason}{hint}")
+    raise EndedError(f"{type_.title} {name}: {resource.status}: {reason}{hint}", resource)
 
 
 def offer_to_end(account: Account, type_: ResourceType, name: str) -> None:

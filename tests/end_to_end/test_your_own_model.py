@@ -21,7 +21,7 @@ from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
 from byoc.artifact import check_artifact
-from tests.jobs.conftest import MANIFEST, REGION, TRUST
+from tests.jobs.conftest import IMAGE_MANIFEST, REGION, TRUST
 from tests.scripts.test_build_and_push import AWS, DOCKER
 from tests.support import toy
 from tests.support.programs import ROOT, free_port
@@ -63,7 +63,7 @@ def aws() -> Iterator[dict[str, str]]:
     session = boto3.Session("testing", "testing", region_name=REGION)
     ecr, iam = (session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("ecr", "iam"))
     ecr.create_repository(repositoryName="sagemaker-my-model")
-    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"size": 1}, "layers": []}
+    manifest = {"schemaVersion": 2, "mediaType": IMAGE_MANIFEST, "config": {"size": 1}, "layers": []}
     ecr.put_image(repositoryName="sagemaker-my-model", imageManifest=json.dumps(manifest), imageTag="latest")
     iam.create_role(RoleName="my-model", AssumeRolePolicyDocument=json.dumps(TRUST))
     yield variables

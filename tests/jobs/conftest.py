@@ -2,11 +2,14 @@
 
 import csv
 import functools
+import io
 import json
+import tarfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple
 
 import boto3
 import botocore.session
@@ -16,13 +19,14 @@ from click.testing import CliRunner, Result
 from moto import mock_aws
 
 import jobs.__main__
+from byoc.artifact import MANIFEST
 from jobs import account, image
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker"
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
-MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+IMAGE_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -44,21 +48,30 @@ class Call(NamedTuple):
     operation: str
 
 
+class Session(boto3.Session):
+    """A session that records calls, and has quotas, which moto lacks."""
+
+    calls: ClassVar[list[Call]] = []
+    quotas: ClassVar[dict[str, float]] = {}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.events.register("before-call", self._record)
+        self.events.register("before-call.service-quotas.ListServiceQuotas", self._list_quotas)
+
+    def _record(self, model: Any, **_: Any) -> None:
+        self.calls.append(Call(model.service_model.service_name, model.name))
+
+    def _list_quotas(self, model: Any, **_: Any) -> tuple[Any, dict[str, Any]]:
+        self._record(model)
+        quotas = [{"QuotaName": name, "Value": value} for name, value in self.quotas.items()]
+        return SimpleNamespace(status_code=200), {"Quotas": quotas}
+
+
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+def calls(aws: None) -> list[Call]:
     """The AWS calls of the command line, from botocore's events."""
-    calls: list[Call] = []
-
-    class Recorded(boto3.Session):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self.events.register("before-call", self.record)
-
-        def record(self, model: Any, **_: Any) -> None:
-            calls.append(Call(model.service_model.service_name, model.name))
-
-    monkeypatch.setattr(account.boto3, "Session", Recorded)  # type: ignore[attr-defined]
-    return calls
+    return Session.calls
 
 
 @pytest.fixture
@@ -75,12 +88,27 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         name = image.DEFAULT
         ecr = boto3.client("ecr", REGION)
         ecr.create_repository(repositoryName=name)
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"size": 1}, "layers": []}
+        manifest = {"schemaVersion": 2, "mediaType": IMAGE_MANIFEST, "config": {"size": 1}, "layers": []}
         ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="latest")
         boto3.client("iam", REGION).create_role(
             RoleName="sagemaker", AssumeRolePolicyDocument=json.dumps(TRUST)
         )
+        Session.calls.clear()
+        monkeypatch.setattr(Session, "quotas", {})
+        monkeypatch.setattr(account.boto3, "Session", Session)  # type: ignore[attr-defined]
+        save_artifact("mine", "model.tar.gz")
         yield
+
+
+def save_artifact(bucket: str, key: str, *names: str) -> None:
+    """Put an archive into S3, by default with the files of a model."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for name in names or ("weights.safetensors", MANIFEST):
+            archive.addfile(tarfile.TarInfo(f"./{name}"))
+    client = boto3.client("s3", REGION)
+    client.create_bucket(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key=key, Body=stream.getvalue())
 
 
 @pytest.fixture
@@ -126,6 +154,7 @@ def uploaded(run: Run, reviews: Path) -> None:
 def trained(run: Run, uploaded: None) -> str:
     """Name of a completed training job."""
     run("train", "--name", "sentiment-1")
+    save_artifact(BUCKET, "sentiment/models/sentiment-1/output/model.tar.gz")
     return "sentiment-1"
 
 
@@ -228,6 +257,7 @@ def all_calls(run: Run, calls: list[Call], reviews: Path, to_predict_folder: Pat
     """The AWS calls of all commands, in the usual order of use."""
     run("upload", reviews)
     run("train", "epochs=3", "--name", "sentiment-1", "--register", "sentiment")
+    save_artifact(BUCKET, "sentiment/models/sentiment-1/output/model.tar.gz")
     log = boto3.client("logs", REGION)
     log.create_log_group(logGroupName="/aws/sagemaker/TrainingJobs")
     log.create_log_stream(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName="sentiment-1/algo-1-1")

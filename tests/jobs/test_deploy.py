@@ -1,5 +1,6 @@
 """Endpoints: requests, confirmation, and rollback after an error."""
 
+import re
 from typing import Any
 
 import boto3
@@ -18,12 +19,13 @@ from tests.jobs.conftest import (
     Call,
     Run,
     best_job,
+    save_artifact,
     shown,
     training_job,
     tuning_job,
 )
 
-IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-sentiment-lstm:latest"
+REPOSITORY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-sentiment-lstm"
 NAME = ["--name", "sentiment-e"]
 
 
@@ -40,7 +42,9 @@ def variant(result: Any) -> dict[str, Any]:
 def test_training_image_serves_the_model(dry_run: Any) -> None:
     request = shown(dry_run(), "CreateModel")
     artifact = f"s3://{BUCKET}/sentiment/models/sentiment-1/output/model.tar.gz"
-    assert request["PrimaryContainer"] == {"Image": IMAGE, "ModelDataUrl": artifact, "Environment": {}}
+    container = request["PrimaryContainer"]
+    assert re.fullmatch(rf"{REPOSITORY}@sha256:[0-9a-f]{{64}}", container.pop("Image"))
+    assert container == {"ModelDataUrl": artifact, "Environment": {}}
     assert request["ExecutionRoleArn"] == ROLE
     assert request["EnableNetworkIsolation"] is True
 
@@ -82,17 +86,51 @@ def test_asynchronous_output_and_environment(dry_run: Any) -> None:
     result = dry_run("--mode", "asynchronous", "--kms-key", "results")
     output = shown(result, "CreateEndpointConfig")["AsyncInferenceConfig"]["OutputConfig"]
     assert output == {
-        "S3OutputPath": f"s3://{BUCKET}/sentiment/endpoints/sentiment-e/answers",
+        "S3OutputPath": f"s3://{BUCKET}/sentiment/endpoints/sentiment-e/answers/",
         "KmsKeyId": "results",
     }
     environment = shown(result, "CreateModel")["PrimaryContainer"]["Environment"]
     assert environment["SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"] == "900"
 
 
+@pytest.mark.parametrize(
+    ("instance_type", "requests"), [("ml.m5.large", 2), ("ml.c5.xlarge", 4), ("ml.m5.12xlarge", 48)]
+)
+def test_asynchronous_requests_fit_container(dry_run: Any, instance_type: str, requests: int) -> None:
+    """SageMaker sends as many requests as the container takes, one for each CPU core."""
+    result = dry_run("--mode", "asynchronous", "--instance-type", instance_type)
+    client = shown(result, "CreateEndpointConfig")["AsyncInferenceConfig"]["ClientConfig"]
+    environment = shown(result, "CreateModel")["PrimaryContainer"]["Environment"]
+    assert client == {"MaxConcurrentInvocationsPerInstance": requests}
+    assert environment["SERVE_MAX_LARGE_REQUESTS"] == str(requests)
+
+
+def test_asynchronous_text_limit_fits_payload(dry_run: Any) -> None:
+    container = shown(dry_run("--mode", "asynchronous"), "CreateModel")["PrimaryContainer"]
+    environment = container["Environment"]
+    bytes_of_text = (
+        int(environment["SAGEMAKER_MAX_PAYLOAD_IN_MB"]) * 10**6 / int(environment["SERVE_MAX_TEXTS"])
+    )
+    assert bytes_of_text <= 100
+
+
+@pytest.mark.parametrize("option", ["--metrics", "--no-metrics"])
+def test_metrics_option(dry_run: Any, option: str) -> None:
+    assert "MetricsConfig" not in shown(dry_run(), "CreateEndpointConfig")
+    metrics = shown(dry_run(option), "CreateEndpointConfig")["MetricsConfig"]
+    assert metrics == {"EnableDetailedObservability": option == "--metrics"}
+
+
+def test_cuda_13_driver_prints_warning(dry_run: Any) -> None:
+    version = "al2023-ami-sagemaker-inference-gpu-4-1"
+    result = dry_run("--instance-type", "ml.g6.xlarge", "--inference-ami", version)
+    assert f"warning: {version} is for CUDA 13" in result.stderr
+
+
 def test_data_capture_request(dry_run: Any) -> None:
     capture = shown(dry_run("--data-capture", "20"), "CreateEndpointConfig")["DataCaptureConfig"]
     assert capture["InitialSamplingPercentage"] == 20
-    assert capture["DestinationS3Uri"] == f"s3://{BUCKET}/sentiment/endpoints/sentiment-e/captured"
+    assert capture["DestinationS3Uri"] == f"s3://{BUCKET}/sentiment/endpoints/sentiment-e/captured/"
 
 
 def test_deploy_vpc_and_volume_key(dry_run: Any) -> None:
@@ -106,8 +144,9 @@ def test_dry_run_only_reads(dry_run: Any, calls: list[Call]) -> None:
     dry_run("--register", "sentiment", "--max-instances", "2")
     assert calls == [
         Call("sagemaker", "DescribeTrainingJob"),
-        Call("sts", "GetCallerIdentity"),
+        Call("s3", "GetObject"),
         Call("sagemaker", "DescribeModelPackageGroup"),
+        Call("sts", "GetCallerIdentity"),
     ]
 
 
@@ -144,7 +183,7 @@ def test_existing_endpoint_is_not_touched(run: Run, trained: str, calls: list[Ca
     run("deploy", trained, *NAME, "--yes")
     calls.clear()
     result = run("deploy", trained, *NAME, "--yes", code=1)
-    assert "endpoint sentiment-e exists; delete it or choose another --name" in result.stderr
+    assert "endpoint sentiment-e exists; use --update, delete it, or choose another --name" in result.stderr
     assert not [call for call in calls if call.operation.startswith("Create")]
 
 
@@ -175,7 +214,40 @@ def test_refused_endpoint_is_rolled_back(sagemaker: Stubber) -> None:
 )
 def test_job_without_model_is_refused(run: Run, sagemaker: Stubber, job: Any, message: str) -> None:
     sagemaker.add_response("describe_training_job", job)
+    sagemaker.add_client_error("describe_training_job", "ValidationException")  # sentiment-1-2
     assert message in run("deploy", "sentiment-1", "--yes", code=1).stderr
+
+
+@pytest.mark.parametrize("names", [["./"], ["./notes.txt"]])
+def test_artifact_without_model_is_refused(run: Run, trained: str, names: list[str]) -> None:
+    """A job that was stopped before its first epoch ended."""
+    save_artifact(BUCKET, "sentiment/models/sentiment-1/output/model.tar.gz", *names)
+    message = run("deploy", trained, "--yes", code=1).stderr
+    artifact = f"s3://{BUCKET}/sentiment/models/sentiment-1/output/model.tar.gz"
+    assert f"training job sentiment-1 saved no model: {artifact}" in message
+
+
+def test_missing_artifact_is_refused(run: Run, trained: str) -> None:
+    key = "sentiment/models/sentiment-1/output/model.tar.gz"
+    boto3.client("s3", REGION).delete_object(Bucket=BUCKET, Key=key)
+    assert "saved no model" in run("deploy", trained, "--yes", code=1).stderr
+
+
+def test_replacement_is_deployed(run: Run, sagemaker: Stubber) -> None:
+    """The job ended without capacity; its replacement has the tag, the next job of this name has not."""
+    second = training_job("Completed", TrainingJobName="sentiment-1-2")
+    sagemaker.add_response("describe_training_job", training_job("Failed"))
+    sagemaker.add_response("describe_training_job", second, {"TrainingJobName": "sentiment-1-2"})
+    sagemaker.add_response("list_tags", {"Tags": [{"Key": "replaces", "Value": "sentiment-1"}]})
+    result = run("deploy", "sentiment-1", "--dry-run")
+    assert shown(result, "CreateModel")["PrimaryContainer"]["ModelDataUrl"] == "s3://mine/model.tar.gz"
+
+
+def test_untagged_namesake_is_not_deployed(run: Run, sagemaker: Stubber) -> None:
+    sagemaker.add_response("describe_training_job", training_job("Failed"))
+    sagemaker.add_response("describe_training_job", training_job("Completed"))
+    sagemaker.add_response("list_tags", {"Tags": []})
+    assert "has no model; its status is Failed" in run("deploy", "sentiment-1", "--dry-run", code=1).stderr
 
 
 def test_unknown_job_is_an_error(run: Run) -> None:

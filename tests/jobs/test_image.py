@@ -21,11 +21,34 @@ def test_default_image_matches_build_and_push() -> None:
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("name", [None, "sagemaker-sentiment-lstm", "sagemaker-sentiment-lstm:latest"])
 def test_image_name_becomes_ecr_uri(name: str | None) -> None:
-    assert image.find(Account("sentiment", "us-east-1"), name) == f"{HOST}/sagemaker-sentiment-lstm:latest"
+    pinned = image.find(Account("sentiment", "us-east-1"), name)
+    assert re.fullmatch(rf"{HOST}/sagemaker-sentiment-lstm@sha256:[0-9a-f]{{64}}", pinned)
 
 
-def test_image_uri_is_kept() -> None:
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("tag", ["", ":latest"])
+def test_image_uri_gets_digest(tag: str) -> None:
+    account = Account("sentiment", "us-east-1")
+    expected = image.find(account, "sagemaker-sentiment-lstm")
+    assert image.find(account, f"{HOST}/sagemaker-sentiment-lstm{tag}") == expected
+
+
+def test_digest_is_kept() -> None:
+    uri = f"{HOST}/other@sha256:{'0' * 64}"
+    assert image.find(Account("sentiment", "us-east-1"), uri) == uri
+
+
+@pytest.mark.usefixtures("aws")
+def test_unknown_uri_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert image.find(Account("sentiment", "us-east-1"), f"{HOST}/other:v1") == f"{HOST}/other:v1"
+    assert f"warning: a later push to {HOST}/other:v1 changes the model" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("name", ["a", "Sentiment", "-a", "a" * 257, "sentiment/", "my image"])
+def test_name_that_ecr_refuses_is_an_error(name: str) -> None:
+    with pytest.raises(click.ClickException, match="invalid request DescribeRepositories"):
+        image.find(Account("sentiment", "us-east-1"), name)
 
 
 @pytest.mark.usefixtures("aws")

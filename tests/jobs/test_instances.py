@@ -6,7 +6,9 @@ import pytest
 from jobs.instances import check, inference_ami
 
 
-@pytest.mark.parametrize("name", ["ml.m6g.large", "ml.c7gn.xlarge", "ml.r6gd.large", "ml.g5g.xlarge"])
+@pytest.mark.parametrize(
+    "name", ["ml.m6g.large", "ml.c7gn.xlarge", "ml.r6gd.large", "ml.g5g.xlarge", "ml.p6e-gb200.36xlarge"]
+)
 def test_arm_instance_is_refused(name: str) -> None:
     with pytest.raises(click.UsageError, match="Arm processor"):
         check(name)

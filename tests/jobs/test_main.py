@@ -3,7 +3,14 @@
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError, TokenRetrievalError
+from botocore.exceptions import (
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
 from botocore.stub import Stubber
 from click.testing import CliRunner
 
@@ -40,7 +47,14 @@ def test_every_command_has_help(command: str) -> None:
     [
         (NoCredentialsError(), "No valid AWS credentials; run 'aws configure' or 'aws sso login'"),
         (TokenRetrievalError(provider="sso", error_msg="expired"), "No valid AWS credentials"),
+        (PartialCredentialsError(provider="env", cred_var="secret"), "No valid AWS credentials"),
+        (UnauthorizedSSOTokenError(), "No valid AWS credentials"),
+        (ProfileNotFound(profile="mine"), "No valid AWS credentials"),
         (client_error("ExpiredTokenException"), "No valid AWS credentials"),
+        (client_error("InvalidClientTokenId"), "No valid AWS credentials"),
+        (client_error("UnrecognizedClientException"), "No valid AWS credentials"),
+        (client_error("SignatureDoesNotMatch"), "No valid AWS credentials"),
+        (client_error("InvalidAccessKeyId"), "No valid AWS credentials"),
         (client_error("AccessDeniedException"), "jobs/policies/user.json lists the required permissions"),
         (client_error("403"), "jobs/policies/user.json lists the required permissions"),
         (client_error("ResourceLimitExceeded"), "because"),

@@ -47,7 +47,7 @@ def test_package_name_is_the_prefix(run: Run, model: Path, reviews: Path) -> Non
     arguments = ["train", "trees=3", "--image", "sagemaker-sentiment-lstm", "--dry-run"]
     request = shown(run("--model", model, *arguments), "CreateTrainingJob")
     assert request["TrainingJobName"].startswith("toy-model-")
-    assert request["OutputDataConfig"] == {"S3OutputPath": f"s3://{BUCKET}/toy-model/models"}
+    assert request["OutputDataConfig"] == {"S3OutputPath": f"s3://{BUCKET}/toy-model/models/"}
     assert request["AlgorithmSpecification"]["MetricDefinitions"] == []
 
 

@@ -25,13 +25,14 @@ PLACEHOLDERS = {
 WITHOUT_RESOURCES = (
     "application-autoscaling:DescribeScalableTargets", "cloudwatch:PutMetricData", "ec2:Describe*",
     "ecr:GetAuthorizationToken", "iam:ListRoles", "sagemaker:List*",
+    "servicequotas:List*",
 )  # fmt: skip
 # S3 operations whose IAM action has a different name.
 S3_ACTIONS = {
     "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket", "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject",
 }  # fmt: skip
-SERVICES = {"monitoring": "cloudwatch", "api.ecr": "ecr"}
+SERVICES = {"monitoring": "cloudwatch", "api.ecr": "ecr", "service-quotas": "servicequotas"}
 
 
 def filled(path: Path) -> str:
@@ -104,13 +105,15 @@ def test_user_policy_grants_little_more(all_calls: list[Call]) -> None:
         "iam:GetRole",  # --role NAME
         "iam:PassRole",
         "s3:AbortMultipartUpload",
-        "s3:GetObject",  # results of jobs
+        "logs:PutMetricFilter",  # deploy --update, which moto lacks
         "sagemaker:AddTags",
         "sagemaker:InvokeEndpoint",
         "sagemaker:InvokeEndpointAsync",
+        "sagemaker:ListTags",  # of a job that replaced another
         "sagemaker:StopHyperParameterTuningJob",  # moto has no stop calls
         "sagemaker:StopTrainingJob",
         "sagemaker:StopTransformJob",
+        "sagemaker:UpdateEndpoint",
         "sagemaker:UpdateEndpointWeightsAndCapacities",  # for Application Auto Scaling
     }
 

@@ -5,7 +5,6 @@ from typing import Any
 import boto3
 import pytest
 
-from jobs.aws_request import check
 from jobs.scaling import requests
 from tests.jobs.conftest import REGION, Run, shown
 
@@ -14,7 +13,7 @@ def checked_requests(mode: str, minimum: int, target: float | None = None) -> li
     values = {"mode": mode, "min_instances": minimum, "max_instances": 4, "scaling_target": target}
     created = requests("sentiment-e", "all", values)
     for request in created:
-        check(request)
+        request.check()
     return created
 
 

@@ -1,5 +1,6 @@
 """Training jobs: request, output and errors."""
 
+import re
 from typing import Any
 
 import boto3
@@ -10,6 +11,7 @@ from jobs.options import PROJECT_TAG
 from tests.jobs.conftest import ACCOUNT, BUCKET, REGION, ROLE, Call, Run, shown, training_job
 
 pytestmark = pytest.mark.usefixtures("uploaded")
+TYPES = ["ml.p3.2xlarge", "ml.g5.xlarge", "ml.g4dn.xlarge", "ml.c5.2xlarge"]
 DEFAULTS = {
     "TrainingJobName": "sentiment-1",
     "HyperParameters": {},
@@ -20,14 +22,18 @@ DEFAULTS = {
             "DataSource": {
                 "S3DataSource": {
                     "S3DataType": "S3Prefix",
-                    "S3Uri": f"s3://{BUCKET}/sentiment/training",
+                    "S3Uri": f"s3://{BUCKET}/sentiment/training/",
                     "S3DataDistributionType": "FullyReplicated",
                 }
             },
         }
     ],
-    "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/sentiment/models"},
-    "ResourceConfig": {"InstanceType": "ml.p3.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
+    "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/sentiment/models/"},
+    "ResourceConfig": {
+        "InstancePreferences": [{"InstanceType": name} for name in TYPES],
+        "InstanceCount": 1,
+        "VolumeSizeInGB": 30,
+    },
     "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
     "EnableNetworkIsolation": True,
     "EnableManagedSpotTraining": False,
@@ -43,9 +49,8 @@ def test_train_request_defaults(run: Run) -> None:
     request = dry_run(run)
     algorithm = request.pop("AlgorithmSpecification")
     assert request == DEFAULTS
-    assert algorithm["TrainingImage"] == (
-        f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-sentiment-lstm:latest"
-    )
+    repository = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-sentiment-lstm"
+    assert re.fullmatch(rf"{repository}@sha256:[0-9a-f]{{64}}", algorithm["TrainingImage"])
     assert "validation_accuracy" in [metric["Name"] for metric in algorithm["MetricDefinitions"]]
 
 
@@ -57,7 +62,7 @@ def test_train_sends_hyperparameters(run: Run) -> None:
 def test_spot_sets_checkpoints_and_wait(run: Run) -> None:
     request = dry_run(run, "--spot", "--max-minutes", "30")
     assert request["EnableManagedSpotTraining"] is True
-    assert request["CheckpointConfig"] == {"S3Uri": f"s3://{BUCKET}/sentiment/checkpoints/sentiment-1"}
+    assert request["CheckpointConfig"] == {"S3Uri": f"s3://{BUCKET}/sentiment/checkpoints/sentiment-1/"}
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 1800, "MaxWaitTimeInSeconds": 7200}
 
 
@@ -91,20 +96,20 @@ def test_pretrain_uses_only_unlabeled_channel(run: Run) -> None:
     uri = f"s3://{BUCKET}/sentiment/training"
     (channel,) = dry_run(run, "--pretrain", "--unlabeled", uri)["InputDataConfig"]
     assert channel["ChannelName"] == "unlabeled"
-    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == uri
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == f"{uri}/"
 
 
 def test_pretrain_defaults_to_uploaded_data(run: Run) -> None:
     boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key="sentiment/unlabeled/a.csv", Body=b"text\na\n")
     (channel,) = dry_run(run, "--pretrain")["InputDataConfig"]
-    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://{BUCKET}/sentiment/unlabeled"
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://{BUCKET}/sentiment/unlabeled/"
 
 
 def test_pretrain_prints_next_command(run: Run) -> None:
     result = run(
         "train", "--pretrain", "--unlabeled", f"s3://{BUCKET}/sentiment/training", "--name", "sentiment-1"
     )
-    folder = f"s3://{BUCKET}/sentiment/models/sentiment-1/output"
+    folder = f"s3://{BUCKET}/sentiment/models/sentiment-1/output/"
     assert f"next: python -m jobs train --pretrained {folder}\n" in result.stderr
 
 
@@ -140,16 +145,19 @@ def test_missing_data_is_an_error(run: Run) -> None:
 
 
 def test_dry_run_only_reads(run: Run, calls: list[Call]) -> None:
+    calls.clear()
     dry_run(run)
     assert {operation for _, operation in calls} == {
         "GetCallerIdentity", "ListObjectsV2", "DescribeRepositories", "DescribeImages", "ListRoles",
+        "ListServiceQuotas",
     }  # fmt: skip
 
 
 def test_train_prints_artifact_uri(run: Run) -> None:
     result = run("train", "--name", "sentiment-1")
     assert result.stdout == f"s3://{BUCKET}/sentiment/models/sentiment-1/output/model.tar.gz\n"
-    assert "sentiment-1: 1 x ml.p3.2xlarge, for at most 60 minutes" in result.stderr
+    types = " or ".join(TYPES)
+    assert f"sentiment-1: 1 x {types}, for at most 60 minutes" in result.stderr
 
 
 def test_no_wait_only_starts_job(run: Run) -> None:

@@ -6,7 +6,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from tests.jobs.conftest import BUCKET, REGION, Run, shown, training_job
+from tests.jobs.conftest import BUCKET, REGION, Run, shown, training_job, transform_job
 
 NAME = ["--name", "sentiment-p"]
 
@@ -26,7 +26,7 @@ def test_transform_request(run: Run, trained: str, to_predict: str) -> None:
         "SplitType": "Line",
     }
     assert request["TransformOutput"] == {
-        "S3OutputPath": f"s3://{BUCKET}/sentiment/predictions/sentiment-p",
+        "S3OutputPath": f"s3://{BUCKET}/sentiment/predictions/sentiment-p/",
         "Accept": "application/jsonlines",
         "AssembleWith": "Line",
     }
@@ -58,7 +58,7 @@ def test_server_timeout_matches_sagemaker(run: Run, trained: str, to_predict: st
 def test_transform_deletes_its_model(run: Run, trained: str, to_predict: str) -> None:
     assert to_predict
     result = run("transform", trained, *NAME)
-    assert result.stdout == f"s3://{BUCKET}/sentiment/predictions/sentiment-p\n"
+    assert result.stdout == f"s3://{BUCKET}/sentiment/predictions/sentiment-p/\n"
     assert boto3.client("sagemaker", REGION).list_models()["Models"] == []
 
 
@@ -75,10 +75,55 @@ def test_refused_transform_deletes_model(run: Run, to_predict: str, sagemaker: S
     sagemaker.add_response("describe_training_job", training_job("Completed"))
     sagemaker.add_response("create_model", {"ModelArn": "m" * 20})
     sagemaker.add_client_error("create_transform_job", "ResourceLimitExceeded", "0 instances are allowed")
+    sagemaker.add_client_error("describe_transform_job", "ValidationException")
     sagemaker.add_response("delete_model", {}, {"ModelName": "sentiment-p"})
     assert "0 instances are allowed" in run("transform", "sentiment-1", *NAME, code=1).stderr
 
 
 def test_missing_transform_input_is_an_error(run: Run, trained: str) -> None:
     result = run("transform", trained, code=1)
-    assert f"no objects at s3://{BUCKET}/sentiment/to-predict" in result.stderr
+    assert f"no objects at s3://{BUCKET}/sentiment/to-predict/" in result.stderr
+
+
+@pytest.fixture
+def started(to_predict: str, sagemaker: Stubber) -> Stubber:
+    """SageMaker, which has accepted a transform job."""
+    assert to_predict
+    sagemaker.add_response("describe_training_job", training_job("Completed"))
+    sagemaker.add_response("create_model", {"ModelArn": "m" * 20})
+    sagemaker.add_response("create_transform_job", {"TransformJobArn": "t" * 20})
+    return sagemaker
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ExpiredTokenException"])
+def test_running_job_keeps_its_model(run: Run, started: Stubber, code: str) -> None:
+    """A status call fails; the job is running, or nobody can tell."""
+    started.add_client_error("describe_transform_job", code)
+    if code == "ThrottlingException":
+        started.add_response("describe_transform_job", transform_job("InProgress"))
+    else:
+        started.add_client_error("describe_transform_job", code)
+    message = run("transform", "sentiment-1", *NAME, code=1).stderr
+    assert "python -m jobs stop sentiment-p" in message
+
+
+def test_failed_job_loses_its_model(run: Run, started: Stubber) -> None:
+    for _ in range(2):
+        started.add_response("describe_transform_job", transform_job("Failed"))
+    started.add_response("delete_model", {}, {"ModelName": "sentiment-p"})
+    run("transform", "sentiment-1", *NAME, code=1)
+
+
+def test_container_takes_every_concurrent_request(run: Run, trained: str, to_predict: str) -> None:
+    assert to_predict
+    environment = shown(run("transform", trained, "--concurrency", "100", "--dry-run"), "CreateModel")[
+        "PrimaryContainer"
+    ]["Environment"]
+    assert int(environment["SERVE_MAX_REQUESTS"]) > 100
+    assert int(environment["SERVE_MAX_LARGE_REQUESTS"]) > 100
+
+
+def test_join_keeps_inputs(run: Run, trained: str, to_predict: str) -> None:
+    assert to_predict
+    request = shown(run("transform", trained, "--join", "--dry-run"), "CreateTransformJob")
+    assert request["DataProcessing"] == {"JoinSource": "Input"}

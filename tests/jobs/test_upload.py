@@ -10,7 +10,7 @@ import pytest
 
 from tests.jobs.conftest import BUCKET, REGION, Call, Run, shown
 
-TRAINING = f"s3://{BUCKET}/sentiment/training"
+TRAINING = f"s3://{BUCKET}/sentiment/training/"
 
 
 def keys() -> list[str]:
@@ -22,7 +22,7 @@ def test_upload_keys_start_with_channel(run: Run, reviews: Path) -> None:
     (reviews / "more").mkdir()
     (reviews / "more" / "more.csv.gz").write_bytes(gzip.compress(b"text,label\ngood,1\n"))
     result = run("upload", reviews, "--channel", "validation")
-    assert result.stdout == f"s3://{BUCKET}/sentiment/validation\n"
+    assert result.stdout == f"s3://{BUCKET}/sentiment/validation/\n"
     assert "9 reviews, 5 of them positive" in result.stderr
     assert keys() == ["sentiment/validation/more/more.csv.gz", "sentiment/validation/reviews.csv"]
 
@@ -35,7 +35,7 @@ def test_upload_keeps_content(run: Run, reviews: Path) -> None:
 
 def test_upload_to_named_bucket(run: Run, reviews: Path) -> None:
     boto3.client("s3", REGION).create_bucket(Bucket="mine")
-    assert run("upload", reviews, "--bucket", "mine").stdout == "s3://mine/sentiment/training\n"
+    assert run("upload", reviews, "--bucket", "mine").stdout == "s3://mine/sentiment/training/\n"
 
 
 def test_bucket_is_created_in_region(run: Run, reviews: Path) -> None:

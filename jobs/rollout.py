@@ -1,0 +1,78 @@
+"""Replace the model of an endpoint, and roll back if requests fail."""
+
+from typing import Any
+
+import click
+
+from jobs import delete
+from jobs.account import Account
+from jobs.aws_request import Request, sagemaker, send_all
+from jobs.resources import ENDPOINT, Resource
+
+# As in docs/serving.md.
+ERRORS = '{ $.source = "request" && $.status >= 500 }'
+NAMESPACE = "SageMakerEndpoints"
+POLICIES: dict[str, dict[str, Any]] = {
+    "blue-green": {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}
+        }
+    },
+    "rolling": {
+        "RollingUpdatePolicy": {
+            "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+            "WaitIntervalInSeconds": 300,
+        }
+    },
+}
+
+
+def requests(endpoint: str, configuration: str, policy: str) -> list[Request]:
+    """Requests that count errors, raise an alarm on one, and update the endpoint until there is an alarm."""
+    alarm = delete.errors_alarm(endpoint)
+    metric = {"metricName": alarm, "metricNamespace": NAMESPACE, "metricValue": "1"}
+    count = {
+        "logGroupName": ENDPOINT.log_group.format(name=endpoint),
+        "filterName": alarm,
+        "filterPattern": ERRORS,
+        "metricTransformations": [metric],
+    }
+    threshold = {
+        "AlarmName": alarm,
+        "Namespace": NAMESPACE,
+        "MetricName": alarm,
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "Threshold": 1.0,
+        "TreatMissingData": "notBreaching",
+    }
+    rollback = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm}]}}
+    return [
+        Request("logs", "PutMetricFilter", count),
+        Request("cloudwatch", "PutMetricAlarm", threshold),
+        sagemaker(
+            "UpdateEndpoint",
+            EndpointName=endpoint,
+            EndpointConfigName=configuration,
+            DeploymentConfig=POLICIES[policy] | rollback,
+        ),
+    ]
+
+
+def clean_up(account: Account, previous: Resource, configuration: str) -> None:
+    """Delete the configuration and the model that an updated endpoint no longer uses.
+
+    Raises:
+        click.ClickException: SageMaker rolled the update back.
+    """
+    current = ENDPOINT.find(account, previous.name)
+    is_updated = current is not None and current.description["EndpointConfigName"] == configuration
+    unused = previous.description["EndpointConfigName"] if is_updated else configuration
+    send_all(account, delete.configuration_requests(account, unused))
+    if not is_updated:
+        log = f"python -m jobs logs {previous.name}"
+        raise click.ClickException(
+            f"the new model answered with errors and was rolled back; {log} shows them"
+        )
