@@ -62,8 +62,9 @@ parse() {
     fi
     name=${names[0]:-$default}
     tag=${names[1]:-latest}
-    [[ $name =~ ^[a-z0-9]+([._/-][a-z0-9]+)*$ ]] ||
-        fail "IMAGE_NAME is $name; expected lower-case letters and digits, with single . _ - / between them"
+    local word='[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*'
+    [[ $name =~ ^$word(/$word)*$ && ${#name} -ge 2 && ${#name} -le 256 ]] || # as ECR
+        fail "IMAGE_NAME is $name; expected 2 to 256 lower-case letters and digits, with . _ - / between them"
     [[ $tag =~ ^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$ ]] ||
         fail "TAG is $tag; expected up to 128 letters, digits, . _ -"
 }

@@ -38,7 +38,9 @@ def configuration_requests(account: Account, name: str) -> list[Request]:
     requests, models = [], [name]
     if configuration := CONFIGURATION.find(account, name):
         requests = [sagemaker("DeleteEndpointConfig", EndpointConfigName=name)]
-        models = [variant["ModelName"] for variant in configuration.description["ProductionVariants"]]
+        models = [
+            variant.get("ModelName", name) for variant in configuration.description["ProductionVariants"]
+        ]
     return requests + [
         sagemaker("DeleteModel", ModelName=model) for model in models if MODEL.find(account, model)
     ]

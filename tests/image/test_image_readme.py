@@ -12,8 +12,9 @@ from tests.image.conftest import ROOT, Review, free_port, run_local_mode, write_
 from tests.image.containers import composed_log, unexpected
 from tests.image.readme import block, blocks, replace
 
-# test_image_push runs the block that builds and pushes. Blocks of console output are not run.
-RUN = {"bash": 5, "python": 2}
+# test_image_push runs the block that builds and pushes, tests/jobs checks the JSON.
+# Blocks of console output are not run.
+RUN = {"bash": 5, "json": 1, "python": 2}
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -113,11 +114,17 @@ def account(aws: dict[str, str], tmp_path: Path) -> dict[str, str]:
         export AWS_PAGER= name=sagemaker-sentiment-lstm
         aws ecr create-repository --repository-name "$name"
         aws ecr put-image --repository-name "$name" --image-tag latest --image-manifest "$MANIFEST"
+        aws s3 mb "$BUCKET"
+        aws s3 cp "$ARTIFACT" "$BUCKET/sentiment/models/sentiment-1/output/model.tar.gz"
     """
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("artifact.json"))
     environment = aws | {
         "PATH": f"{Path(sys.executable).parent}:{aws['PATH']}",
         "AWS_DEFAULT_REGION": "us-east-1",
         "MANIFEST": json.dumps(manifest),
+        "BUCKET": "s3://sagemaker-us-east-1-123456789012",
+        "ARTIFACT": str(tmp_path / "model.tar.gz"),
         "REVIEWS": str(tmp_path / "reviews"),
         "TO_PREDICT": str(tmp_path / "to-predict"),
     }

@@ -57,7 +57,7 @@ class Session(boto3.Session):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.events.register("before-call", self._record)
-        self.events.register("before-call.service-quotas.ListServiceQuotas", self._list_quotas)
+        self.events.register("before-call.service-quotas.ListServiceQuotas", self._list_quotas)  # type: ignore[arg-type]
 
     def _record(self, model: Any, **_: Any) -> None:
         self.calls.append(Call(model.service_model.service_name, model.name))

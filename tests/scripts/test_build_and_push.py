@@ -282,10 +282,13 @@ def test_default_base_is_the_dockerfiles(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["Sentiment"], "IMAGE_NAME is Sentiment; expected lower-case"),
+        (["Sentiment"], "IMAGE_NAME is Sentiment; expected 2 to 256 lower-case"),
         (["a//b"], "IMAGE_NAME is a//b"),
-        (["a", "-b"], "unknown option -b"),
-        (["a", "b:c"], "TAG is b:c; expected"),
+        (["a"], "IMAGE_NAME is a; expected 2 to 256"),
+        (["a" * 257], "IMAGE_NAME is aaa"),
+        (["a..b"], "IMAGE_NAME is a..b"),
+        (["ab", "-b"], "unknown option -b"),
+        (["ab", "b:c"], "TAG is b:c; expected"),
         (["a", "b", "c"], "expected at most IMAGE_NAME and TAG, got: a b c"),
         (["--regoin", "x"], "unknown option --regoin"),
         (["--region"], "--region needs a value"),
