@@ -92,7 +92,7 @@ def terminal(server: str, reviews: Path) -> Iterator[Terminal]:
     }  # fmt: skip
     command = [sys.executable, "-m", "jobs"]
     subprocess.run([*command, "upload", reviews], cwd=ROOT, env=os.environ | environment, check=True)
-    options = ["--name", "sentiment-1", "--image", IMAGE, "--role", ROLE]
+    options = ["--name", "sentiment-1", "--image", IMAGE, "--role", ROLE, "--no-fallback"]
     running = Terminal(*command, "train", *options, **environment)
     try:
         running.wait_for(r"InProgress.*00:0[1-9]")
