@@ -32,10 +32,10 @@ def replace(code: str, **changes: str) -> str:
 
 
 EXPRESSIONS = {
-    "reviews": 'f"s3://{bucket}/sentiment/training"',
-    "models": 'f"s3://{bucket}/sentiment/models"',
-    "to-predict": 'f"s3://{bucket}/sentiment/to-predict"',
-    "predictions": 'f"s3://{bucket}/sentiment/predictions"',
+    "reviews": 'f"s3://{bucket}/sentiment/training/"',
+    "models": 'f"s3://{bucket}/sentiment/models/"',
+    "to-predict": 'f"s3://{bucket}/sentiment/to-predict/"',
+    "predictions": 'f"s3://{bucket}/sentiment/predictions/"',
     "gpu": '"ml.p3.2xlarge"',
     "cpu": '"ml.m5.large"',
     "epochs": '"epochs": 2',

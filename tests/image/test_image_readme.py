@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.conftest import ROOT, Review, free_port, run_local_mode, write_reviews
+from jobs import validation
+from tests.image.conftest import ROOT, Review, free_port, make_venv, run_local_mode, write_reviews
 from tests.image.containers import composed_log, unexpected
 from tests.image.readme import block, blocks, replace
 
 # test_image_push runs the block that builds and pushes, tests/jobs checks the JSON.
 # Blocks of console output are not run.
-RUN = {"bash": 5, "json": 1, "python": 2}
+RUN = {"bash": 5, "json": 1, "python": 4}
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -36,6 +37,23 @@ ModelTrainer(
 MINE = """
 import json, os, pathlib
 pathlib.Path(os.environ["SM_MODEL_DIR"], "mine.json").write_text(os.environ["SM_HPS"])
+"""
+RECORDING = """
+import atexit, json, os
+from botocore.client import BaseClient
+
+requests, call = [], BaseClient._make_api_call
+
+def record(client, operation, parameters):
+    requests.append((client.meta.service_model.service_name, operation, parameters))
+    # moto answers with empty members, which SageMaker omits.
+    return {name: value for name, value in call(client, operation, parameters).items() if value != {}}
+
+BaseClient._make_api_call = record
+atexit.register(lambda: open(os.environ["RECORDED"], "w").write(json.dumps(requests)))
+uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/sentiment:v1"
+role = "arn:aws:iam::123456789012:role/sentiment"
+bucket, artifact = "mine", "s3://mine/model.tar.gz"
 """
 
 
@@ -101,6 +119,22 @@ def test_sdk_2_trains_serves_transforms(image: str, folder: Path) -> None:
     )
     run_locally("sdk2", code, image, folder)
     assert (folder / "predictions" / "part.jsonl.out").read_text().count("\n") == 2
+
+
+def test_sdk_3_serves_and_transforms(aws: dict[str, str], tmp_path: Path) -> None:
+    """The requests are valid, and moto answers them."""
+    recorded = tmp_path / "requests.json"
+    code = "".join(block("python", holding) for holding in ("TransformJob.create", "ServerlessConfig"))
+    environment = aws | {"AWS_DEFAULT_REGION": "us-east-1", "RECORDED": str(recorded)}
+    command = [make_venv("sdk3") / "python", "-c", RECORDING + code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-5000:]
+    requests = json.loads(recorded.read_text())
+    for service, operation, parameters in requests:
+        validation.check(service, operation, parameters)
+    operations = [operation for _, operation, _ in requests]
+    assert operations.count("CreateEndpoint") == 2
+    assert {"InvokeEndpoint", "CreateTransformJob"} <= set(operations)
 
 
 @pytest.fixture
