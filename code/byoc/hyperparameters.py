@@ -7,7 +7,7 @@ rules that concern several fields), and ``extra_help()``, a static method whose 
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, field, fields
 from typing import Any, TypeVar
 
@@ -24,6 +24,11 @@ def number(default: float, low: float, high: float, text: str) -> Any:
 def choice(default: str, choices: tuple[str, ...], text: str) -> Any:
     """A field for one of several strings."""
     return field(default=default, metadata={"choices": choices, "help": text})
+
+
+def text(default: str, parse: Callable[[str], str], allowed: str, help_text: str) -> Any:
+    """A field for a string; ``parse`` returns it or raises ValueError, ``allowed`` describes it."""
+    return field(default=default, metadata={"parse": parse, "allowed": allowed, "help": help_text})
 
 
 def parse_hyperparameters(cls: type[T], *sources: Mapping[str, Any]) -> T:
@@ -76,6 +81,8 @@ def parse_value(spec: "Field[Any]", value: Any) -> Any:
     Raises:
         ValueError: it has another type or is out of range.
     """
+    if "parse" in spec.metadata:
+        return spec.metadata["parse"](_unquote(value))
     value = _decode(value)
     if "choices" in spec.metadata:
         if value not in spec.metadata["choices"]:
@@ -100,6 +107,17 @@ def _decode(value: Any) -> Any:
         except ValueError:
             break
     return value
+
+
+def _unquote(value: Any) -> str:
+    """A string without the JSON encoding of the SDK; JSON of another type stays as it is."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    try:
+        decoded = json.loads(value)
+    except ValueError:
+        return value
+    return decoded if isinstance(decoded, str) else value
 
 
 def parse_command_line(arguments: Sequence[str]) -> dict[str, str]:
@@ -130,6 +148,8 @@ def help_text(cls: type) -> str:
 
 def describe_range(spec: "Field[Any]") -> str:
     """The values that a field accepts, as text."""
+    if "allowed" in spec.metadata:
+        return str(spec.metadata["allowed"])
     if "choices" in spec.metadata:
         return f"one of {', '.join(spec.metadata['choices'])}"
     type_name = "an integer" if spec.type is int else "a number"

@@ -44,11 +44,11 @@ def check_artifact(folder: Path) -> None:
     load_artifact(folder)
 
 
-def check(folder: Path, channel: str) -> str:
+def check(folder: Path, channel: str, hyperparameters: Hyperparameters | None = None) -> str:
     """Read a channel as a training job would."""
     from sentiment.data.channels import check  # noqa: PLC0415
 
-    return check(folder, channel)
+    return check(folder, channel, hyperparameters)
 
 
 def upload_files(folder: Path, channel: str) -> Iterator[Path]:

@@ -1,17 +1,23 @@
 """The hyperparameters and their presets."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from typing import Any, Self
 
-from byoc.hyperparameters import choice, number, parse_value
-from sentiment.settings import POOLING, STOP_WORDS, TRUNCATE
+from byoc.hyperparameters import choice, number, parse_value, text
+from sentiment.settings import POOLING, STOP_WORDS, TOKENIZERS, TRUNCATE
 
 PRECISION = ("auto", "fp32", "fp16", "bf16")
 LR_SCHEDULE = ("linear", "constant")
 EMBEDDING_INIT = ("random", "word2vec", "documents")
+SPLIT = ("auto", "ignore")
+# Delimiter, and quotes inside a quoted text: doubled, escaped by a backslash, or quotes that quote nothing.
+CSV_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+CSV_QUOTING = ("doubled", "escaped", "unquoted")
+CSV_DIALECTS = tuple(f"{delimiter}-{quoting}" for delimiter in CSV_DELIMITERS for quoting in CSV_QUOTING)
 NGRAM_INIT = ("none", "regression")
 
 # Purpose of each preset. "default" holds the defaults; presets/*.toml hold the differences from them.
@@ -27,6 +33,29 @@ _SOFT_LABEL_HELP = (
 _VALIDATION_HELP = "fraction of the training reviews held out when there is no validation channel"
 
 
+_SPLIT_HELP = "auto: names of files in the training channel (test.csv) decide about their split"
+_DROPPED_HELP = "share of letters that tokenizer=ascii may drop before the job is refused"
+_LABEL_MAP = 'a JSON object of 0, 1 and null, for example {"4": 1, "0": 0, "2": null}'
+_COLUMN = "a name, or a number from 1 for files without a header"
+_DIALECT_HELP = "delimiter and quotes of CSV files; auto detects them"
+
+
+def _parse_label_map(value: str) -> str:
+    """The JSON object in canonical form, or an empty string.
+
+    Raises:
+        ValueError: it is no object of 0, 1 and null.
+    """
+    content = json.loads(value or "null")
+    if content is None:
+        return ""
+    if not isinstance(content, dict) or not all(
+        meaning is None or (type(meaning) is int and meaning in (0, 1)) for meaning in content.values()
+    ):
+        raise ValueError
+    return json.dumps(content, sort_keys=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
     """Hyperparameters of a training job. The defaults were chosen by validation accuracy."""
@@ -34,6 +63,13 @@ class Hyperparameters:
     preset: str = choice(
         "default", tuple(PRESETS), "preset that supplies every hyperparameter you do not set"
     )
+    text_column: str = text("", str, _COLUMN, "column of the reviews; by default found by its name")
+    label_column: str = text("", str, _COLUMN, "column of the labels; by default found by its name")
+    label_map: str = text("", _parse_label_map, _LABEL_MAP, "meaning of labels; null leaves a row out")
+    csv_dialect: str = choice("auto", ("auto", *CSV_DIALECTS), _DIALECT_HELP)
+    split: str = choice("auto", SPLIT, _SPLIT_HELP)
+    tokenizer: str = choice("ascii", TOKENIZERS, "characters of words: a to z and digits, or every script")
+    max_dropped_letters: float = number(0.01, 0, 1, _DROPPED_HELP)
     epochs: int = number(2, 1, 1_000, "maximum passes over the training reviews")
     hidden_dim: int = number(128, 1, 4_096, "LSTM hidden size")
     embedding_dim: int = number(128, 1, 4_096, "word-embedding size")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 STOP_WORDS = ("all", "keep-negations", "none")
+TOKENIZERS = ("ascii", "unicode")
 TRUNCATE = ("head", "tail", "head-tail")
 POOLING = ("last", "mean", "smoothed-mean", "max")
 # Tokens of value zero that a mean pooling adds to each review: they shrink the mean, and so the confidence,
@@ -17,6 +18,7 @@ class TextSettings:
     stop_words: list[str]  # words to remove
     max_length: int  # words kept per review
     truncate: str  # part of a longer review to keep, one of ``TRUNCATE``
+    tokenizer: str = "ascii"  # one of ``TOKENIZERS``
 
     def __post_init__(self) -> None:
         """Raise ValueError for an invalid value, which may come from a file."""
@@ -26,6 +28,7 @@ class TextSettings:
             raise ValueError("stop_words must be a list of words")
         _check_positive(max_length=self.max_length)
         _check_choice("truncate", self.truncate, TRUNCATE)
+        _check_choice("tokenizer", self.tokenizer, TOKENIZERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def test_surplus_files_print_warning(run: Run, reviews: Path) -> None:
     ("name", "content", "channel", "message"),
     [
         ("bad.csv", "text,label\nfine,7\n", "training", "bad.csv, line 2: unknown label '7'"),
-        ("bad.parquet", "", "training", "bad.parquet has an unknown format"),
+        ("bad.xlsx", "1", "training", "bad.xlsx has an unknown format"),
         ("bad.jsonl", '{"text": "a"}\n{"txt": "b"}\n', "to-predict", "bad.jsonl: line 2: expected a string"),
         ("bad.jsonl", '"a"\n\n"b"\n', "to-predict", "bad.jsonl: line 2, column 1: not JSON"),
         ("bad.csv", "fine\n", "to-predict", "bad.csv is not .jsonl"),

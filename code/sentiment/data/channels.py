@@ -1,13 +1,26 @@
-"""Names of channels and readers of their reviews."""
+"""Channels of a job: their names, the splits in their files, and readers of their reviews."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import NamedTuple
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from byoc.errors import DataError
 from sentiment.data import acl_imdb
-from sentiment.data.formats import Record, read_json_lines, read_table, read_text
+from sentiment.data.archives import File, list_files, walk
+from sentiment.data.columns import NO_LABEL, ColumnNames, Labels
+from sentiment.data.formats import (
+    ACCEPTED,
+    ACCEPTED_UNLABELED,
+    FileReport,
+    ReadOptions,
+    read_records,
+    read_text,
+)
+from sentiment.hyperparameters import Hyperparameters
+from sentiment.text.letters import LetterCounter
 
 logger = logging.getLogger(__name__)
 
@@ -15,17 +28,17 @@ logger = logging.getLogger(__name__)
 TRAINING_CHANNELS = ("training", "train")
 UNLABELED_CHANNEL = "unlabeled"
 PRETRAINED_CHANNEL = "pretrained"
+ALIASES = dict.fromkeys(("val", "valid", "dev", "eval"), "validation")
 _FURTHER_CHANNELS = ("validation", "test", UNLABELED_CHANNEL, PRETRAINED_CHANNEL)
 
-_FORMATS = ".csv, .tsv or .jsonl, the last three plain or gzipped"
-ACCEPTED = f"the aclImdb layout (pos/ and neg/), its archive (.tar.gz), {_FORMATS}"
-ACCEPTED_UNLABELED = (
-    f"the aclImdb layout (unsup/), its archive (.tar.gz), .txt files of a review each, {_FORMATS}"
-)
+# Words in the names of files and folders of the channel training, set off by these characters.
+_SPLITS = {"train": "training", "test": "test", **dict.fromkeys((*ALIASES, "validation"), "validation")}
+_SPLIT_WORD = re.compile(rf"(?:^|[-_.\d])({'|'.join(_SPLITS)})(?=$|[-_.\d])")
+_MAX_REPORTED_FILES = 1_000  # with more, each folder is reported instead
 
 
 class Source(NamedTuple):
-    """Origin of a review: the file and the line where it ends, or 0 for a file of one review."""
+    """Origin of a review: the file and the line where it begins, or 0 for a file of one review."""
 
     file: str
     line: int
@@ -38,14 +51,6 @@ class Review(NamedTuple):
     label: int  # 1 for positive, 0 for negative, ``NO_LABEL`` in the channel ``unlabeled``
     source: Source
     group: str | None = None  # id of the movie, None if unknown; reviews of one movie form a group
-
-
-class _Selection(NamedTuple):
-    """Part of an official layout that a channel reads: one half and some of its folders."""
-
-    channel: str
-    half: str
-    folders: tuple[str, ...]
 
 
 def is_pretraining(channels: Mapping[str, Path]) -> bool:
@@ -63,108 +68,255 @@ def training_channel(channels: Mapping[str, Path]) -> str:
     if len(names) != 1:
         present = ", ".join(channels) or "none"
         raise DataError(f"expected one channel called training (or train); the channels are: {present}")
-    for name in channels.keys() - {*names, *_FURTHER_CHANNELS}:
+    for name in channels.keys() - {*names, *ALIASES, *_FURTHER_CHANNELS}:
         known = ", ".join(("training", *_FURTHER_CHANNELS))
         logger.warning("channel %s is ignored; known channels: %s", name, known)
     return names[0]
 
 
-def read_channel(channel: str, folder: Path, may_be_empty: bool = False) -> Iterator[Review]:
-    """Read the reviews of a channel, always in the same order.
+class _Role(NamedTuple):
+    """Use of a file."""
 
-    In an official layout ``test`` reads only ``test/`` and every other channel only ``train/``; ``unlabeled``
-    reads only ``unsup/`` and every other channel only ``pos/`` and ``neg/``. Skipped folders are logged.
-    ``may_be_empty`` allows for a channel whose files all went to other hosts.
+    split: str
+    label: int | None = None  # of the folder, for a file of one review
+    movie: str | None = None
 
-    Raises:
-        DataError: the channel is empty, or a file or line in it is invalid; names it.
+
+class ChannelReader:
+    """Reads the reviews of one channel, by split, always in the same order.
+
+    In the official aclImdb layout, ``test`` reads only ``test/`` and every other channel only ``train/``;
+    ``unlabeled`` reads only ``unsup/`` and every other channel only ``pos/`` and ``neg/``. In the training
+    channel, names of files and folders assign them to a split, unless ``split=ignore``.
     """
-    if may_be_empty and not folder.is_dir():
-        return
-    folders = (acl_imdb.UNSUP_DIR,) if channel == UNLABELED_CHANNEL else acl_imdb.SENTIMENTS
-    selection = _Selection(channel, "test" if channel == "test" else "train", folders)
-    is_empty = True
-    for review in _read_folder(selection, folder, is_root=True):
-        is_empty = False
-        yield review
-    if is_empty and not may_be_empty:
-        noun, accepted = (
-            ("reviews", ACCEPTED_UNLABELED) if channel == UNLABELED_CHANNEL else ("labeled reviews", ACCEPTED)
+
+    def __init__(self, channel: str, folder: Path, hyperparameters: Hyperparameters) -> None:
+        self.channel = channel
+        self.split = "training" if channel in TRAINING_CHANNELS else ALIASES.get(channel, channel)
+        self.folder = folder
+        self.reports: list[dict[str, Any]] = []  # how each file was read so far, JSON-serializable
+        self._hyperparameters = hyperparameters
+        self._labeled = self.split != UNLABELED_CHANNEL
+        self._options = ReadOptions(
+            ColumnNames(hyperparameters.text_column, hyperparameters.label_column),
+            hyperparameters.csv_dialect,
         )
-        raise DataError(f"channel {channel}: no {noun} in {folder}; expected {accepted}")
+        self._roles = self._assign_roles() if folder.exists() else {}
 
+    @property
+    def splits(self) -> list[str]:
+        """Splits with files, and the channel's own."""
+        return list(dict.fromkeys([self.split, *(role.split for role in self._roles.values())]))
 
-def _read_folder(selection: _Selection, folder: Path, is_root: bool = False) -> Iterator[Review]:
-    entries = sorted(folder.iterdir())
-    if any(entry.is_dir() and entry.name in selection.folders for entry in entries):
-        if not is_root and folder.name in acl_imdb.HALVES and folder.name != selection.half:
-            logger.info("channel %s: skipping %s, not in %s/", selection.channel, folder, selection.half)
-            return
-        for file in acl_imdb.read_half(folder, selection.folders):
-            yield Review(file.text, file.label, Source(file.name, 0), file.group)
-    for entry in entries:
-        if entry.name.startswith((".", "_")) or entry.name in selection.folders:
-            continue
-        if entry.is_dir() and entry.name in acl_imdb.FOLDERS:
-            reason = "no labels" if entry.name == acl_imdb.UNSUP_DIR else "not unsup/"
-            logger.info("channel %s: skipping %s, %s", selection.channel, entry, reason)
-        elif entry.is_dir():
-            yield from _read_folder(selection, entry)
-        elif not acl_imdb.is_extra(entry.name):
-            yield from _read_file(selection, entry)
+    def _assign_roles(self) -> dict[PurePosixPath, _Role]:
+        movies: dict[PurePosixPath, list[str]] = {}
+        paths, skipped = [], {}
+        for file in walk(self.folder):
+            if acl_imdb.is_extra(file.path.name):
+                if folder := acl_imdb.reviews_of_urls(file.path):
+                    movies[folder] = acl_imdb.parse_urls(read_text(file))
+            elif file.size:
+                paths.append(file.path)
+            else:
+                skipped[file.path] = "empty file"
+        roles = {}
+        for path in paths:
+            folder = acl_imdb.review_dir(path)
+            ignored = self._reason_to_skip(folder)
+            if ignored:
+                skipped[ignored[0]] = ignored[1]
+            elif folder is None:
+                roles[path] = _Role(self._name_split(path))
+            else:
+                split = self.split if acl_imdb.half(folder) else self._name_split(path)
+                movie = acl_imdb.find_movie(path, movies.get(folder, []))
+                roles[path] = _Role(split, acl_imdb.REVIEW_DIRS[folder.name.lower()], movie)
+        for path, reason in skipped.items():
+            logger.info("channel %s: skipping %s, %s", self.channel, self.folder / path, reason)
+        return roles
 
+    def _reason_to_skip(self, folder: PurePosixPath | None) -> tuple[PurePosixPath, str] | None:
+        """The folder that this channel does not read, and why."""
+        if folder is None:
+            return None
+        if self._labeled == (folder.name.lower() == acl_imdb.UNSUP_DIR):
+            return folder, "no labels" if self._labeled else f"not {acl_imdb.UNSUP_DIR}/"
+        half = "test" if self.split == "test" else "train"
+        if acl_imdb.half(folder) not in (None, half):
+            return folder.parent, f"not in {half}/"
+        return None
 
-def _read_file(selection: _Selection, path: Path) -> Iterator[Review]:
-    if acl_imdb.is_archive(path):
-        folders = " and ".join(f"{selection.half}/{name}/" for name in selection.folders)
-        logger.info("channel %s: reading only %s of %s", selection.channel, folders, path)
-        for file in acl_imdb.read_archive(path, selection.half, selection.folders):
-            yield Review(file.text, file.label, Source(file.name, 0), file.group)
-        return
-    name = str(path)
-    for line, text, label in _read_records(selection.channel, path):
-        yield Review(text, label, Source(name, line))
+    def _name_split(self, path: PurePosixPath) -> str:
+        """The split that the names of file and folders mean.
 
-
-def _read_records(channel: str, path: Path) -> Iterator[Record]:
-    labeled = channel != UNLABELED_CHANNEL
-    match path.name.removesuffix(".gz").rpartition(".")[2].lower():
-        case "csv":
-            return read_table(path, ",", labeled)
-        case "tsv":
-            return read_table(path, "\t", labeled)
-        case "jsonl":
-            return read_json_lines(path, labeled)
-        case "txt" if not labeled:
-            return read_text(path)
-        case "manifest":
+        Raises:
+            DataError: they mean several.
+        """
+        if self.split != "training" or self._hyperparameters.split == "ignore":
+            return self.split
+        splits = {_SPLITS[word] for part in path.parts for word in _SPLIT_WORD.findall(part.lower())}
+        if len(splits) > 1:
             raise DataError(
-                f"channel {channel}: {path} looks like an augmented manifest, which is not supported; "
-                "use File or FastFile mode with an S3 prefix"
+                f"channel {self.channel}: the name {path} means {' and '.join(sorted(splits))}; "
+                "rename it, or set split=ignore to train on every file"
             )
-    accepted = ACCEPTED if labeled else ACCEPTED_UNLABELED
-    raise DataError(f"channel {channel}: {path} has an unknown format; expected {accepted}")
+        return splits.pop() if splits else "training"
+
+    def read(self, split: str, may_be_empty: bool = False) -> Iterator[Review]:
+        """Read the reviews of a split, and log a line per file.
+
+        ``may_be_empty`` allows for a channel whose files all went to other hosts.
+
+        Raises:
+            DataError: there are no reviews, a file or line is invalid, labels are unknown, or the tokenizer
+                would drop too many letters; names the place.
+        """
+        labels, letters = Labels(self._hyperparameters.label_map), LetterCounter()
+        reports: dict[str, FileReport] = {}
+        is_empty, is_detailed = True, len(self._roles) <= _MAX_REPORTED_FILES
+        for file in walk(self.folder) if any(role.split == split for role in self._roles.values()) else ():
+            role = self._roles.get(file.path)
+            if role is None or role.split != split:
+                continue
+            name = str(file.path if is_detailed else file.path.parent)
+            report = reports.setdefault(name, FileReport(name, split))
+            for review in self._read_file(file, role, report, labels):
+                letters.add(review.text)
+                is_empty = False
+                yield review
+            if is_detailed:
+                logger.info("channel %s: %s", self.channel, report.describe(labels.values))
+        for report in reports.values() if not is_detailed else ():
+            logger.info("channel %s: %s", self.channel, report.describe(labels.values))
+        self.reports += [report.to_json(labels.values) for report in reports.values()]
+        labels.check(self.channel, sum((report.labels for report in reports.values()), Counter()))
+        if is_empty and not may_be_empty:
+            raise DataError(self._explain_empty(split))
+        if self._hyperparameters.tokenizer == "ascii":
+            letters.check(f"channel {self.channel}", self._hyperparameters.max_dropped_letters)
+
+    def _read_file(self, file: File, role: _Role, report: FileReport, labels: Labels) -> Iterator[Review]:
+        if role.label is None:
+            return self._read_records(file, report, labels)
+        return iter([_read_review(file, role, report, labels)])
+
+    def _read_records(self, file: File, report: FileReport, labels: Labels) -> Iterator[Review]:
+        name, labeled, values, label = file.name, self._labeled, labels.values, NO_LABEL
+        for line, text, label_text in read_records(file, self._options, labeled, report):
+            report.rows += 1
+            if labeled:
+                report.labels[label_text] += 1
+                try:
+                    meaning = values[label_text]
+                except KeyError:
+                    meaning = labels.parse(label_text, f"{name}, line {line}")
+                if meaning is None or meaning == NO_LABEL:  # unknown labels fail at the end
+                    report.skipped["left out by label_map"] += meaning is None
+                    continue
+                label = meaning
+            if not text or text.isspace():
+                raise DataError(f"{name}, line {line}: the text is empty, expected a review")
+            yield Review(text, label, Source(name, line))
+
+    def _explain_empty(self, split: str) -> str:
+        noun, accepted = ("labeled reviews", ACCEPTED) if self._labeled else ("reviews", ACCEPTED_UNLABELED)
+        message = f"channel {self.channel}: no {noun} in {self.folder}; expected {accepted}"
+        if split == "training" and self._roles:
+            path, role = next(iter(self._roles.items()))
+            if role.split != split:
+                message += f"\n{path} is for {role.split}; set split=ignore to train on every file"
+        return message
 
 
-def check(folder: Path, channel: str) -> str:
-    """Read a channel as a training job would; returns a summary in one line.
+def _read_review(file: File, role: _Role, report: FileReport, labels: Labels) -> Review:
+    """Read a file of one review; its folder is the label."""
+    assert role.label is not None
+    folder = file.path.parent
+    if file.path.suffix.lower() != ".txt":
+        raise DataError(f"{file.name}: unknown format, expected .txt files in {folder.name}/")
+    text = read_text(file)
+    if not text.strip():
+        raise DataError(f"{file.name}: the text is empty, expected a review")
+    report.format, report.text = "a review per file", "whole file"
+    report.rows += 1
+    if role.label != NO_LABEL:
+        label = f"{folder.name}/"
+        report.label = "folder"
+        report.labels[label] += 1
+        labels.values[label] = role.label
+    return Review(text, role.label, Source(file.name, 0), role.movie)
+
+
+class JobReader:
+    """Reads the reviews of a job, by split: of channels, or of files in the training channel.
+
+    Raises:
+        DataError: a split comes from two channels, or a file cannot be listed; names it.
+    """
+
+    def __init__(
+        self, channels: Mapping[str, Path], hyperparameters: Hyperparameters, sharded: Set[str] = frozenset()
+    ) -> None:
+        known = {*TRAINING_CHANNELS, *ALIASES, *_FURTHER_CHANNELS} - {PRETRAINED_CHANNEL}
+        self._sharded = sharded
+        self._readers: dict[str, ChannelReader] = {}
+        for name in sorted(channels.keys() & known):
+            reader = ChannelReader(name, channels[name], hyperparameters)
+            for split in reader.splits:
+                if split in self._readers:
+                    raise DataError(
+                        f"channels {self._readers[split].channel} and {name} both have files for {split}; "
+                        "remove one, or set split=ignore to train on every file of the training channel"
+                    )
+                self._readers[split] = reader
+
+    def __contains__(self, split: str) -> bool:
+        return split in self._readers
+
+    def is_sharded(self, split: str) -> bool:
+        """Whether each host has other files of the split."""
+        return split in self and self._readers[split].channel in self._sharded
+
+    def read(self, split: str) -> Iterator[Review]:
+        """Read a split; an absent one is empty. See ``ChannelReader.read``."""
+        if split not in self:
+            return iter(())
+        return self._readers[split].read(split, self.is_sharded(split))
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """How each file was read so far, JSON-serializable."""
+        return [report for reader in dict.fromkeys(self._readers.values()) for report in reader.reports]
+
+
+def read_channel(
+    channel: str, folder: Path, may_be_empty: bool = False, hyperparameters: Hyperparameters | None = None
+) -> Iterator[Review]:
+    """Read the reviews of a channel, without those of another split. See ``ChannelReader.read``."""
+    reader = ChannelReader(channel, folder, hyperparameters or Hyperparameters())
+    return reader.read(reader.split, may_be_empty)
+
+
+def check(folder: Path, channel: str, hyperparameters: Hyperparameters | None = None) -> str:
+    """Read a folder or a file as a training job would read the channel; returns a summary in one line.
 
     Raises:
         DataError: the channel is empty, or a file or line in it is invalid; names it.
     """
-    labels = [review.label for review in read_channel(channel, folder)]
-    if channel == UNLABELED_CHANNEL:
-        return f"{len(labels)} reviews without labels"
-    return f"{len(labels)} reviews, {sum(labels)} of them positive"
+    reader = ChannelReader(channel, folder, hyperparameters or Hyperparameters())
+    summaries = []
+    for split in reader.splits:
+        labels = [review.label for review in reader.read(split)]
+        prefix = f"{split}: " if split != reader.split else ""
+        kind = "without labels" if split == UNLABELED_CHANNEL else f"{sum(labels)} of them positive"
+        separator = " " if split == UNLABELED_CHANNEL else ", "
+        summaries.append(f"{prefix}{len(labels)} reviews{separator}{kind}")
+    return "; ".join(summaries)
 
 
 def upload_files(folder: Path, channel: str) -> Iterator[Path]:
     """List the files of a channel that a training job would read."""
-    ignored = acl_imdb.SENTIMENTS if channel == UNLABELED_CHANNEL else (acl_imdb.UNSUP_DIR,)
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "_")) or (path.is_dir() and path.name in ignored):
-            continue
-        if path.is_dir():
-            yield from upload_files(path, channel)
-        else:
+    ignored = acl_imdb.LABEL_DIRS if channel == UNLABELED_CHANNEL else (acl_imdb.UNSUP_DIR,)
+    for path in list_files(folder):
+        if not any(part.lower() in ignored for part in path.relative_to(folder).parts[:-1]):
             yield path

@@ -4,10 +4,11 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,8 @@ from sentiment.data import corpus
 from sentiment.data.channels import (
     PRETRAINED_CHANNEL,
     UNLABELED_CHANNEL,
-    Review,
+    JobReader,
     Source,
-    read_channel,
     training_channel,
 )
 from sentiment.data.corpus import Corpus, ProvisionalVocabulary, Shard
@@ -50,6 +50,7 @@ class Datasets:
     held_out: dict[str, Examples]  # ``validation`` always, ``test`` if there is a channel of this name
     word_counts: dict[str, NDArray[np.int64]]  # [reviews] words after truncation of each held-out set
     sources: dict[str, list[Source]]  # [reviews] origin of each held-out set, on rank 0
+    files: list[dict[str, Any]]  # how each file was read, JSON-serializable; on rank 0
     pretrained: WordVectors | None = None  # word embeddings of the channel ``pretrained``, if any
 
     def insert_ngrams(self, ngrams: Sequence[str]) -> "Datasets":
@@ -106,11 +107,13 @@ def load(
     """
     name = training_channel(channels)
     pretrained = _load_pretrained(channels, hyperparameters.embedding_dim)
-    reader = _Reader(channels, hyperparameters, sharded, process_group)
-    training, unlabeled, held_out = process_group.run_interruptible(
-        stop or StopFlag(), lambda: reader.read_all(name)
+    stop = stop or StopFlag()
+    reader = process_group.run_interruptible(
+        stop, lambda: _Reader(channels, hyperparameters, sharded, process_group)
     )
-    if "validation" not in channels:
+    splits = {split for split in ("validation", "test") if process_group.any(split in reader.reviews)}
+    training, unlabeled, held_out = process_group.run_interruptible(stop, lambda: reader.read_all(splits))
+    if "validation" not in splits:
         texts = process_group.concatenate(training.texts)
         held_out["validation"] = held_out["validation"].drop_texts(texts)
     unlabeled = _drop_held_out(unlabeled, held_out.values(), process_group)
@@ -124,6 +127,7 @@ def load(
         examples,
         {split: held_out_examples.sequences.lengths for split, held_out_examples in examples.items()},
         {split: gather_sources(shard, process_group) for split, shard in held_out.items()},
+        _gather_reports(reader.reviews.reports, process_group),
         pretrained,
     )
     _check(name, data, hyperparameters)
@@ -142,6 +146,12 @@ def load_unlabeled(
     unlabeled = process_group.run_interruptible(stop or StopFlag(), lambda: reader.read(UNLABELED_CHANNEL))
     vocabulary = reader.make_vocabulary([unlabeled])
     return vocabulary, reader.gather(UNLABELED_CHANNEL, unlabeled, vocabulary).sequences
+
+
+def _gather_reports(reports: list[dict[str, Any]], process_group: ProcessGroup) -> list[dict[str, Any]]:
+    contents = process_group.gather_bytes(json.dumps(reports).encode())
+    files = [report for content in contents for report in json.loads(content)]
+    return list({(report["split"], report["file"]): report for report in files}.values())
 
 
 def _load_pretrained(channels: Mapping[str, Path], embedding_dim: int) -> WordVectors | None:
@@ -164,43 +174,42 @@ class _Reader:
         process_group: ProcessGroup,
     ) -> None:
         stop_words = select_stop_words(hyperparameters.stop_words)
-        self.text = TextSettings(sorted(stop_words), hyperparameters.max_length, hyperparameters.truncate)
-        self._channels = channels
+        self.text = TextSettings(
+            sorted(stop_words),
+            hyperparameters.max_length,
+            hyperparameters.truncate,
+            hyperparameters.tokenizer,
+        )
+        self.reviews = JobReader(channels, hyperparameters, sharded)
         self._hyperparameters = hyperparameters
-        self._sharded = sharded
         self._process_group = process_group
-        self._tokenize = partial(tokenize, stop_words=stop_words)
+        self._tokenize = partial(tokenize, stop_words=stop_words, tokenizer=hyperparameters.tokenizer)
         self._provisional = ProvisionalVocabulary()
 
-    def _reviews(self, channel: str) -> Iterator[Review]:
-        if channel not in self._channels:
-            return iter(())
-        return read_channel(channel, self._channels[channel], channel in self._sharded)
-
-    def _shard(self, channel: str) -> Shard:
+    def _shard(self, split: str) -> Shard:
         group = self._process_group
-        if channel not in self._sharded:
+        if not self.reviews.is_sharded(split):
             return Shard(group.rank, group.size)
         # No host has 2**40 reviews, so positions of different hosts never collide.
         return Shard(group.local_rank, group.local_size, group.host << 40)
 
-    def read(self, channel: str, keep_sources: bool = False) -> Corpus:
-        """Read a channel; an absent one is empty."""
-        reviews, shard = self._reviews(channel), self._shard(channel)
+    def read(self, split: str, keep_sources: bool = False) -> Corpus:
+        """Read a split; an absent one is empty."""
+        reviews, shard = self.reviews.read(split), self._shard(split)
         return corpus.read(reviews, self._tokenize, self._provisional, shard, keep_sources)
 
-    def read_all(self, training: str) -> tuple[Corpus, Corpus, dict[str, Corpus]]:
+    def read_all(self, splits: Set[str]) -> tuple[Corpus, Corpus, dict[str, Corpus]]:
         """Read the training, the unlabeled and the held-out reviews."""
-        if "validation" in self._channels:
-            train, validation = self.read(training), self.read("validation", keep_sources=True)
+        if "validation" in splits:
+            train, validation = self.read("training"), self.read("validation", keep_sources=True)
         else:
             fraction, seed = self._hyperparameters.validation_fraction, self._hyperparameters.seed
-            reviews, shard = self._reviews(training), self._shard(training)
+            reviews, shard = self.reviews.read("training"), self._shard("training")
             train, validation = read_and_split(
                 reviews, self._tokenize, self._provisional, fraction, seed, shard
             )
         held_out = {"validation": validation}
-        if "test" in self._channels:
+        if "test" in splits:
             held_out["test"] = self.read("test", keep_sources=True)
         return train, self.read(UNLABELED_CHANNEL), held_out
 

@@ -1,167 +1,316 @@
-"""Readers of files with many reviews, plain or gzipped: CSV, TSV and JSON Lines."""
+"""Readers of files with many reviews: CSV, TSV, JSON, fastText lines and parquet."""
 
-import csv
-import gzip
+import codecs
+import io
 import json
-import zlib
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from pathlib import Path
-from typing import Any, NamedTuple
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from byoc.errors import DataError
+from sentiment.data.archives import File
+from sentiment.data.columns import ColumnNames, find_in_header, find_in_rows
+from sentiment.data.dialects import MAX_FIELD, Dialect, open_table
+from sentiment.hyperparameters import CSV_DELIMITERS, CSV_DIALECTS, CSV_QUOTING
 
-TEXT_NAMES = ("text", "review")
-LABEL_NAMES = ("label", "sentiment")
-LABELS = {"1": 1, "0": 0, "pos": 1, "neg": 0, "positive": 1, "negative": 0}
-NO_LABEL = -1  # as in scikit-learn's semi-supervised estimators
+ACCEPTED = (
+    "CSV, TSV, JSON Lines, JSON arrays, parquet, fastText lines, text<TAB>label lines (.txt), or folders "
+    "pos/ and neg/; also as .gz, .bz2, .zip, .tar or .tar.gz"
+)
+ACCEPTED_UNLABELED = (
+    "CSV, TSV, JSON Lines, JSON arrays, parquet, .txt files of one review each, or a folder unsup/; also as "
+    ".gz, .bz2, .zip, .tar or .tar.gz"
+)
 
-# The default is 131,072 characters. Longer fields are probably a missing quote, but legitimate.
-csv.field_size_limit(16 * 2**20)
-
-
-class Record(NamedTuple):
-    """One review of a file; ``line``, counted from 1, is its last, ``label`` may be ``NO_LABEL``."""
-
-    line: int
-    text: str
-    label: int
-
-
-def parse_label(value: object) -> int:
-    """Parse a label to 1 for positive or 0 for negative.
-
-    Raises:
-        ValueError: the label is unknown.
-    """
-    label = LABELS.get(str(value).strip().lower())
-    if label is None or isinstance(value, bool):
-        raise ValueError(f"unknown label {value!r}, expected one of {', '.join(LABELS)}")
-    return label
+_CHUNK = 2**16
+_MAX_KEYS = 1_000  # sets of keys of JSON objects that are remembered
+_FASTTEXT_LINE = re.compile(r"__label__(\S+)[ \t,]+(?!__label__)(\S.*)", re.DOTALL)
 
 
-def decode(content: bytes, path: Path | str, offset: int = 0) -> str:
-    """Decode UTF-8 that begins at byte ``offset`` of a file.
+# Line of a review, counted from 1, where it begins (in parquet: its row); text; label as in the file, empty
+# without labels. A named tuple would take a tenth of the time of reading.
+Record = tuple[int, str, str]
+
+
+@dataclass(slots=True)
+class FileReport:
+    """How a file was read."""
+
+    file: str
+    split: str
+    format: str = ""
+    text: str = ""  # column
+    label: str = ""  # column
+    rows: int = 0
+    labels: Counter[str] = field(default_factory=Counter)  # as in the file
+    skipped: Counter[str] = field(default_factory=Counter)  # rows by reason
+
+    def to_json(self, meaning: Mapping[str, int | None]) -> dict[str, Any]:
+        """All fields; ``labels`` as count and meaning, which is None for labels that are left out."""
+        labels = {label: {"rows": n, "meaning": meaning[label]} for label, n in self.labels.most_common(20)}
+        return asdict(self) | {"labels": labels, "skipped": dict(self.skipped)}
+
+    def describe(self, meaning: Mapping[str, int | None]) -> str:
+        """One line for the log."""
+        parts = [f"{self.file} ({self.split}): {self.format}", f"text: {self.text}"]
+        if self.label:
+            counts = [
+                f"{label!r} = {'left out' if meaning[label] is None else meaning[label]} ({n})"
+                for label, n in self.labels.most_common(20)
+            ]
+            parts += [f"label: {self.label}", f"labels: {', '.join(counts) or 'none'}"]
+        parts.append(f"{self.rows} rows")
+        parts += [f"skipped {n} rows, {reason}" for reason, n in self.skipped.items() if n]
+        return "; ".join(parts)
+
+
+class ReadOptions(NamedTuple):
+    """Hyperparameters that concern formats."""
+
+    columns: ColumnNames = ColumnNames()
+    csv_dialect: str = "auto"
+
+
+@contextmanager
+def open_text(file: File) -> Iterator[tuple[io.TextIOWrapper, bytes]]:
+    """Open a file as UTF-8, or as UTF-16 if it begins with its byte order mark; keeps all line ends.
+
+    Yields the stream and the first bytes.
 
     Raises:
         DataError: naming file and byte offset.
     """
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 at byte offset {offset + error.start}; save the file as UTF-8"
-        ) from error
+    with file.open() as stream:
+        head = stream.peek(_CHUNK)
+        is_utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        # Universal newlines take three times as long; only the old Mac's need them.
+        newline = "\n" if b"\n" in head or b"\r" not in head else ""
+        text = io.TextIOWrapper(cast(BinaryIO, stream), "utf-16" if is_utf16 else "utf-8", newline=newline)
+        text._CHUNK_SIZE = _CHUNK  # type: ignore[attr-defined]  # the default makes eight times as many calls
+        try:
+            if head.startswith(codecs.BOM_UTF8):
+                text.read(1)
+            yield text, head.removeprefix(codecs.BOM_UTF8).lstrip()
+        except UnicodeDecodeError as error:
+            offset = stream.count - len(error.object) + error.start
+            raise DataError(
+                f"{file.name}: not UTF-8 at byte offset {offset}; save the file as UTF-8, for example by "
+                "iconv -f WINDOWS-1252 -t UTF-8"
+            ) from error
 
 
-def _read_lines(path: Path) -> Generator[str, None, None]:
-    """Read lines with their line ends, without a byte order mark."""
-    offset = 0
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as stream:
-            for line in stream:
-                text = decode(line, path, offset)
-                yield text.removeprefix("\ufeff") if offset == 0 else text
-                offset += len(line)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path}: the gzip file is damaged or truncated ({error}); upload it again"
-        ) from error
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """Lines; pieces of a longer one than ``MAX_FIELD`` characters."""
+    return iter(partial(text.readline, MAX_FIELD), "")
 
 
-def _make_record(path: Path, line: int, text: object, label: object, labeled: bool) -> Record:
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(f"{path}, line {line}: the text is empty, expected a review")
-    try:
-        return Record(line, text, parse_label(label) if labeled else NO_LABEL)
-    except ValueError as error:
-        raise DataError(f"{path}, line {line}: {error}") from error
+def _numbered_lines(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(_lines(text), start=1):
+        if len(line) == MAX_FIELD:
+            raise DataError(
+                f"{file.name}, line {number}: longer than {MAX_FIELD} characters; expected lines of text"
+            )
+        yield number, line
 
 
-def _find_columns(path: Path, row: list[str], labeled: bool) -> tuple[int, int, int, bool]:
-    """Column of the text, column of the label, number of columns, and whether the row is a header.
-
-    Without ``labeled`` the label's column may be missing; its index is 0 then.
-    """
-    names = [cell.strip().lower() for cell in row]
-    text = [i for i, name in enumerate(names) if name in TEXT_NAMES]
-    label = [i for i, name in enumerate(names) if name in LABEL_NAMES]
-    if text and (label or not labeled):
-        return text[0], label[0] if label else 0, len(row), True
-    if len(row) == 2 and names[0] in LABELS:
-        return 1, 0, 2, False
-    if not labeled and len(row) == 1:
-        return 0, 0, 1, False
-    header, rows = " or ".join(TEXT_NAMES), "one column"
-    if labeled:
-        header, rows = f"{header} and {' or '.join(LABEL_NAMES)}", "two columns with the label first"
-    raise DataError(f"{path}, line 1: expected a header that names {header}, or rows of {rows}")
-
-
-def read_table(path: Path, delimiter: str, labeled: bool = True) -> Iterator[Record]:
-    """Read a CSV or TSV file, quoted as in RFC 4180; without ``labeled``, labels are optional and ignored.
+def read_records(file: File, options: ReadOptions, labeled: bool, report: FileReport) -> Iterator[Record]:
+    """Read a file in the format of its suffix and content; completes ``report``.
 
     Raises:
-        DataError: naming file and line.
+        DataError: the format is unknown, or a line is invalid; names file and line.
     """
-    # Closed here: the traceback of an error would keep the file open.
-    with closing(_read_lines(path)) as lines:
-        yield from _read_rows(path, lines, delimiter, labeled)
+    suffixes = [suffix.lower() for suffix in file.path.suffixes]
+    suffix = (suffixes[:-1] if file.is_compressed else suffixes)[-1:]
+    match suffix:
+        case [".csv" | ".tsv" | ".tab" | ".txt" | ".ft" | ".train" | ".valid" | ".test"]:
+            return _read_lines(file, suffix[0], options, labeled, report)
+        case [".json" | ".jsonl" | ".ndjson" | ".manifest"]:
+            return _read_json(file, options, labeled, report)
+        case [".parquet"]:
+            return _read_parquet(file, options, labeled, report)
+    raise DataError(
+        f"{file.name} has an unknown format; expected {ACCEPTED if labeled else ACCEPTED_UNLABELED}"
+    )
 
 
-def _read_rows(path: Path, lines: Iterator[str], delimiter: str, labeled: bool) -> Iterator[Record]:
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        first = next(rows, None)
-        if first is None:
-            return
-        text, label, width, is_header = _find_columns(path, first, labeled)
-        if not is_header:
-            yield _make_record(path, rows.line_num, first[text], first[label], labeled)
-        for row in rows:
-            if not row:
-                continue
-            if len(row) != width:
-                raise DataError(
-                    f"{path}, line {rows.line_num}: {len(row)} columns, expected {width}; "
-                    "put texts with commas, quotes or line breaks in double quotes"
-                )
-            yield _make_record(path, rows.line_num, row[text], row[label], labeled)
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {rows.line_num}: {error}; double the quotes inside a quoted text"
-        ) from error
+def _read_lines(
+    file: File, suffix: str, options: ReadOptions, labeled: bool, report: FileReport
+) -> Iterator[Record]:
+    with open_text(file) as (text, head):
+        if head.startswith(b"__label__"):
+            yield from _read_fasttext(file, text, report)
+        elif suffix in (".csv", ".tsv", ".tab") or labeled:
+            yield from _read_table(file, _lines(text), suffix, (options, labeled), report)
+        else:
+            report.format = "text, one review"
+            yield 1, text.read(MAX_FIELD), ""
 
 
-def read_json_lines(path: Path, labeled: bool = True) -> Iterator[Record]:
-    """Read a JSON Lines file: one object per line with a text and, if ``labeled``, a label.
+def _read_table(
+    file: File, lines: Iterator[str], suffix: str, how: tuple[ReadOptions, bool], report: FileReport
+) -> Iterator[Record]:
+    options, labeled = how
+    is_table = suffix in (".csv", ".tsv", ".tab")
+    if not is_table:
+        candidates = [Dialect("\t", "unquoted")]
+    elif options.csv_dialect in CSV_DIALECTS:
+        delimiter, _, quoting = options.csv_dialect.partition("-")
+        candidates = [Dialect(CSV_DELIMITERS[delimiter], quoting)]
+    else:
+        candidates = [
+            Dialect(delimiter, quoting) for delimiter in CSV_DELIMITERS.values() for quoting in CSV_QUOTING
+        ]
+    find = partial(find_in_rows, wanted=options.columns, labeled=labeled, is_text_first=not is_table)
+    table = open_table(file.name, lines, candidates, "" if suffix == ".csv" else "\t", find)
+    if table is None:
+        return
+    report.format = f"CSV, {table.dialect}" if is_table else "text, tab, label"
+    text, label, is_header = table.columns
+    report.text, report.label = f"column {text + 1}", f"column {label + 1}" if label is not None else ""
+    for line, row in table.rows:
+        if not row:
+            report.skipped["empty row"] += 1
+        elif is_header:
+            is_header = False
+            report.text, report.label = row[text], row[label] if label is not None else ""
+        else:
+            yield line, row[text], row[label] if label is not None else ""
 
-    Raises:
-        DataError: naming file and line.
+
+def _read_fasttext(file: File, text: io.TextIOWrapper, report: FileReport) -> Iterator[Record]:
+    report.format, report.label = "fastText lines", "__label__"
+    for number, line in _numbered_lines(file, text):
+        if match := _FASTTEXT_LINE.fullmatch(line.strip()):
+            yield number, match[2], match[1].rstrip(",")
+        elif line.strip():
+            raise DataError(f"{file.name}, line {number}: expected __label__LABEL and a text after one label")
+
+
+def _read_json(file: File, options: ReadOptions, labeled: bool, report: FileReport) -> Iterator[Record]:
+    keys: dict[tuple[str, ...], tuple[str, str]] = {}
+    with open_text(file) as (text, head):
+        report.format = "JSON array" if head.startswith(b"[") else "JSON Lines"
+        values = _iterate_array(file, text) if head.startswith(b"[") else _iterate_json_lines(file, text)
+        for line, value in values:
+            if not isinstance(value, dict):
+                raise DataError(f"{file.name}, line {line}: expected a JSON object with text and label")
+            record = _read_ground_truth(value, options.columns.label) if "source" in value else value
+            names = tuple(record)
+            if names not in keys:
+                try:
+                    columns = find_in_header(names, options.columns, labeled)
+                except ValueError as error:
+                    raise DataError(f"{file.name}, line {line}: {error}") from error
+                keys = {} if len(keys) > _MAX_KEYS else keys
+                keys[names] = names[columns.text], names[columns.label] if columns.label is not None else ""
+            report.text, report.label = keys[names]
+            content, label = record[report.text], record.get(report.label)
+            yield line, content if isinstance(content, str) else "", _label_text(label)
+
+
+def _label_text(label: Any) -> str:
+    if label is None:
+        return ""
+    return json.dumps(label) if isinstance(label, dict | list) else str(label)
+
+
+def _read_ground_truth(record: dict[str, Any], wanted: str) -> dict[str, Any]:
+    """Text and labels of a line of an augmented manifest; another object as it is.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html
     """
-    with closing(_read_lines(path)) as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _parse_json_line(path, number, line, labeled)
+    names = [name for name in record if isinstance(record.get(f"{name}-metadata"), dict)]
+    if not names:
+        return record
+    labels = {name: record[f"{name}-metadata"].get("class-name", record[name]) for name in names}
+    labels = labels if wanted in labels or len(labels) > 1 else {"label": next(iter(labels.values()))}
+    return {"text": record["source"], **labels}
 
 
-def _parse_json_line(path: Path, number: int, line: str, labeled: bool) -> Record:
+def _parse_json(file: File, line: int, content: str) -> Any:
     try:
-        record: Any = json.loads(line)
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}, line {number}: not JSON ({error})") from error
-    if not isinstance(record, dict):
-        raise DataError(f"{path}, line {number}: expected a JSON object")
-    text = next((record[name] for name in TEXT_NAMES if name in record), None)
-    label = next((record[name] for name in LABEL_NAMES if name in record), None)
-    return _make_record(path, number, text, label, labeled)
+        raise DataError(
+            f"{file.name}, line {line}: not JSON ({error}); expected an object in each line"
+        ) from error
 
 
-def read_text(path: Path) -> Iterator[Record]:
-    """Read the one review, without a label, of a text file.
+def _iterate_json_lines(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
+    for number, line in _numbered_lines(file, text):
+        if line.strip():
+            yield number, _parse_json(file, number, line)
 
-    Raises:
-        DataError: naming the file.
-    """
-    yield _make_record(path, 1, "".join(_read_lines(path)), None, labeled=False)
+
+def _iterate_array(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
+    """Lines and elements of a JSON array, of which only a part is in memory."""
+    decoder, separator = json.JSONDecoder(), re.compile(r"\s*\[\s*")
+    buffer, position, line = text.read(_CHUNK), 0, 1
+    while True:
+        match = separator.match(buffer, position)
+        start = match.end() if match else position
+        if buffer.startswith("]", start):
+            return
+        try:
+            value, end = decoder.raw_decode(buffer, start)
+        except (ValueError, RecursionError) as error:
+            more = text.read(max(_CHUNK, len(buffer) - position))
+            if isinstance(error, RecursionError) or not more or len(buffer) - position > MAX_FIELD:
+                line += buffer.count("\n", position, getattr(error, "pos", start))
+                reason = getattr(error, "msg", error)
+                raise DataError(f"{file.name}, line {line}: not JSON ({reason})") from error
+            buffer, position = buffer[position:] + more, 0
+            continue
+        line += buffer.count("\n", position, start)
+        yield line, value
+        line += buffer.count("\n", start, end)
+        position, separator = end, re.compile(r"\s*,?\s*")
+
+
+def _read_parquet(file: File, options: ReadOptions, labeled: bool, report: FileReport) -> Iterator[Record]:
+    # Only here: nobody else needs the library.
+    from arro3.io import read_parquet  # noqa: PLC0415
+
+    report.format = "parquet"
+    with file.open_seekable() as stream:
+        _check_parquet(file, stream)
+        try:
+            reader = read_parquet(stream)
+            names = reader.schema.names
+            text, label, _ = find_in_header(names, options.columns, labeled)
+            report.text, report.label = names[text], names[label] if label is not None else ""
+            row = 0
+            # The type stubs of arro3 0.9 are wrong here.
+            for batch in cast(Any, reader):
+                texts = batch.column(text).to_pylist()
+                labels = batch.column(label).to_pylist() if label is not None else [None] * len(texts)
+                for review, value in zip(texts, labels, strict=True):
+                    row += 1
+                    yield row, review if isinstance(review, str) else "", _label_text(value)
+        except ValueError as error:
+            raise DataError(f"{file.name}: {error}") from error
+        except BaseException as error:
+            # arro3 panics, and the exception of a panic is no Exception.
+            if type(error).__name__ not in ("PanicException", "Exception", "ArrowException"):
+                raise
+            raise DataError(f"{file.name}: the parquet file is damaged ({error}); upload it again") from error
+
+
+def _check_parquet(file: File, stream: BinaryIO) -> None:
+    """Check the magic numbers, so that a truncated file does not reach the reader."""
+    size = stream.seek(0, io.SEEK_END)
+    for position in (0, size - 4):
+        stream.seek(max(0, position))
+        if size < 12 or stream.read(4) != b"PAR1":
+            raise DataError(f"{file.name}: no parquet file, or truncated; upload it again")
+    stream.seek(0)
+
+
+def read_text(file: File) -> str:
+    """Read a file of one review."""
+    with open_text(file) as (text, _):
+        return text.read(MAX_FIELD)

@@ -61,6 +61,7 @@ class Predictor:
         return {"unknown_share": round(sum(shares) / max(1, len(shares)), 4)}
 
     def _ids(self, text: str) -> list[int]:
-        ids = np.array(self._vocabulary.ids(tokenize(text, self._stop_words)), np.int32)
+        words = tokenize(text, self._stop_words, self._text.tokenizer)
+        ids = np.array(self._vocabulary.ids(words), np.int32)
         truncated: list[int] = truncate(ids, self._text.max_length, self._text.truncate).tolist()
         return truncated

@@ -12,10 +12,12 @@ returns the same words faster:
 """
 
 import re
+import unicodedata
 import warnings
 from collections.abc import Collection
 from importlib.resources import files
 
+import regex
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWarning
 from bs4.exceptions import ParserRejectedMarkup
 from nltk.tokenize.destructive import MacIntyreContractions
@@ -40,6 +42,10 @@ _FORMATTING_TAG = re.compile(r"</?(?:i|b|u|p|em|strong)>|<(?:br|hr) ?/?>", re.AS
 # Anything html.parser may not take as literal text: the start of a tag, declaration or character reference.
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&[A-Za-z#]")
 _MARKUP_START = re.compile(r"<(?=[A-Za-z/!?])")
+
+# Scripts without spaces between words.
+_SINGLE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}"
+_UNICODE_WORD = regex.compile(rf"[{_SINGLE}]|[[\p{{L}}\p{{M}}\p{{Nd}}]--[{_SINGLE}]]+", regex.VERSION1)
 
 _TO_SPACE = bytes(code if chr(code).isascii() and chr(code).isalnum() else ord(" ") for code in range(256))
 
@@ -96,10 +102,17 @@ def _strip_html(review: str) -> str:
         return review
 
 
-def tokenize(review: str, stop_words: Collection[str] = frozenset()) -> list[str]:
-    """Split the first ``MAX_CHARACTERS`` characters into lowercase ``[a-z0-9]`` words without stop words."""
-    text = _strip_html(review[:MAX_CHARACTERS]).lower()
-    words = text.encode("ascii", "replace").translate(_TO_SPACE).decode("ascii").split()
-    if not _CONTRACTIONS.keys().isdisjoint(words):
-        words = [half for word in words for half in _CONTRACTIONS.get(word, (word,))]
+def tokenize(review: str, stop_words: Collection[str] = frozenset(), tokenizer: str = "ascii") -> list[str]:
+    """Split the first ``MAX_CHARACTERS`` characters into lowercase words without stop words.
+
+    The tokenizer "ascii" makes words of ``[a-z0-9]``, "unicode" of the letters, marks and digits of every
+    script; each character of a script without spaces is a word.
+    """
+    text = _strip_html(review[:MAX_CHARACTERS])
+    if tokenizer == "unicode" and not text.isascii():
+        words = _UNICODE_WORD.findall(unicodedata.normalize("NFKC", text).lower())
+    else:
+        words = text.lower().encode("ascii", "replace").translate(_TO_SPACE).decode("ascii").split()
+        if tokenizer == "ascii" and not _CONTRACTIONS.keys().isdisjoint(words):
+            words = [half for word in words for half in _CONTRACTIONS.get(word, (word,))]
     return [word for word in words if word not in stop_words] if stop_words else words

@@ -218,7 +218,7 @@ def write_results(run: TrainingRun, logits: Mapping[str, NDArray[np.float32]]) -
     summary = write_model(run, metrics)
     if run.job.process_group.rank == 0:
         output, base = run.job.opt_ml.output_data, run.job.opt_ml.base / "input" / "data"
-        results.write_metrics(output, summary)
+        results.write_metrics(output, summary | {"files": run.data.files})
         results.write_predictions(output, base, held_out, logits, run.data.word_counts, run.data.sources)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from byoc.errors import DataError
-from sentiment.data.acl_imdb import read_archive, read_half
-from sentiment.data.formats import NO_LABEL
+from sentiment.data.channels import Review, read_channel
+from sentiment.data.columns import NO_LABEL
 
 FILES = {
     "train/urls_pos.txt": "http://www.imdb.com/title/tt0000007/usercomments\nhttp://x/title/tt8/\n",
@@ -20,6 +20,7 @@ FILES = {
     "test/pos/0_10.txt": "not for training",
     "README": "about the data",
 }
+TRAIN = {("lovely", 1, "tt0000007"), ("nice", 1, "tt8"), ("dull", 0, "tt0000009")}
 
 
 def write_layout(root: Path, files: dict[str, str]) -> Path:
@@ -38,70 +39,67 @@ def write_archive(path: Path, files: dict[str, str]) -> Path:
     return path
 
 
+def reviews(folder: Path, channel: str = "training") -> set[tuple[str, int, str | None]]:
+    found: list[Review] = list(read_channel(channel, folder))
+    return {(review.text, review.label, review.group) for review in found}
+
+
 def test_folder_has_texts_labels_and_movies(tmp_path: Path) -> None:
-    reviews = read_half(write_layout(tmp_path, FILES) / "train")
-    assert [review[1:] for review in reviews] == [
-        ("lovely", 1, "tt0000007"),
-        ("nice", 1, "tt8"),
-        ("dull", 0, "tt0000009"),
-    ]
+    assert reviews(write_layout(tmp_path, FILES)) == TRAIN
 
 
 def test_archive_equals_the_folder(tmp_path: Path) -> None:
-    folder = list(read_half(write_layout(tmp_path, FILES) / "train"))
-    archive = list(read_archive(write_archive(tmp_path / "a.tar.gz", FILES), "train"))
-    assert [review[1:] for review in archive] == [review[1:] for review in folder]
+    write_archive(tmp_path / "a.tar.gz", FILES)
+    assert reviews(tmp_path) == TRAIN
 
 
 def test_urls_may_follow_the_reviews(tmp_path: Path) -> None:
-    behind = dict(reversed(list(FILES.items())))
-    archive = read_archive(write_archive(tmp_path / "a.tar.gz", behind), "train")
-    assert {review.group for review in archive} == {"tt0000007", "tt8", "tt0000009"}
+    write_archive(tmp_path / "a.tar.gz", dict(reversed(list(FILES.items()))))
+    assert reviews(tmp_path) == TRAIN
 
 
 def test_archive_reads_the_requested_half(tmp_path: Path) -> None:
-    archive = read_archive(write_archive(tmp_path / "a.tar.gz", FILES), "test")
-    assert [review.text for review in archive] == ["not for training"]
+    write_archive(tmp_path / "a.tar.gz", FILES)
+    assert reviews(tmp_path, "test") == {("not for training", 1, None)}
 
 
 def test_movie_is_unknown_without_urls(tmp_path: Path) -> None:
-    files = {name: text for name, text in FILES.items() if "urls" not in name}
-    found = read_half(write_layout(tmp_path, files) / "train")
-    assert {review.group for review in found} == {None}
+    write_layout(tmp_path, {name: text for name, text in FILES.items() if "urls" not in name})
+    assert {group for _, _, group in reviews(tmp_path)} == {None}
 
 
 def test_truncated_archive_is_rejected(tmp_path: Path) -> None:
     path = write_archive(tmp_path / "a.tar.gz", {f"train/pos/{i}_9.txt": str(i) * 999 for i in range(99)})
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"a\.tar\.gz: the archive is damaged or truncated"):
-        list(read_archive(path, "train"))
+    with pytest.raises(DataError, match=r"a\.tar\.gz: the file is damaged or truncated"):
+        reviews(tmp_path)
 
 
 def test_other_format_is_rejected(tmp_path: Path) -> None:
-    folder = write_layout(tmp_path, FILES | {"train/pos/2_9.html": "<p>"})
+    write_layout(tmp_path, FILES | {"train/pos/2_9.html": "<p>"})
     with pytest.raises(DataError, match=r"2_9\.html: unknown format"):
-        list(read_half(folder / "train"))
+        reviews(tmp_path)
 
 
 def test_empty_review_is_rejected(tmp_path: Path) -> None:
-    folder = write_layout(tmp_path, FILES | {"train/neg/1_2.txt": "\n"})
+    write_layout(tmp_path, FILES | {"train/neg/1_2.txt": "\n"})
     with pytest.raises(DataError, match=r"1_2\.txt: the text is empty"):
-        list(read_half(folder / "train"))
+        reviews(tmp_path)
 
 
 def test_invalid_utf8_is_rejected_with_offset(tmp_path: Path) -> None:
-    folder = write_layout(tmp_path, FILES)
-    (folder / "train/pos/0_9.txt").write_bytes(b"caf\xe9")
+    write_layout(tmp_path, FILES)
+    (tmp_path / "train/pos/0_9.txt").write_bytes(b"caf\xe9")
     with pytest.raises(DataError, match=r"0_9\.txt: not UTF-8 at byte offset 3"):
-        list(read_half(folder / "train"))
+        reviews(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["folder", "archive"])
 def test_unlabeled_reviews_have_movies(tmp_path: Path, kind: str) -> None:
     files = FILES | {"train/urls_unsup.txt": "http://www.imdb.com/title/tt0000005/usercomments\n"}
     if kind == "folder":
-        found = list(read_half(write_layout(tmp_path, files) / "train", ("unsup",)))
+        write_layout(tmp_path, files)
     else:
-        found = list(read_archive(write_archive(tmp_path / "a.tar.gz", files), "train", ("unsup",)))
-    assert [review[1:] for review in found] == [("who knows", NO_LABEL, "tt0000005")]
+        write_archive(tmp_path / "a.tar.gz", files)
+    assert reviews(tmp_path, "unlabeled") == {("who knows", NO_LABEL, "tt0000005")}

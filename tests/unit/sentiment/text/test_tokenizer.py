@@ -1,6 +1,7 @@
 """Tokenizer compared with its plain definition."""
 
 import time
+import unicodedata
 
 import pytest
 from hypothesis import example, given, settings
@@ -9,7 +10,7 @@ from nltk.tokenize.destructive import NLTKWordTokenizer
 
 from sentiment.settings import STOP_WORDS
 from sentiment.text.tokenizer import MAX_CHARACTERS, select_stop_words, tokenize
-from tests.support.reference_text import reference_words
+from tests.support.reference_text import reference_unicode_words, reference_words
 
 MARKUP = [
     "<br />", "<br>", "<br/>", "</br>", "<BR />", "<hr>", "</hr>", "<i>", "</i>", "</I>", "<b>", "</b>",
@@ -41,6 +42,40 @@ def test_hostile_markup_matches_the_definition(review: str) -> None:
 @given(st.text(min_size=1, max_size=60), st.integers(1, 2_000))
 def test_any_script_matches_the_definition(piece: str, times: int) -> None:
     assert tokenize(piece * times) == reference_words(piece * times)
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(st.lists(PIECES, max_size=25).map("".join))
+@example("\ufb01lm \u212a\u0130 \ud800 ﾌｨﾙﾑ ①½ e\u0301 ไม่ดี")
+def test_unicode_matches_its_definition(review: str) -> None:
+    assert tokenize(review, (), "unicode") == reference_unicode_words(review)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Très déçu <br />d'ÊTRE là", ["très", "déçu", "d", "être", "là"]),
+        ("这部电影very好", ["这", "部", "电", "影", "very", "好"]),
+        ("ラーメン です", ["ラ", "ー", "メ", "ン", "で", "す"]),
+        ("فيلم رائع", ["فيلم", "رائع"]),
+        ("हिन्दी फ़िल्म", ["हिन्दी", "फ़िल्म"]),
+        ("Отличный ФИЛЬМ 10/10", ["отличный", "фильм", "10", "10"]),
+        ("cannot don't 😀", ["cannot", "don", "t"]),
+        ("\uff46\uff49\uff4c\uff4d", ["film"]),
+    ],
+)
+def test_unicode_words(text: str, words: list[str]) -> None:
+    # NFKC composes and decomposes characters.
+    expected = [unicodedata.normalize("NFKC", word) for word in words]
+    assert tokenize(text, (), "unicode") == expected
+
+
+def test_tokenizers_agree_on_plain_english() -> None:
+    assert tokenize("A GOOD film, 9/10!", (), "unicode") == tokenize("A GOOD film, 9/10!")
+
+
+def test_unicode_removes_stop_words() -> None:
+    assert tokenize("le café", {"le"}, "unicode") == ["café"]
 
 
 @pytest.mark.parametrize("setting", STOP_WORDS)

@@ -1,0 +1,221 @@
+"""Files of a channel as streams of bytes: folders, archives and compressed files.
+
+An archive counts as a folder. Nothing is unpacked to disk, except a file that must be seekable: parquet, or a
+zip file inside another archive.
+"""
+
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import shutil
+import struct
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from byoc.errors import DataError
+
+# A compressed file may expand to this multiple of its size or to this number of bytes, whichever is more.
+MAX_RATIO = 20
+MAX_EXPANDED = 10**9
+
+_ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
+_GZIP, _BZIP2 = (".gz", ".tgz"), (".bz2", ".tbz2")
+_DAMAGE = (
+    EOFError, OSError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, struct.error,
+    NotImplementedError, RuntimeError, ValueError, IndexError, KeyError, OverflowError,
+)  # fmt: skip
+
+
+class File(NamedTuple):
+    """A file of a channel; a member of a tar archive can be opened only before the next file is taken."""
+
+    path: PurePosixPath  # below the channel; an archive is one of the folders
+    name: str  # for messages: the path on disk, and after ":" the path in the archive
+    size: int  # bytes, compressed
+    open_raw: Callable[[], BinaryIO]
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the file is compressed by itself."""
+        return self.path.suffix.lower() in (*_GZIP, *_BZIP2)
+
+    def open(self) -> "Stream":
+        """Open the decompressed content.
+
+        Raises:
+            DataError: the file is damaged, encrypted or expands too much.
+        """
+        with describe_damage(self.name):
+            raw = self.open_raw()
+        if not self.is_compressed:
+            return Stream([raw], self.name)
+        is_gzip = self.path.suffix.lower() in _GZIP
+        content = gzip.GzipFile(fileobj=raw) if is_gzip else bz2.BZ2File(raw)
+        return Stream([content, raw], self.name, max(MAX_RATIO * self.size, MAX_EXPANDED))
+
+    def open_seekable(self) -> BinaryIO:
+        """Open the decompressed content as a seekable stream, in a temporary file if necessary."""
+        if not self.is_compressed:
+            with describe_damage(self.name):
+                raw = self.open_raw()
+            if not isinstance(raw, tarfile.ExFileObject):
+                return raw
+            raw.close()
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
+        with self.open() as stream:
+            shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        return cast(BinaryIO, copy)
+
+
+class Stream(io.BufferedIOBase):
+    """Bytes of a file; counts them and names the file in errors."""
+
+    def __init__(self, layers: Sequence[Any], name: str, limit: float = float("inf")) -> None:
+        self._layers = layers  # the first gives the content
+        self._raw = layers[0]
+        self.count = 0  # bytes read
+        self._head = b""
+        self._name = name
+        self._limit = limit
+
+    def readable(self) -> bool:
+        """Whether the stream can be read: always."""
+        return True
+
+    def peek(self, size: int) -> bytes:
+        """The first bytes, which ``read`` returns again; called before it."""
+        with describe_damage(self._name):
+            self._head = self._raw.read(size)
+        return self._head
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read up to ``size`` bytes.
+
+        Raises:
+            DataError: the file is damaged or expands too much.
+        """
+        content, self._head = self._head, b""
+        if not content or size is None or size < 0:
+            with describe_damage(self._name):
+                content += self._raw.read(-1 if size is None else size)
+        self.count += len(content)
+        if self.count > self._limit:
+            raise DataError(
+                f"{self._name}: expands to more than {self._limit:.0f} bytes, over {MAX_RATIO} times its "
+                "size; unpack it and upload its content"
+            )
+        return content
+
+    read1 = read
+
+    def close(self) -> None:
+        """Close the file."""
+        for layer in self._layers:
+            layer.close()
+        super().close()
+
+
+@contextlib.contextmanager
+def describe_damage(name: str) -> Iterator[None]:
+    """Turn the exceptions of decompressors into DataError; errors of the disk stay as they are."""
+    try:
+        yield
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DataError(f"{name}: the file is damaged or truncated ({error}); upload it again") from error
+
+
+def is_archive(path: PurePosixPath | Path) -> bool:
+    """Whether the name is that of an archive."""
+    return path.name.lower().endswith(_ARCHIVE_SUFFIXES)
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file or folder of this name comes from an operating system or a tool, not from the user."""
+    return name.startswith((".", "_")) or name.lower() in {"thumbs.db", "desktop.ini"}
+
+
+def list_files(root: Path) -> Iterator[Path]:
+    """Files on disk in the order of their paths, without junk."""
+    if not root.is_dir():
+        yield root
+        return
+    for path in sorted(root.iterdir()):
+        if not is_junk(path.name):
+            yield from list_files(path)
+
+
+def walk(root: Path) -> Iterator[File]:
+    """Files of a folder, or one file, without junk; members of an archive in its order.
+
+    Raises:
+        DataError: an archive is damaged, expands too much or has a path outside its folder.
+    """
+    for path in list_files(root):
+        relative = path.relative_to(root) if path != root else Path(path.name)
+        opener = partial(_open_file, path)
+        yield from _expand(File(PurePosixPath(relative), str(path), path.stat().st_size, opener))
+
+
+def _expand(file: File) -> Iterator[File]:
+    """The file, or the files of an archive."""
+    if not is_archive(file.path) or file.size == 0:
+        yield file
+        return
+    iterate = _iterate_zip if file.path.name.lower().endswith(".zip") else _iterate_tar
+    for name, size, open_member in iterate(file):
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise DataError(f"{file.name}: {name} is outside the archive; pack it again with relative paths")
+        if not any(is_junk(part) for part in path.parts):
+            yield from _expand(File(file.path / path, f"{file.name}:{path}", size, open_member))
+
+
+_Member = tuple[str, int, Callable[[], BinaryIO]]
+
+
+def _iterate_zip(file: File) -> Iterator[_Member]:
+    with file.open_seekable() as stream, describe_damage(file.name), zipfile.ZipFile(stream) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        expanded = sum(member.file_size for member in members)  # zipfile reads no more
+        if expanded > max(MAX_RATIO * file.size, MAX_EXPANDED):
+            raise DataError(
+                f"{file.name}: expands to {expanded} bytes, over {MAX_RATIO} times its size; "
+                "unpack it and upload its content"
+            )
+        for member in members:
+            yield member.filename, member.file_size, partial(_open_zip_member, archive, member)
+
+
+def _iterate_tar(file: File) -> Iterator[_Member]:
+    # Decompressed here, because tarfile's "r|gz" takes a truncated file for the end of the archive.
+    with (
+        file.open() as stream,
+        describe_damage(file.name),
+        tarfile.open(fileobj=stream, mode="r|") as tar,
+    ):
+        for member in tar:
+            if member.isfile():
+                yield member.name, member.size, partial(_open_tar_member, tar, member)
+
+
+def _open_file(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _open_zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
+    return cast(BinaryIO, archive.open(member))
+
+
+def _open_tar_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
+    return cast(BinaryIO, tar.extractfile(member))

@@ -1,0 +1,274 @@
+"""Dialects of CSV: delimiter and quoting, detected from the first rows of a file."""
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
+
+from byoc.errors import DataError
+from sentiment.hyperparameters import CSV_DELIMITERS, CSV_QUOTING
+
+SAMPLE_ROWS = 100
+_SAMPLE_CHARACTERS = 4 * 2**20
+# Longer fields and lines are a missing quote or no text at all.
+MAX_FIELD = 16 * 2**20
+csv.field_size_limit(MAX_FIELD)
+
+_SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
+_ESCAPE = re.compile(r'\\(["\\])')
+
+Columns = TypeVar("Columns")
+Row = list[str]
+# The columns from the first rows; raises ValueError with the reason.
+FindColumns = Callable[[list[Row]], Columns]
+
+
+class Dialect(NamedTuple):
+    """A delimiter and a way of quoting."""
+
+    delimiter: str
+    quoting: str
+
+    def __str__(self) -> str:
+        names = {delimiter: name for name, delimiter in CSV_DELIMITERS.items()}
+        return f"{names.get(self.delimiter, repr(self.delimiter))}-{self.quoting}"
+
+    def reader(self, lines: Iterator[str]) -> Any:
+        """A ``csv.reader``."""
+        if self.quoting == "escaped":
+            lines = (_ESCAPE.sub(_double_quote, line) if "\\" in line else line for line in lines)
+        if self.quoting == "unquoted":
+            return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
+        return csv.reader(lines, delimiter=self.delimiter, strict=True)
+
+
+def _double_quote(match: re.Match[str]) -> str:
+    return '""' if match[1] == '"' else "\\"
+
+
+class _Misfit(NamedTuple):
+    """Reason why a dialect does not fit; the dialect with the largest rank explains a file that none fits."""
+
+    rank: tuple[bool, int, int]
+    line: int
+    reason: str
+    width: int = 0  # number of columns, if all rows have as many
+
+
+class _Fit(NamedTuple):
+    dialect: Dialect
+    columns: Any
+    rows: list[Row]
+
+    @property
+    def width(self) -> int:
+        return len(self.rows[0])
+
+
+class _Lines:
+    """Lines that can be read several times from the beginning."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self.rest = lines
+        self.buffer: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        i = 0
+        while i < len(self.buffer) or self._extend():
+            yield self.buffer[i]
+            i += 1
+
+    def _extend(self) -> bool:
+        line = next(self.rest, None)
+        if line is not None:
+            self.buffer.append(line)
+        return line is not None
+
+
+class Table(NamedTuple):
+    """A CSV file whose dialect is known: all rows, each with its first line."""
+
+    dialect: Dialect
+    columns: Any
+    rows: Iterator[tuple[int, Row]]
+
+
+def open_table(
+    name: str,
+    lines: Iterator[str],
+    candidates: list[Dialect],
+    preferred_delimiter: str,
+    find_columns: FindColumns[Any],
+) -> Table | None:
+    """Detect the dialect; None for a file without rows.
+
+    A dialect fits if the first rows have equally many columns and the columns are found; a line ``sep=X``
+    fixes the delimiter, and the preferred one wins. ``find_columns`` raises ValueError with the reason.
+
+    Raises:
+        DataError: no dialect fits, or several do with different rows.
+    """
+    buffered = _Lines(lines)
+    first = next(iter(buffered), "")
+    skipped = 0
+    if match := _SEP_LINE.fullmatch(first):
+        candidates = (
+            [Dialect(match[1], quoting) for quoting in CSV_QUOTING] if len(candidates) > 1 else candidates
+        )
+        buffered.buffer.clear()
+        skipped = 1
+    results = list(_try_all(candidates, buffered, find_columns))
+    fits = [result for result in results if isinstance(result, _Fit)]
+    if any(result and result.width > 1 for result in results):
+        fits = [fit for fit in fits if fit.width > 1 or fit.columns.is_header]
+    fits = _distinct([fit for fit in fits if fit.dialect.delimiter == preferred_delimiter] or fits)
+    if not fits:
+        misfits = [result for result in results if isinstance(result, _Misfit)]
+        if not misfits:
+            return None
+        best = max(misfits, key=lambda misfit: misfit.rank)
+        raise DataError(f"{name}, line {best.line + skipped}: {best.reason}")
+    if len(fits) > 1:
+        raise DataError(
+            f"{name}: {fits[0].dialect} and {fits[1].dialect} both fit the first rows; "
+            f"set csv_dialect to one of them"
+        )
+    fit = fits[0]
+    rows = _iterate(name, fit.dialect, chain(buffered.buffer, buffered.rest), fit.width, skipped)
+    return Table(fit.dialect, fit.columns, rows)
+
+
+def _try_all(
+    candidates: list[Dialect], lines: _Lines, find_columns: FindColumns[Any]
+) -> Iterator[_Fit | _Misfit | None]:
+    """Try dialects, without the ones that cannot make a difference."""
+    fitting = set()
+    for dialect in candidates:
+        if len(candidates) > 1:
+            if dialect.quoting == "escaped" and not any("\\" in line for line in lines.buffer):
+                continue
+            if dialect.quoting == "unquoted" and dialect.delimiter in fitting:
+                continue
+        result = _try(dialect, lines, find_columns, len(candidates) > 1)
+        if isinstance(result, _Fit):
+            fitting.add(dialect.delimiter)
+        yield result
+
+
+def _try(
+    dialect: Dialect, lines: _Lines, find_columns: FindColumns[Any], may_be_quoted: bool
+) -> _Fit | _Misfit | None:
+    """None without any row."""
+    rows: list[Row] = []
+    recorded: Row = []
+    reader = dialect.reader(_record(iter(lines), recorded))
+    misfit: tuple[int, str] | None = None
+    line, characters = 1, 0
+    try:
+        for row in reader:
+            characters += sum(map(len, row))
+            if any(row):
+                if rows and len(row) != len(rows[0]):
+                    misfit = line, _width_error(dialect, row, rows[0], reader.line_num - line)
+                    break
+                rows.append(row)
+                if len(rows) == SAMPLE_ROWS or characters > _SAMPLE_CHARACTERS:
+                    break
+            line = reader.line_num + 1
+            recorded.clear()
+    except csv.Error as error:
+        misfit = _explain(dialect, recorded, line, error)
+    width = len(rows[0]) if rows and not misfit else 0
+    columns = None
+    if rows:
+        try:
+            columns = find_columns(rows)
+        except ValueError as error:
+            misfit = misfit or (1, str(error))
+    if misfit:
+        rank = (columns is not None, min(len(rows[0]), 2) if rows else 0, len(rows))
+        return _Misfit(rank, *misfit, width)
+    if not rows:
+        return None
+    if may_be_quoted and dialect.quoting == "unquoted" and _are_quoted(rows):
+        return _Misfit((False, 0, 0), 1, "the texts are quoted")
+    return _Fit(dialect, columns, rows)
+
+
+def _are_quoted(rows: list[Row]) -> bool:
+    """Whether quotes at the beginning of cells quote, or one is never closed."""
+    cells = [cell for row in rows for cell in row if cell.startswith('"')]
+    is_open = any(cell.count('"') % 2 for cell in cells)
+    return is_open or 2 * sum(len(cell) > 1 and cell.endswith('"') for cell in cells) > len(cells)
+
+
+def _distinct(fits: list[_Fit]) -> list[_Fit]:
+    """The dialects that give different rows; backslashes that escape nothing make no difference."""
+    distinct: list[_Fit] = []
+    for fit in fits:
+        if not any(_plain(fit.rows) == _plain(before.rows) for before in distinct):
+            distinct.append(fit)
+    return distinct
+
+
+def _plain(rows: list[Row]) -> list[Row]:
+    return [[cell.replace("\\", "") for cell in row] for row in rows]
+
+
+def _iterate(
+    name: str, dialect: Dialect, lines: Iterator[str], width: int, skipped: int
+) -> Iterator[tuple[int, Row]]:
+    """All rows, an empty list for one whose cells are all empty."""
+    recorded: Row = []
+    reader = dialect.reader(_record(lines, recorded))
+    line = 1
+    try:
+        for row in reader:
+            if len(row) != width and any(row):
+                error = _width_error(dialect, row, range(width), reader.line_num - line)
+                raise DataError(f"{name}, line {line + skipped}: {error}")
+            yield line + skipped, row if any(row) else []
+            line = reader.line_num + 1
+            recorded.clear()
+    except csv.Error as error:
+        line, reason = _explain(dialect, recorded, line, error)
+        raise DataError(f"{name}, line {line + skipped}: {reason}") from error
+
+
+def _record(lines: Iterator[str], recorded: Row) -> Iterator[str]:
+    """The same lines; the caller clears ``recorded`` after each row."""
+    for line in lines:
+        recorded.append(line)
+        if len(line) >= MAX_FIELD:
+            raise csv.Error(f"longer than {MAX_FIELD} characters")
+        yield line
+
+
+def _width_error(dialect: Dialect, row: Row, expected: Any, more_lines: int) -> str:
+    lines = f" in {more_lines + 1} lines" if more_lines else ""
+    return (
+        f"{len(row)} columns{lines}, expected {len(expected)} ({dialect}); "
+        "put texts with delimiters, quotes or line breaks in double quotes"
+    )
+
+
+def _explain(dialect: Dialect, lines: Row, first: int, error: csv.Error) -> tuple[int, str]:
+    """Line of the quote that causes an error of ``csv``, and the reason."""
+    text = "".join(
+        _ESCAPE.sub(_double_quote, line) if dialect.quoting == "escaped" else line for line in lines
+    )
+    delimiter = re.escape(dialect.delimiter)
+    field = re.compile(rf'(?:"[^"]*(?:""[^"]*)*"|(?!")[^{delimiter}\r\n]*)({delimiter}|\r\n?|\n|\Z)')
+    position = 0
+    while match := field.match(text, position):
+        position = match.end()
+        if not match[1]:
+            return first, f"{error} ({dialect})"
+    line = first + len(re.findall(r"\r\n?|\n", text[:position]))
+    fate = "never closed" if "unexpected end" in str(error) else "closed before more text"
+    literal = dialect._replace(quoting="unquoted")
+    return line, (
+        f"a quote is opened here and {fate} ({dialect}); double the quotes in a text, or set "
+        f"csv_dialect={literal} if no quote quotes"
+    )
