@@ -9,6 +9,7 @@ from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_tr
 from tqdm import tqdm
 
 from byoc.errors import DataError, RequestError
+from byoc.hyperparameters import parse_hyperparameters
 from byoc.package import visible_files
 from byoc.serving.request import JSON_LINES, Limits, decode
 from jobs import options, storage
@@ -77,7 +78,7 @@ def send(account: Account, files: dict[str, Path], uri: str) -> None:
 
 @click.command()
 @options.with_account
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--channel",
     type=click.Choice(["training", "validation", "test", "unlabeled", TO_PREDICT]),
@@ -85,20 +86,25 @@ def send(account: Account, files: dict[str, Path], uri: str) -> None:
     show_default=True,
     help=f"Use of the data; unlabeled is for training, {TO_PREDICT} for transform.",
 )
+@options.hyperparameters
 @options.dry_run
-def upload(account: Account, folder: Path, channel: str, dry_run: bool) -> None:
-    """Check the data in FOLDER and upload it to S3.
+def upload(
+    account: Account, path: Path, channel: str, hyperparameters: dict[str, str], dry_run: bool
+) -> None:
+    """Check the file or folder PATH and upload it to S3.
 
-    The model package reads the data as a training job would. Files that are already in S3 are skipped. Prints
-    the S3 URI.
+    The model package reads the data as a training job with these hyperparameters would. Files that are
+    already in S3 are skipped. Prints the S3 URI.
     """
     package = options.current_package().members
     if channel == TO_PREDICT:
-        count = count_texts(folder, package.text_fields)
-        summary, paths = f"{count} texts to predict", visible_files(folder)
+        count = count_texts(path, package.text_fields)
+        summary, paths = f"{count} texts to predict", visible_files(path)
     else:
-        summary, paths = package.check(folder, channel), package.upload_files(folder, channel)
-    files = {path.relative_to(folder).as_posix(): path for path in paths}
+        parsed = parse_hyperparameters(package.Hyperparameters, hyperparameters)
+        summary, paths = package.check(path, channel, parsed), package.upload_files(path, channel)
+    folder = path if path.is_dir() else path.parent
+    files = {file.relative_to(folder).as_posix(): file for file in paths}
     click.echo(summary or f"{len(files)} files, not checked", err=True)
     uri = account.uri(channel)
     if dry_run:

@@ -3,10 +3,10 @@
 case ${BASH_VERSION:-0} in 0 | [1-3].* | 4.[0-3].*) echo "error: bash 4.4 or later is needed: brew install bash" >&2 && exit 1 ;; esac
 set -euo pipefail
 
-usage="usage: local_test/train_local.sh [--model FOLDER | IMAGE] [--data DIR] [--unlabeled DIR] [--pretrained DIR]
+usage="usage: local_test/train_local.sh [--model FOLDER | IMAGE] [--data PATH] [--unlabeled DIR] [--pretrained DIR]
     [--HYPERPARAMETER VALUE ...]
 
-Trains on 25,000 IMDb reviews or on the files in DIR: without Docker, or in a container of IMAGE.
+Trains on 25,000 IMDb reviews or on the file or folder PATH: without Docker, or in a container of IMAGE.
 --model FOLDER is a model package, instead of code/sentiment; --help after it lists its hyperparameters.
   local_test/train_local.sh --epochs 2 --hidden_dim 64
   local_test/train_local.sh --data ~/aclImdb
@@ -31,6 +31,12 @@ prepare_channel() {
     if [[ -d $channel && ! -L $channel ]]; then
         rm -f "$channel/reviews.csv"
         rmdir "$channel" 2>/dev/null || fail "$channel has other files; move them, or leave out --data"
+    fi
+    if [[ -n $file ]]; then
+        # A hard link, because a container does not see the target of another.
+        rm -rf "$data"
+        mkdir -p "$data"
+        ln -L "$file" "$data/" 2>/dev/null || cp "$file" "$data/"
     fi
     ln -sfn "$data" "$channel"
 }
@@ -76,6 +82,7 @@ if (($#)) && [[ $1 != -* ]]; then
     shift
 fi
 data=
+file=
 declare -A folders=() # of the other channels
 hyperparameters=()
 while (($#)); do
@@ -91,8 +98,13 @@ while (($#)); do
             shift 2
             ;;
         --data)
-            [[ -d ${2:-} ]] || fail "--data: ${2:-} is not a folder"
-            data=$(cd "$2" && pwd)
+            [[ -e ${2:-} ]] || fail "--data: ${2:-} does not exist; expected a file or a folder"
+            if [[ -d $2 ]]; then
+                data=$(cd "$2" && pwd)
+            else
+                file=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
+                data=$test_dir/input/file
+            fi
             shift 2
             ;;
         --unlabeled | --pretrained)

@@ -69,16 +69,18 @@ class ModelPackage(Protocol):
         """The model in an artifact folder, on "cpu" or "cuda:N", in "fp32" or "auto" precision."""
         ...
 
-    def check(self, folder: Path, channel: str) -> str:
-        """Read a folder as a job reads the channel, before an upload; returns a summary. Default: "".
+    def check(self, path: Path, channel: str, hyperparameters: Any) -> str:
+        """Read a file or folder as a job reads the channel, before an upload; returns a summary.
+
+        Default: "".
 
         Raises:
             DataError: a file cannot be used.
         """
         ...
 
-    def upload_files(self, folder: Path, channel: str) -> Iterator[Path]:
-        """The files of a folder that a job reads. Default: all that are not hidden."""
+    def upload_files(self, path: Path, channel: str) -> Iterator[Path]:
+        """The files of a folder, or the one file, that a job reads. Default: all that are not hidden."""
         ...
 
     def check_artifact(self, folder: Path) -> None:

@@ -44,7 +44,10 @@ def import_package(name: str | None = None) -> ModelPackage:
 
 
 def visible_files(folder: Path, _channel: str = "") -> Iterator[Path]:
-    """All files of a folder that are not hidden."""
+    """All files of a folder that are not hidden, or one file."""
+    if not folder.is_dir():
+        yield folder
+        return
     for path in sorted(folder.iterdir()):
         if path.name.startswith((".", "_")):
             continue
@@ -62,7 +65,7 @@ _DEFAULTS = {
     "csv_fields": (),
     "plain_field": None,
     "metric_names": (),
-    "check": lambda _folder, _channel: "",
+    "check": lambda _path, _channel, _hyperparameters: "",
     "upload_files": visible_files,
     "check_artifact": lambda _folder: None,
 }

@@ -44,15 +44,15 @@ def check_artifact(folder: Path) -> None:
     load_artifact(folder)
 
 
-def check(folder: Path, channel: str, hyperparameters: Hyperparameters | None = None) -> str:
+def check(path: Path, channel: str, hyperparameters: Hyperparameters) -> str:
     """Read a channel as a training job would."""
     from sentiment.data.channels import check  # noqa: PLC0415
 
-    return check(folder, channel, hyperparameters)
+    return check(path, channel, hyperparameters)
 
 
-def upload_files(folder: Path, channel: str) -> Iterator[Path]:
+def upload_files(path: Path, channel: str) -> Iterator[Path]:
     """The files of a channel that a training job would read."""
     from sentiment.data.channels import upload_files  # noqa: PLC0415
 
-    return upload_files(folder, channel)
+    return upload_files(path, channel)

@@ -68,7 +68,7 @@ def load(folder: Path, device: str, precision: str) -> Any:  # noqa: ARG001
     return Model.load(folder)
 
 
-def check(folder: Path, channel: str) -> str:
+def check(path: Path, channel: str, hyperparameters: Hyperparameters) -> str:  # noqa: ARG001
     """Read a channel as a training job does."""
-    examples = read_channel(channel, folder)
+    examples = read_channel(channel, path)
     return f"{len(examples)} texts, {len({label for _, label in examples})} labels"

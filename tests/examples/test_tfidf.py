@@ -155,7 +155,10 @@ def test_useless_training_data_is_refused(
 
 
 def test_check_summarizes_a_channel(tmp_path: Path) -> None:
-    assert tfidf.check(written(tmp_path, "a.csv", ROWS), "training") == "6 texts, 3 labels"
+    assert (
+        tfidf.check(written(tmp_path, "a.csv", ROWS), "training", tfidf.Hyperparameters())
+        == "6 texts, 3 labels"
+    )
 
 
 def test_import_needs_no_scikit_learn() -> None:

@@ -31,7 +31,7 @@ runpy.run_module("jobs", run_name="__main__", alter_sys=True)
 
 
 def requirements(folder: str) -> set[str]:
-    return set(re.findall(r"^\S+==.+", (ROOT / folder / "requirements.txt").read_text(), re.M))
+    return set(re.findall(r"^\S+==\S+", (ROOT / folder / "requirements.txt").read_text(), re.M))
 
 
 def test_requirements_are_subset_of_image() -> None:

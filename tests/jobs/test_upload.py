@@ -137,3 +137,23 @@ def test_upload_expects_bucket_owner(run: Run, reviews: Path) -> None:
         run("upload", reviews)
     assert all(params["ExpectedBucketOwner"] == "123456789012" for params in sent if "Body" in params)
     assert [params for params in sent if "Body" in params]
+
+
+def test_upload_takes_one_file(run: Run, reviews: Path) -> None:
+    (reviews / "broken.csv").write_text("no columns\n")
+    assert "8 reviews" in run("upload", reviews / "reviews.csv").stderr
+    assert keys() == ["sentiment/training/reviews.csv"]
+
+
+def test_upload_reads_with_hyperparameters(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("body,mark\nfine,5\ndull,1\n")
+    columns = ["text_column=body", "label_column=mark"]
+    assert "label_map=" in run("upload", tmp_path, *columns, code=1).stderr
+    result = run("upload", tmp_path, *columns, 'label_map={"5": 1, "1": 0}')
+    assert "2 reviews, 1 of them positive" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["r.zip", "r.parquet"])
+def test_upload_checks_archives_and_parquet(run: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"damaged")
+    assert f"{name}: " in run("upload", tmp_path, code=1).stderr

@@ -141,8 +141,8 @@ def test_help_lists_the_hyperparameters_of_the_model(model: str, name: str) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "/nowhere"], "error: --data: /nowhere is not a folder"),
-        (["--data"], "error: --data:  is not a folder"),
+        (["--data", "/nowhere"], "error: --data: /nowhere does not exist; expected a file or a folder"),
+        (["--data"], "error: --data:  does not exist; expected a file or a folder"),
         (["--unlabeled", "/nowhere"], "error: --unlabeled: /nowhere is not a folder"),
         (["--pretrained", "/nowhere"], "error: --pretrained: /nowhere is not a folder"),
         (["--unlabeled=x"], "error: write --unlabeled FOLDER, with a space"),

@@ -84,7 +84,7 @@ def _write_model(model: Mapping[str, Any], folder: Path) -> None:
     (folder / "toy.json").write_text(json.dumps(model))
 
 
-def check(folder: Path, channel: str) -> str:
+def check(folder: Path, channel: str, hyperparameters: Any) -> str:
     """Count the lines of a channel."""
     return f"{sum(map(_check_file, upload_files(folder, channel)))} lines"
 

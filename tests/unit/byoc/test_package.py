@@ -29,7 +29,7 @@ def test_optional_members_have_defaults(folder: Path) -> None:
     (folder / "minimal.py").write_text("Hyperparameters = train = load = None")
     package = import_package("minimal")
     assert (package.distributed, package.text_fields, package.plain_field) == (False, ("text",), None)
-    assert package.check(folder, "training") == ""
+    assert package.check(folder, "training", None) == ""
 
 
 def test_default_upload_skips_hidden_files(folder: Path) -> None:
