@@ -30,6 +30,6 @@ def test_autocrlf_changes_no_file(clone: Path) -> None:
 
 
 def test_autocrlf_leaves_scripts_executable(clone: Path) -> None:
-    script = [clone / "local_test" / "train_local.sh", "--data", "/nowhere"]
+    script: list[str | Path] = [clone / "local_test" / "train_local.sh", "--data", "/nowhere"]
     result = subprocess.run(script, capture_output=True, text=True, check=False)
     assert result.stderr.startswith("error: --data: /nowhere does not exist")
