@@ -39,12 +39,15 @@ def main() -> None:
     parser = fixtures.make_parser("serving", __doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=10, help="of each measurement")
+    names = [spec.name for spec in ALTERNATIVES]
+    parser.add_argument("--compared", nargs="+", choices=names, default=names, help="the other servers")
     arguments = parser.parse_args()
+    alternatives = [spec for spec in ALTERNATIVES if spec.name in arguments.compared]
     cores = docker.divide_cores(os.sched_getaffinity(0))
     has_bf16 = Hardware.from_device(torch.device("cpu")).resolve("auto") == "bf16"
     variants = [OURS, OURS_BF16] if has_bf16 else [OURS]
     images = dict.fromkeys(variants, arguments.image)
-    images |= {spec: docker.build(spec.name, arguments.image) for spec in ALTERNATIVES}
+    images |= {spec: docker.build(spec.name, arguments.image) for spec in alternatives}
     rounds: dict[str, list[Round]] = {spec.name: [] for spec in images}
     with fixtures.prepare(arguments) as (folder, model):
         generator = Generator(arguments.image, folder, cores)
@@ -54,7 +57,7 @@ def main() -> None:
                 with Server(spec, image, model, spec.options(cores, cores.workers)) as server:
                     rounds[spec.name].append(measure(server, generator, arguments.seconds))
     save(
-        "serving",
+        "serving" if arguments.compared == names else f"serving-{'-'.join(arguments.compared)}",
         {
             "seed": fixtures.SEED,
             "cores": cores._asdict(),
@@ -63,7 +66,7 @@ def main() -> None:
             "servers": {name: {"concurrency": collect(results)} for name, results in rounds.items()},
             **{
                 f"beside_{ours.name}": {
-                    spec.name: compare(rounds[ours.name], rounds[spec.name]) for spec in ALTERNATIVES
+                    spec.name: compare(rounds[ours.name], rounds[spec.name]) for spec in alternatives
                 }
                 for ours in variants
             },

@@ -12,7 +12,7 @@ from benchmarks.serving.docker import Cores, docker, parse_memory
 
 PORT = 8080
 START_SECONDS = 120
-ANSWER_SECONDS = 60
+ANSWER_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ ALTERNATIVES = (
     ServerSpec("toolkit"),
     ServerSpec("torchserve", "/predictions/model", "TS_DEFAULT_WORKERS_PER_MODEL"),
     ServerSpec("fastapi", workers_variable="WEB_CONCURRENCY"),
+    ServerSpec("uvicorn", workers_variable="WEB_CONCURRENCY"),
 )
 
 
