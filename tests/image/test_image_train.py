@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.image.conftest import OptMl
-from tests.image.containers import Container
+from tests.image.containers import Container, run
 
 # Lines of the toolkit after a failed training.
 FAILURE = ("Reporting training FAILURE", "Encountered exit_code 1")
@@ -77,6 +77,16 @@ def test_invalid_hyperparameter_is_in_failure_file(image: str, opt_ml: OptMl) ->
 
 def test_missing_mount_is_an_error(image: str) -> None:
     with Container(image, "train", expect=["^error: .*hyperparameters.json is missing; mount"]) as container:
+        assert container.wait() == 1
+
+
+def test_help_needs_no_mount(image: str) -> None:
+    assert "--epochs" in run(image, "train", "--help")
+
+
+def test_user_without_access_is_named(image: str, opt_ml: OptMl) -> None:
+    expected = ["^error: /opt/ml/output: .*; run the container as root, or mount a folder"]
+    with Container(image, "train", mount=opt_ml(), options=["--user=1000"], expect=expected) as container:
         assert container.wait() == 1
 
 
