@@ -3,7 +3,8 @@
 case ${BASH_VERSION:-0} in 0 | [1-3].* | 4.[0-3].*) echo "error: bash 4.4 or later is needed: brew install bash" >&2 && exit 1 ;; esac
 set -euo pipefail
 
-usage="usage: build_and_push.sh [--model FOLDER] [--region REGION] [--cpu] [--dry-run] [--no-push] [IMAGE_NAME] [TAG]
+usage="usage: build_and_push.sh [--model FOLDER] [--region REGION] [--cpu] [--dry-run] [--no-push] [--codebuild]
+                         [IMAGE_NAME] [TAG]
 
 IMAGE_NAME   repository in ECR, created if it does not exist (default: sagemaker-sentiment-lstm; with --model,
              sagemaker- and the folder's name)
@@ -13,6 +14,7 @@ TAG          default: latest
 --cpu        without CUDA, for instances without a GPU: much smaller
 --dry-run    print every command and run none
 --no-push    build only; needs no AWS account
+--codebuild  build in AWS CodeBuild, without Docker on this machine; needs the packages of jobs/requirements.txt
 
 The variables BASE_IMAGE and TORCH_INDEX_URL replace the Dockerfile's build arguments."
 
@@ -20,6 +22,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 region=
 cpu=
 dry_run=
+codebuild=
 push=true
 model_folder=
 names=()
@@ -49,6 +52,7 @@ parse() {
             --cpu) cpu=true ;;
             --dry-run) dry_run=true ;;
             --no-push) push= ;;
+            --codebuild) codebuild=true ;;
             -*) fail "unknown option $1; build_and_push.sh --help lists them" ;;
             *) names+=("$1") ;;
         esac
@@ -93,6 +97,19 @@ ask() {
     complaint=$(grep -m 1 . "$file" || true)
     rm -f "$file"
     return $code
+}
+
+# Replaces this program by python -m jobs build.
+build_remotely() {
+    local python=$root/.venv/bin/python arguments=("$name" "$tag")
+    [[ -n $push ]] || fail "--codebuild and --no-push exclude each other"
+    [[ -x $python ]] || python=python3
+    "$python" -c 'import boto3, click' 2>/dev/null ||
+        fail "--codebuild needs: $python -m pip install --require-hashes -r jobs/requirements.txt"
+    [[ -z $region ]] || arguments+=(--region "$region")
+    [[ -z $cpu ]] || arguments+=(--cpu)
+    [[ -z $dry_run ]] || arguments+=(--dry-run)
+    PYTHONPATH=$root exec "$python" -m jobs --model "${model_folder:-$root/code/sentiment}" build "${arguments[@]}"
 }
 
 check_docker() {
@@ -188,6 +205,7 @@ build() {
 
 main() {
     parse "$@"
+    [[ -z $codebuild ]] || build_remotely
     check_docker
     uri=$name
     if [[ -n $push ]]; then

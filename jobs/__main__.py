@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from byoc.errors import UserError
 from jobs import model_package
+from jobs.build import build
 from jobs.delete import delete
 from jobs.deploy import deploy
 from jobs.logs import logs
@@ -64,7 +65,7 @@ def main(context: click.Context, model: Path) -> None:
     context.obj = ModelPackage(model)
 
 
-for command in (upload, train, tune, deploy, transform, status, logs, stop, delete):
+for command in (build, upload, train, tune, deploy, transform, status, logs, stop, delete):
     main.add_command(command)
 
 if __name__ == "__main__":

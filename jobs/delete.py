@@ -2,7 +2,7 @@
 
 import click
 
-from jobs import options, scaling
+from jobs import build, options, scaling
 from jobs.account import Account
 from jobs.aws_request import Request, sagemaker, send, send_all, show
 from jobs.resources import ENDPOINT, ResourceType
@@ -60,15 +60,18 @@ def remove(account: Account, name: str) -> None:
 
 @click.command()
 @options.with_account
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option("--codebuild", is_flag=True, help="The CodeBuild project of build_and_push.sh, with its role.")
 @options.yes
 @options.dry_run
-def delete(account: Account, name: str, yes: bool, dry_run: bool) -> None:
-    """Delete endpoint NAME with its configuration, model and scaling.
+def delete(account: Account, name: str | None, codebuild: bool, yes: bool, dry_run: bool) -> None:
+    """Delete endpoint NAME with its configuration, model and scaling, or the CodeBuild project.
 
     Jobs cannot be deleted and cost nothing once they have ended; their output in S3 is kept.
     """
-    deletions = requests(account, name)
+    if bool(name) == codebuild:
+        raise click.UsageError("name an endpoint, or use --codebuild")
+    deletions = requests(account, name) if name else build.delete_requests(account)
     if not deletions:
         raise click.ClickException(f"no endpoint or model {name} in {account.region}")
     if dry_run:

@@ -12,13 +12,12 @@ from jobs.resources import Resource
 POLL_SECONDS = 5
 
 
-def new_lines(account: Account, resource: Resource, tokens: dict[str, str]) -> Iterator[str]:
-    """Lines since the last call, prefixed with the log stream, one per host, if there are several.
+def new_lines(account: Account, group: str, prefix: str, tokens: dict[str, str]) -> Iterator[str]:
+    """Lines since the last call of streams with a prefix; with several streams, lines name theirs.
 
     ``tokens`` holds the position in each stream and is updated; it is empty for the beginning.
     """
     client = account.client("logs")
-    group, prefix = (text.format(name=resource.name) for text in resource.type[2:])
     selection = {"logStreamNamePrefix": prefix} if prefix else {}
     pages = client.get_paginator("describe_log_streams").paginate(logGroupName=group, **selection)
     try:
@@ -65,7 +64,8 @@ def logs(account: Account, name: str, follow: bool) -> None:
 
 
 def _print(account: Account, resource: Resource, tokens: dict[str, str]) -> None:
-    for line in new_lines(account, resource, tokens):
+    group, prefix = (text.format(name=resource.name) for text in resource.type[2:])
+    for line in new_lines(account, group, prefix, tokens):
         click.echo(line)
 
 

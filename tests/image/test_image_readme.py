@@ -126,7 +126,7 @@ def test_sdk_3_serves_and_transforms(aws: dict[str, str], tmp_path: Path) -> Non
     recorded = tmp_path / "requests.json"
     code = "".join(block("python", holding) for holding in ("TransformJob.create", "ServerlessConfig"))
     environment = aws | {"AWS_DEFAULT_REGION": "us-east-1", "RECORDED": str(recorded)}
-    command = [make_venv("sdk3") / "python", "-c", RECORDING + code]
+    command = [str(make_venv("sdk3") / "python"), "-c", RECORDING + code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
     requests = json.loads(recorded.read_text())

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from jobs import logs, resources
+from jobs import logs
 from jobs.account import Account
 from tests.jobs.conftest import REGION, Run, describe, training_job
 
@@ -80,11 +80,10 @@ def test_log_pages_are_read_once(trained: str) -> None:
     """The lines fill several pages."""
     for start in range(0, 25_000, 5_000):
         write(JOBS, f"{trained}/algo-1-1", *(f"line {start + i}" for i in range(5_000)))
-    (resource,) = resources.find(Account("sentiment"), trained)
     tokens: dict[str, str] = {}
-    lines = list(logs.new_lines(Account("sentiment"), resource, tokens))
+    lines = list(logs.new_lines(Account("sentiment"), JOBS, f"{trained}/", tokens))
     assert sorted(lines, key=lambda line: int(line[5:])) == [f"line {i}" for i in range(25_000)]
-    assert list(logs.new_lines(Account("sentiment"), resource, tokens)) == []
+    assert list(logs.new_lines(Account("sentiment"), JOBS, f"{trained}/", tokens)) == []
 
 
 def test_unknown_name_is_an_error(run: Run) -> None:

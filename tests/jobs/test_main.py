@@ -26,7 +26,7 @@ def client_error(code: str) -> ClientError:
 def test_help_lists_commands_in_order() -> None:
     lines = CliRunner().invoke(main, ["--help"]).output.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in lines] == [
-        "upload", "train", "tune", "deploy", "transform", "status", "logs", "stop", "delete",
+        "build", "upload", "train", "tune", "deploy", "transform", "status", "logs", "stop", "delete",
     ]  # fmt: skip
 
 

@@ -64,6 +64,16 @@ def test_upload_without_check_takes_visible_files(run: Run, model: Path, tmp_pat
     ]
 
 
+def test_upload_checks_with_hyperparameters(run: Run, model: Path, reviews: Path) -> None:
+    check = 'def check(path, channel, hyperparameters):\n    return f"{hyperparameters} {channel}"\n'
+    (model / "__init__.py").write_text(SOURCE + check)
+    result = run("--model", model, "upload", reviews, "trees=3", "--dry-run")
+    assert "Hyperparameters(trees=3) training" in result.stderr
+    assert (
+        "unknown hyperparameter 'tree'" in run("--model", model, "upload", reviews, "tree=3", code=1).stderr
+    )
+
+
 def test_tune_without_tuning_file_asks_for_one(run: Run, model: Path) -> None:
     result = run("--model", model, "tune", code=2)
     assert "the model package has no tuning.json; use --tuning FILE" in result.stderr

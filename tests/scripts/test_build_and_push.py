@@ -358,3 +358,27 @@ def test_wrong_model_prevents_the_build(machine: Machine) -> None:
     outcome = machine.run("--model", "/nowhere")
     assert (outcome.code, outcome.calls) == (1, [])
     assert outcome.stderr == "error: --model: /nowhere is not a folder\n"
+
+
+@pytest.fixture
+def python(machine: Machine) -> None:
+    """A Python that records its arguments."""
+    program = machine.project / ".venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/bash\n[[ $1 == -c ]] || echo "python $*" >>"$CALLS"\n')
+    program.chmod(0o755)
+
+
+@pytest.mark.usefixtures("python")
+def test_codebuild_needs_no_docker(machine: Machine) -> None:
+    machine.remove("docker")
+    outcome = machine.run("--codebuild", "--cpu", "--dry-run", "--region", "eu-west-1", "sentiment", "v1")
+    assert outcome.code == 0
+    assert outcome.calls == [
+        f"python -m jobs --model {machine.project}/code/sentiment build sentiment v1"
+        " --region eu-west-1 --cpu --dry-run"
+    ]
+
+
+def test_codebuild_and_no_push_exclude_each_other(machine: Machine) -> None:
+    assert "--codebuild and --no-push exclude each other" in machine.run("--codebuild", "--no-push").stderr
