@@ -16,7 +16,7 @@ text_fields = (
     "text", "review", "sentence", "content", "comment", "tweet", "phrase", "reviewtext", "reviewbody",
 )  # fmt: skip
 labels = ("pos", "neg", "positive", "negative", "true", "false", "label_0", "label_1")
-csv_fields = ("label", "probability")
+csv_fields = ("label", "score", "probability", "warning")
 plain_field = "probability"
 metric_names = ("unknown_share",)
 

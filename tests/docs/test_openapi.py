@@ -8,17 +8,19 @@ import requests
 import schemathesis
 from schemathesis.core.failures import Failure
 
+import sentiment
 from byoc.errors import MalformedBodyError, RequestError
 from byoc.model import Result
 from byoc.serving.request import CSV, JSON, JSON_LINES, TEXT, Limits
 from byoc.serving.response import Fields, encode
 from tests.support import openapi
 
-FIELDS = Fields(("label", "probability"), "probability")
+FIELDS = Fields(sentiment.csv_fields, sentiment.plain_field)
 ANSWERS: list[Result | RequestError] = [
-    {"label": "positive", "probability": 0.97},
+    {"label": "positive", "score": 0.97, "probability": 0.97, "truncated": True},
     MalformedBodyError('line 2, column 1: "not" JSON'),
-    {"label": "negative", "probability": 0},
+    {"label": "negative", "score": 1, "probability": 0, "warning": "83 % unknown words"},
+    {"label": None, "score": None, "probability": None, "warning": "no known word"},
 ]
 
 
@@ -55,7 +57,7 @@ def test_limits_are_those_of_code(description: Any) -> None:
     assert schemas["Texts"]["maxItems"] == Limits().texts
 
 
-@pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV])
+@pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV, TEXT])
 def test_answers_with_errors_match_description(media_type: str) -> None:
     check(encode(ANSWERS, media_type, FIELDS), media_type)
 

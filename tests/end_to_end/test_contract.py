@@ -48,7 +48,7 @@ class Package(NamedTuple):
     typo: tuple[str, str]
     invalid: str
     model: str = "model.safetensors"
-    keys: tuple[str, str] = ("label", "probability")
+    keys: tuple[str, ...] = ("label", "probability")
 
 
 SENTIMENT = PLAIN | {"epochs": "1000", "patience": "1000", "hidden_dim": "16", "embedding_dim": "16"}
@@ -56,7 +56,13 @@ TOY = {"epochs": "1000", "pause": "0.05"}
 TFIDF = {"slices": "1000", "C": "1000", "ngrams": "3", "min_texts": "1"}
 PACKAGES = {
     "sentiment": Package(
-        ROOT / "code", SENTIMENT, "epoch=1;", "the best model so far", ("poling", "pooling"), "epochs"
+        ROOT / "code",
+        SENTIMENT,
+        "epoch=1;",
+        "the best model so far",
+        ("poling", "pooling"),
+        "epochs",
+        keys=("label", "score", "probability"),
     ),
     "tfidf": Package(
         ROOT / "examples", TFIDF, "slice=1;", "stopped; the model is saved", ("ngram", "ngrams"), "slices"

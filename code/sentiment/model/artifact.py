@@ -6,7 +6,7 @@ can run code. Reading them takes no torch, so that a model is checked before any
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +35,7 @@ class Artifact:
 
     Attributes:
         weights: float32 tensors by name.
+        unknown_share: percentiles of the share of unknown words in the training reviews, by name.
         training: hyperparameters, metrics and data counts; for people, never used by serving.
     """
 
@@ -43,6 +44,7 @@ class Artifact:
     network: NetworkSettings
     text: TextSettings
     training: Mapping[str, Any]
+    unknown_share: Mapping[str, float] = field(default_factory=dict)
 
 
 def write_files(artifact: Artifact, folder: Path) -> None:
@@ -57,6 +59,7 @@ def write_files(artifact: Artifact, folder: Path) -> None:
     settings = {
         "network": asdict(artifact.network),
         "text": asdict(artifact.text),
+        "unknown_share": artifact.unknown_share,
         "training": artifact.training,
     }
     (folder / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
@@ -77,7 +80,12 @@ def load_artifact(folder: Path) -> Artifact:
             f"{folder / VOCABULARY_FILE}: {len(vocabulary)} ids, expected {network.vocab_size}"
         )
     weights = _read_weights(folder / WEIGHTS_FILE, network)
-    return Artifact(weights, vocabulary, network, text, settings.get("training", {}))
+    unknown_share = settings.get("unknown_share", {})
+    if not isinstance(unknown_share, dict) or not all(
+        isinstance(value, float) and 0 <= value <= 1 for value in unknown_share.values()
+    ):
+        raise ArtifactError(f"{folder / SETTINGS_FILE}: unknown_share: expected fractions by name")
+    return Artifact(weights, vocabulary, network, text, settings.get("training", {}), unknown_share)
 
 
 def _section(path: Path, settings: dict[str, Any], name: str, cls: type[T]) -> T:
@@ -102,4 +110,7 @@ def _read_weights(path: Path, network: NetworkSettings) -> Weights:
         raise ArtifactError(f"{path}: expected the tensors {expected}")
     if any(tensor.dtype != np.float32 for tensor in weights.values()):
         raise ArtifactError(f"{path}: expected float32 tensors")
+    for name, tensor in weights.items():
+        if not np.isfinite(tensor).all():
+            raise ArtifactError(f"{path}: {name} has a number that is not finite; train the model again")
     return weights

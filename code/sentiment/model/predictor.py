@@ -1,11 +1,13 @@
 """A loaded model that predicts texts."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sentiment.evaluation.metrics import sigmoid
 from sentiment.model.artifact import Artifact, load_artifact
@@ -13,8 +15,11 @@ from sentiment.model.network import SentimentLSTM, evaluate
 from sentiment.model.precision import DTYPES, Hardware
 from sentiment.text.ngrams import NgramInserter
 from sentiment.text.sequences import Sequences, truncate
-from sentiment.text.tokenizer import tokenize
+from sentiment.text.tokenizer import MAX_CHARACTERS, tokenize
+from sentiment.text.unknown_words import LIMIT, exceeds
 from sentiment.text.vocabulary import UNK_ID
+
+logger = logging.getLogger("worker")
 
 
 class Predictor:
@@ -26,8 +31,13 @@ class Predictor:
         self._stop_words = frozenset(artifact.text.stop_words)
         self._vocabulary = artifact.vocabulary
         self._inserter = NgramInserter(artifact.vocabulary)
+        self._unknown_limit = artifact.unknown_share.get(LIMIT, 1.0)
         self._network = SentimentLSTM(artifact.network)
         weights = {name: torch.from_numpy(tensor) for name, tensor in artifact.weights.items()}
+        largest = max(float(tensor.abs().max()) for tensor in weights.values())
+        if self._dtype is not None and largest > torch.finfo(self._dtype).max:
+            logger.warning("a weight is too large for %s; the network runs in float32", self._dtype)
+            self._dtype = None
         self._network.load_state_dict(weights)
         self._network.to(device).eval()
 
@@ -41,27 +51,45 @@ class Predictor:
         return cls(load_artifact(folder), device, precision)
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Label, probability of "positive" and fraction of unknown words of each text."""
-        ids = [self._ids(text) for text in texts]
-        sequences = self._inserter.insert(Sequences.from_lists(ids))
-        probabilities = sigmoid(evaluate(self._network, sequences, dtype=self._dtype))
-        unknown = [tokens.count(UNK_ID) / max(1, len(tokens)) for tokens in ids]
+        """Label, its probability ("score") and that of "positive", and doubts about them, for each text."""
+        encoded = [self._encode(text) for text in texts]
+        probabilities = sigmoid(self._logits(Sequences.from_lists([ids for ids, _ in encoded])))
         return [
-            {
-                "label": "positive" if p > 0.5 else "negative",
-                "probability": round(float(p), 6),
-                "_unknown_share": unknown_share,
-            }
-            for p, unknown_share in zip(probabilities, unknown, strict=True)
+            self._result(ids, is_truncated, float(probability))
+            for (ids, is_truncated), probability in zip(encoded, probabilities, strict=True)
         ]
+
+    def _logits(self, sequences: Sequences) -> NDArray[np.float32]:
+        sequences = self._inserter.insert(sequences)
+        logits = evaluate(self._network, sequences, dtype=self._dtype)
+        if self._dtype is not None and not np.isfinite(logits).all():  # too large for the reduced precision
+            logits = evaluate(self._network, sequences)
+        if not np.isfinite(logits).all():
+            raise ValueError("a logit is not finite")
+        return logits
+
+    def _result(self, ids: Sequence[int], is_truncated: bool, probability: float) -> dict[str, Any]:
+        unknown = ids.count(UNK_ID)
+        result: dict[str, Any]
+        if unknown == len(ids):
+            result = {"label": None, "score": None, "probability": None, "warning": "no known word"}
+        else:
+            label, score = ("positive", probability) if probability > 0.5 else ("negative", 1 - probability)
+            result = {"label": label, "score": round(score, 6), "probability": round(probability, 6)}
+            if exceeds(unknown, len(ids), self._unknown_limit):
+                result["warning"] = f"{100 * unknown / len(ids):.0f} % unknown words"
+        if is_truncated:
+            result["truncated"] = True
+        return {**result, "_unknown_share": unknown / max(1, len(ids))}
 
     def metrics(self, results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Mean fraction of unknown words."""
         shares = [result["_unknown_share"] for result in results]
         return {"unknown_share": round(sum(shares) / max(1, len(shares)), 4)}
 
-    def _ids(self, text: str) -> list[int]:
+    def _encode(self, text: str) -> tuple[list[int], bool]:
+        """The ids of a text, and whether they are those of a part of it."""
         words = tokenize(text, self._stop_words, self._text.tokenizer)
         ids = np.array(self._vocabulary.ids(words), np.int32)
         truncated: list[int] = truncate(ids, self._text.max_length, self._text.truncate).tolist()
-        return truncated
+        return truncated, len(text) > MAX_CHARACTERS or len(ids) > len(truncated)

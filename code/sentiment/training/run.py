@@ -26,6 +26,7 @@ from sentiment.model.artifact import Artifact, write_files
 from sentiment.model.network import SentimentLSTM
 from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
+from sentiment.text.unknown_words import measure_unknown_share
 from sentiment.training import results
 from sentiment.training.loader import Targets
 from sentiment.training.memory import set_up_torch
@@ -204,7 +205,10 @@ def write_model(run: TrainingRun, metrics: Mapping[str, Metrics] | None = None) 
         "reviews": {"training": len(data.training.labels), "unlabeled": len(data.unlabeled.labels)},
         **summary,
     }
-    artifact = Artifact(state.best.weights, data.vocabulary, run.settings, data.text, training)
+    unknown_share = measure_unknown_share(
+        data.training.sequences, data.unlabeled.sequences, len(data.vocabulary)
+    )
+    artifact = Artifact(state.best.weights, data.vocabulary, run.settings, data.text, training, unknown_share)
     run.job.write_artifact(partial(write_files, artifact))
     return summary
 

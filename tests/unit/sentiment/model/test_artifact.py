@@ -19,7 +19,9 @@ SETTINGS = NetworkSettings(vocab_size=5, embedding_dim=3, hidden_dim=2, pooling=
 def make(settings: NetworkSettings = SETTINGS, fill: float = 0.5) -> Artifact:
     weights = {name: np.full(shape, fill, np.float32) for name, shape in SETTINGS.tensor_shapes().items()}
     text = TextSettings(["the", "a"], 100, "tail")
-    return Artifact(weights, Vocabulary(["good", "bad", "film"]), settings, text, {"best_epoch": 2})
+    return Artifact(
+        weights, Vocabulary(["good", "bad", "film"]), settings, text, {"best_epoch": 2}, {"99.9": 0.1}
+    )
 
 
 @pytest.fixture
@@ -31,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
 def test_artifact_round_trips(folder: Path) -> None:
     loaded, saved = load_artifact(folder), make()
     assert (loaded.network, loaded.text, loaded.training) == (saved.network, saved.text, saved.training)
+    assert loaded.unknown_share == saved.unknown_share
     assert loaded.vocabulary.words == saved.vocabulary.words
     assert all(np.array_equal(loaded.weights[name], saved.weights[name]) for name in saved.weights)
 
@@ -98,6 +101,22 @@ def test_vocabulary_size_must_match(folder: Path) -> None:
 def test_unexpected_tensors_are_refused(folder: Path, tensors: dict[str, np.ndarray], message: str) -> None:
     save_file(dict(make().weights) | tensors if tensors else {}, folder / "model.safetensors")
     with pytest.raises(ArtifactError, match=rf"model\.safetensors: {message}"):
+        load_artifact(folder)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_weight_that_is_not_finite_is_refused(folder: Path, number: float) -> None:
+    weights = dict(make().weights)
+    weights["linear.bias"] = np.full_like(weights["linear.bias"], number)
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(ArtifactError, match=r"linear\.bias has a number that is not finite"):
+        load_artifact(folder)
+
+
+@pytest.mark.parametrize("shares", [[0.1], {"99.9": 2.0}, {"99.9": "0.1"}])
+def test_invalid_unknown_share_is_refused(folder: Path, shares: object) -> None:
+    rewrite(folder, unknown_share=shares)
+    with pytest.raises(ArtifactError, match=r"model\.json: unknown_share: expected fractions"):
         load_artifact(folder)
 
 

@@ -1,12 +1,17 @@
 """Predictions of a loaded model."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from byoc.errors import ArtifactError
-from sentiment.model.artifact import load_artifact
+from sentiment.model.artifact import Artifact, load_artifact
+from sentiment.model.network import evaluate
+from sentiment.model.precision import Hardware
 from sentiment.model.predictor import Predictor
 from tests.support.reference_text import reference_words
 
@@ -31,7 +36,7 @@ def test_format_1_predictions_are_unchanged(predictor: Predictor) -> None:
 
 
 def test_predictions_keep_order(predictor: Predictor) -> None:
-    texts = ["great " * n + "bad " * m for n in range(8) for m in range(8)]
+    texts = ["great " * n + "bad " * m for n in range(8) for m in range(8) if n + m]
     together = [prediction["probability"] for prediction in predictor.predict(texts)]
     alone = [predictor.predict([text])[0]["probability"] for text in texts]
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -41,11 +46,86 @@ def test_tokens_match_reference(predictor: Predictor) -> None:
     artifact = load_artifact(FORMAT_1)
     text = "It's <b>great</b>, isn't it? I cannot say it's bad."
     expected = artifact.vocabulary.ids(reference_words(text, artifact.text.stop_words))
-    assert predictor._ids(text) == expected
+    assert predictor._encode(text)[0] == expected
 
 
-def test_empty_text_is_predicted(predictor: Predictor) -> None:
-    assert 0 < predictor.predict(["!!!"])[0]["probability"] < 1
+@pytest.mark.parametrize("text", ["", "!!!", "\U0001f600", "Фильм", "zzyzx qqqq"])
+def test_text_without_known_word_has_no_label(predictor: Predictor, text: str) -> None:
+    (result,) = predictor.predict([text])
+    assert {key: result[key] for key in ("label", "score", "probability", "warning")} == {
+        "label": None,
+        "score": None,
+        "probability": None,
+        "warning": "no known word",
+    }
+
+
+def test_score_is_that_of_the_label(predictor: Predictor) -> None:
+    good, bad = predictor.predict(["great", "bad"])
+    assert (good["label"], good["score"]) == ("positive", good["probability"])
+    assert (bad["label"], bad["score"]) == ("negative", pytest.approx(1 - bad["probability"], abs=2e-6))
+
+
+def test_truncated_text_is_marked(predictor: Predictor) -> None:
+    most = load_artifact(FORMAT_1).text.max_length
+    texts = ["great " * most, "great " * (most + 1), "great" + " " * 19_995, "great" + " " * 20_000]
+    assert [result.get("truncated", False) for result in predictor.predict(texts)] == [False, True] * 2
+
+
+def test_rest_of_a_long_text_is_ignored(predictor: Predictor) -> None:
+    start = "great" + "." * 20_000
+    whole, cut = predictor.predict([start + "worst", start])
+    assert whole["probability"] == cut["probability"]
+
+
+@pytest.fixture(scope="module")
+def strict() -> Predictor:
+    """A model of reviews in which few words were unknown."""
+    return Predictor(replace(load_artifact(FORMAT_1), unknown_share={"50": 0.0, "99.9": 0.1}))
+
+
+def test_many_unknown_words_are_a_warning(strict: Predictor) -> None:
+    (result,) = strict.predict(["great " + "qqqq " * 5])
+    assert (result["label"], result["warning"]) == ("positive", "83 % unknown words")
+
+
+@pytest.mark.parametrize("text", ["great", "great qqqq", "qqqq great film", "great " * 18 + "qqqq " * 2])
+def test_short_or_ordinary_text_has_no_warning(strict: Predictor, text: str) -> None:
+    assert "warning" not in strict.predict([text])[0]
+
+
+def predict_in_bf16(monkeypatch: pytest.MonkeyPatch, artifact: Artifact, text: str) -> dict[str, Any]:
+    """The result of a predictor that is told to use bf16, on any CPU."""
+    monkeypatch.setattr(Hardware, "resolve", lambda *_: "bf16")
+    (result,) = Predictor(artifact, precision="auto").predict([text])
+    return result
+
+
+def test_overflow_is_predicted_in_float32(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overflow(*arguments: Any, dtype: torch.dtype | None = None) -> Any:
+        logits = evaluate(*arguments)
+        return logits if dtype is None else logits * np.inf
+
+    (expected,) = predictor.predict(["great"])
+    monkeypatch.setattr("sentiment.model.predictor.evaluate", overflow)
+    assert predict_in_bf16(monkeypatch, load_artifact(FORMAT_1), "great") == expected
+
+
+def test_weight_beyond_precision_needs_float32(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    artifact = load_artifact(FORMAT_1)
+    embedding = artifact.weights["embedding.weight"].copy()
+    embedding[0] = np.finfo(np.float32).max
+    changed = replace(artifact, weights={**artifact.weights, "embedding.weight": embedding})
+    predict_in_bf16(monkeypatch, changed, "great")
+    assert "the network runs in float32" in caplog.text
+
+
+def test_logit_that_is_not_finite_raises(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentiment.model.predictor.evaluate", lambda *_, **__: np.array([np.nan], np.float32))
+    with pytest.raises(ValueError, match="not finite"):
+        predictor.predict(["great"])
 
 
 def test_no_texts_give_no_predictions(predictor: Predictor) -> None:
@@ -53,7 +133,7 @@ def test_no_texts_give_no_predictions(predictor: Predictor) -> None:
 
 
 def test_label_follows_probability_of_positive(predictor: Predictor) -> None:
-    for result in predictor.predict(["great", "worst", "film", ""]):
+    for result in predictor.predict(["great", "bad", "film"]):
         assert (result["label"] == "positive") == (result["probability"] > 0.5)
 
 
