@@ -265,6 +265,11 @@ def test_ping_is_503_until_the_model_is_loaded(running: Running) -> None:
     assert running.pings == {503, 200}
 
 
+def test_healthy_start_logs_nothing_above_info(running: Running) -> None:
+    lines = [line for line in running.server.log if "are not batched" not in line.get("message", "")]
+    assert {line["level"] for line in lines} <= {"debug", "info"}
+
+
 BODIES = {
     JSON: json.dumps({"inputs": TEXTS}),
     JSON_LINES: "\n".join(json.dumps({"text": text}) for text in TEXTS),
