@@ -229,9 +229,9 @@ def _decode(worker: _Worker, body: bytes, content_type: str) -> Sequence[Record]
     if not worker.is_batch:
         return request.decode(body, content_type, worker.limits)
     records = request.decode_records(body, content_type, worker.limits)
-    if not all(map(request.is_misshapen, records)):
+    if any(isinstance(record, str) for record in records):
         worker.file.mark_decoded()
-    elif records and not worker.file.has_decoded:
+    elif len(records) == 1 and request.is_misshapen(records[0]) and not worker.file.has_decoded:
         # Probably every record is: one error now, instead of a job of nothing but error records.
         raise cast(RequestError, records[0])
     return records

@@ -310,6 +310,12 @@ def test_first_single_record_without_text_is_refused(reload: Any, tmp_path: Path
     assert ask(*no_text).status == 200
 
 
+def test_header_alone_is_no_decoded_record(reload: Any) -> None:
+    reload(SAGEMAKER_BATCH="true")
+    statuses = [ask(row, {"Content-Type": "text/csv"}).status for row in (b"id,text", b'1,"A film."')]
+    assert statuses == [200, 400]
+
+
 def test_unusable_text_is_an_error_record(reload: Any) -> None:
     reload(SAGEMAKER_BATCH="true")
     answer = ask(b"\xff", TEXT)

@@ -155,3 +155,10 @@ def test_concurrent_writes_are_read_correctly(tmp_path: Path, file: WorkerFile) 
 def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         WorkerFile(tmp_path / "missing")
+
+
+def test_decoded_record_counts_for_all_workers(file: WorkerFile, tmp_path: Path) -> None:
+    assert not file.has_decoded
+    with start(tmp_path, "file.mark_decoded()") as process:
+        assert file.has_decoded
+        assert {worker.pid for worker in workers(tmp_path)} == {os.getpid(), process.pid}

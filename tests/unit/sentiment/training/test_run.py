@@ -140,6 +140,11 @@ def test_artifact_records_hyperparameters_and_counts(run: Run) -> None:
     assert record["reviews"]["training"] + record["validation"]["reviews"] == 64
 
 
+def test_artifact_records_unknown_words(run: Run) -> None:
+    shares = load_artifact(run() / "model").unknown_share
+    assert 0 <= shares["50"] <= shares["99.9"] <= 1
+
+
 def test_same_job_gives_the_same_file(run: Run) -> None:
     first = weights(run())
     assert weights(run()) == first
