@@ -21,7 +21,7 @@ from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
 from byoc.artifact import check_artifact
-from tests.jobs.conftest import IMAGE_MANIFEST, REGION, TRUST
+from tests.jobs.conftest import BUCKET, IMAGE_MANIFEST, REGION, TRUST, archive_of
 from tests.scripts.test_build_and_push import AWS, DOCKER
 from tests.support import toy
 from tests.support.programs import ROOT, free_port
@@ -61,7 +61,12 @@ def aws() -> Iterator[dict[str, str]]:
         "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
     }  # fmt: skip
     session = boto3.Session("testing", "testing", region_name=REGION)
-    ecr, iam = (session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("ecr", "iam"))
+    ecr, iam, s3 = (
+        session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("ecr", "iam", "s3")
+    )
+    # The artifact of the simulated job.
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="my-model/models/my-model-1/output/model.tar.gz", Body=archive_of())
     ecr.create_repository(repositoryName="sagemaker-my-model")
     manifest = {"schemaVersion": 2, "mediaType": IMAGE_MANIFEST, "config": {"size": 1}, "layers": []}
     ecr.put_image(repositoryName="sagemaker-my-model", imageManifest=json.dumps(manifest), imageTag="latest")

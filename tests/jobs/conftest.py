@@ -100,15 +100,20 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def save_artifact(bucket: str, key: str, *names: str) -> None:
-    """Put an archive into S3, by default with the files of a model."""
+def archive_of(*names: str) -> bytes:
+    """A ``model.tar.gz``, by default with the files of a model."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as archive:
         for name in names or ("weights.safetensors", MANIFEST):
             archive.addfile(tarfile.TarInfo(f"./{name}"))
+    return stream.getvalue()
+
+
+def save_artifact(bucket: str, key: str, *names: str) -> None:
+    """Put an archive into S3."""
     client = boto3.client("s3", REGION)
     client.create_bucket(Bucket=bucket)
-    client.put_object(Bucket=bucket, Key=key, Body=stream.getvalue())
+    client.put_object(Bucket=bucket, Key=key, Body=archive_of(*names))
 
 
 @pytest.fixture
