@@ -1,7 +1,8 @@
 """Train and deploy on Amazon SageMaker with boto3: ``python -m jobs --help``.
 
 Each command has a module of its name. ``account``, ``image`` and ``role`` look up parameters of a request,
-``aws_request`` validates, prints and sends it, and ``wait`` watches the resource that it creates.
+``overrides`` applies ``--set``, ``validation`` checks it, ``aws_request`` prints or sends it, ``fallback``
+tries other instance types, and ``wait`` watches the resource.
 """
 
 import sys

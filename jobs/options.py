@@ -39,18 +39,16 @@ def _check_s3_uri(_context: click.Context, parameter: click.Parameter, uri: str 
 
 
 def _check_instance_types(
-    context: click.Context, parameter: click.Parameter, names: tuple[str, ...]
-) -> tuple[str, ...]:
+    _context: click.Context, parameter: click.Parameter, value: str | tuple[str, ...]
+) -> str | tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value
     if len(names) > MAX_TYPES:
         raise click.BadParameter(f"expected at most {MAX_TYPES} types", param=parameter)
-    return tuple(_check_instance_type(context, parameter, name) for name in names)
-
-
-def _check_instance_type(_context: click.Context, parameter: click.Parameter, name: str) -> str:
-    if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", name):
-        raise click.BadParameter(f"expected a name like ml.p3.2xlarge, found {name}", param=parameter)
-    instances.check(name)
-    return name
+    for name in names:
+        if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", name):
+            raise click.BadParameter(f"expected a name like ml.p3.2xlarge, found {name}", param=parameter)
+        instances.check(name)
+    return value
 
 
 def _parse_tags(
@@ -139,7 +137,7 @@ def instance_types(default: tuple[str, ...]) -> Callable[[Command], Command]:
 
 def instance_type(default: str) -> Callable[[Command], Command]:
     """The option ``--instance-type``."""
-    return click.option("--instance-type", default=default, show_default=True, callback=_check_instance_type)
+    return click.option("--instance-type", default=default, show_default=True, callback=_check_instance_types)
 
 
 hyperparameters = click.argument(
