@@ -6,13 +6,13 @@ set -euo pipefail
 # shellcheck source=local_test/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../local_test/environment.sh"
 
-usage="usage: benchmarks/run.sh accuracy FOLDER [RUN_SPEC ...] | training | memory | preprocessing | prediction |
-    serving | soak | serverless | fuzz [OPTION ...]
-The last four need Docker and an image from build_and_push.sh. All but memory and preprocessing have --help."
+usage="usage: benchmarks/run.sh accuracy FOLDER [RUN_SPEC ...] | training | memory | threads | preprocessing |
+    prediction | serving | soak | serverless | fuzz [OPTION ...]
+The last four need Docker and an image from build_and_push.sh. All but memory, threads and preprocessing have --help."
 
 case ${1:-} in
     accuracy | training | serving) module=benchmarks.$1 ;;
-    memory) module=benchmarks.training.memory ;;
+    memory | threads) module=benchmarks.training.$1 ;;
     preprocessing | prediction) module=benchmarks.inference.$1 ;;
     soak | serverless) module=benchmarks.serving.$1 ;;
     fuzz) module=tests.image.fuzz_benchmark ;;

@@ -41,6 +41,25 @@ def free_memory(root: Path = ROOT) -> int:
     return max(0, free)
 
 
+def out_of_memory_kills(root: Path = ROOT) -> int:
+    """Processes of the container that the kernel has killed because memory ran out."""
+    for folder in _folders(root, "memory"):
+        lines = _lines(folder / "memory.events") or _lines(folder / "memory.oom_control")
+        for name, number in map(str.split, lines):
+            if name == "oom_kill":
+                return int(number)
+    return 0
+
+
+def free_processes(root: Path = ROOT) -> float:
+    """Processes and threads that the container may still start; infinity without a limit."""
+    free = math.inf
+    for folder in _folders(root, "pids"):
+        for limit in _numbers(folder, "pids.max"):
+            free = min(free, limit - next(_numbers(folder, "pids.current"), 0))
+    return free
+
+
 def _folders(root: Path, controller: str) -> Iterator[Path]:
     """The folders of the process' group and its parents, in either version.
 

@@ -4,6 +4,7 @@ The model server changes into a model's folder, imports from it first, and looks
 So that nothing in an artifact is executed, the server gets an empty folder, and the handler follows a link:
 
     models/NAME         empty folder, registered with the server
+    routes/NAME         while nginx may send requests to the model
     artifacts/NAME      link to the artifact
     workers/NAME/PID    status file of a worker
 """
@@ -13,25 +14,30 @@ import os
 import re
 import shutil
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from byoc.artifact import check_artifact
+from byoc.artifact import MANIFEST, check_artifact
 from byoc.errors import ArtifactError
 from byoc.opt_ml import OptMl
 from byoc.package import import_package, package_name
 from byoc.serving.worker_status import Worker, workers
 from serving import cgroup
+from serving.footprint import MIB, Footprint
 from serving.logs import Log
-from serving.model_server import Answer, ModelServer
-from serving.settings import MIB, WORKER_BYTES, Settings
+from serving.model_server import LOAD_SECONDS, Answer, ModelServer
+from serving.settings import Settings
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 MULTI_MODEL_FOLDER = OptMl.from_environment().base / "models"
-# The parent of a model's workers, without the memory that they share.
-PARENT_BYTES = 32 * MIB
+# Between looks at the workers of a model; and looks that must find them idle before the model is unloaded: a
+# worker is idle for a moment between two requests that wait for it.
+POLL_SECONDS = 0.1
+IDLE_LOOKS = 4
 
 _NAME = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
@@ -65,10 +71,13 @@ class ModelRegistry:
         self._settings = settings
         self._server = server
         self._models: dict[str, Model] = {}
+        self._resumed = float("-inf")
         # One load at a time, so that the next one measures the memory after it.
         self._lock = threading.Lock()
-        for name in ("models", "artifacts", "workers"):
+        for name in ("models", "artifacts", "workers", "routes"):
             (folder / name).mkdir()
+        # nginx looks for the files in it, and does not run as root.
+        (folder / "routes").chmod(0o711)
 
     def _add(self, name: str, artifact: Path) -> None:
         self._models[name] = Model(name, artifact)
@@ -88,17 +97,32 @@ class ModelRegistry:
         with self._lock:
             if name in self._models:
                 raise ModelError(409, f"model {name} is loaded already")
-            self._check(artifact)
+            workers, together = self._check(artifact)
             try:
                 self._add(name, artifact)
-                answer = self._server.register(name, self._settings, wait=self._settings.multi_model)
+                answer = self._server.register(
+                    name, self._settings, together, wait=self._settings.multi_model
+                )
             except BaseException:
                 self._remove(name)
                 raise
             if answer.status not in (http.HTTPStatus.OK, http.HTTPStatus.ACCEPTED):
+                reason = self.load_error(name) or f"{answer.message}; see the log"
                 self._remove(name)
                 self._unregister(name)
-                raise ModelError(500, f"model {name} cannot be loaded: {answer.message}; see the log")
+                raise ModelError(500, f"model {name} cannot be loaded: {reason}")
+            (self._folder / "routes" / name).touch()
+            for count in range(together, workers):
+                if self._wait(lambda: len(self.workers(name)) >= count, LOAD_SECONDS):  # noqa: B023
+                    self._server.scale(name, count + 1)
+
+    @staticmethod
+    def _wait(condition: Callable[[], bool], seconds: float) -> bool:
+        """Whether the condition holds within ``seconds``."""
+        end = time.monotonic() + seconds
+        while not (fulfilled := condition()) and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+        return fulfilled
 
     def load_url(self, name: str, url: str) -> None:
         """Load a model of a multi-model endpoint from ``url``, a folder below ``MULTI_MODEL_FOLDER``.
@@ -113,14 +137,25 @@ class ModelRegistry:
         self.load(name, folder)
 
     def unload(self, name: str) -> None:
-        """Unload a model.
+        """Unload a model once it has answered its requests, or after the time of a request.
 
         Raises:
             ModelError: 404 no model of this name.
             OSError: the model server does not answer.
         """
+        model = self.get(name)
+        (self._folder / "routes" / name).unlink(missing_ok=True)
+        idle = 0
+
+        def is_idle() -> bool:
+            nonlocal idle
+            idle = 0 if any(worker.busy_seconds for worker in self.workers(name)) else idle + 1
+            return idle >= IDLE_LOOKS
+
+        self._wait(is_idle, self._settings.request_seconds)
         with self._lock:
-            self.get(name)
+            if model not in self:
+                raise ModelError(404, f"model {name} is not loaded")
             # First, so that the supervisor does not treat the end of its processes as a fault.
             self._remove(name)
             answer = self._unregister(name)
@@ -148,23 +183,41 @@ class ModelRegistry:
     def workers(self, name: str) -> list[Worker]:
         """The live workers that have loaded the model."""
         try:
-            return workers(self._folder / "workers" / name)
+            # The clock goes on while the container is frozen, and the workers do not.
+            longest = time.monotonic() - self._resumed
+            found = workers(self._folder / "workers" / name)
+            return [Worker(pid, min(busy, longest)) for pid, busy in found]
         except FileNotFoundError:
             return []
 
-    def _check(self, artifact: Path) -> None:
+    def resume(self) -> None:
+        """Give each busy worker its full time again, after the container was frozen."""
+        self._resumed = time.monotonic()
+
+    def load_error(self, name: str) -> str:
+        """The reason for which a worker could not load the model, if it is in the artifact."""
         try:
-            size = sum(file.stat().st_size for file in artifact.glob("*") if file.is_file())
-            needed = PARENT_BYTES + self._settings.workers * (WORKER_BYTES + size)
-            free = cgroup.free_memory()
-            if needed > free:
-                raise ModelError(
-                    507,
-                    f"the model needs about {needed // MIB} MiB of memory, and {free // MIB} MiB are free",
-                )
+            return (self._folder / "workers" / name / "error").read_text("utf-8")
+        except OSError:
+            return ""
+
+    def _check(self, artifact: Path) -> tuple[int, int]:
+        """Check artifact and memory; returns the workers to start, and how many of them to load together."""
+        try:
             check_model(artifact)
+            footprint = Footprint.of_artifact(artifact)
         except (ArtifactError, OSError) as error:
             raise ModelError(400, str(error)) from error
+        free, wanted = cgroup.free_memory(), self._settings.workers
+        workers = footprint.fit(free, wanted)
+        if not workers:
+            raise ModelError(
+                507,
+                f"one worker with the model needs about {footprint.needed(1, 0) // MIB} MiB of memory, and "
+                f"{free // MIB} MiB are free (SAGEMAKER_MODEL_SERVER_WORKERS: {wanted}); use an instance with "
+                "more memory, or a smaller model",
+            )
+        return workers, workers if footprint.needed(workers, workers) <= free else 1
 
     def _unregister(self, name: str) -> Answer:
         answer = self._server.unregister(name)
@@ -177,7 +230,8 @@ class ModelRegistry:
 
     def _remove(self, name: str) -> None:
         self._models.pop(name, None)
-        (self._folder / "artifacts" / name).unlink(missing_ok=True)
+        for parent in ("artifacts", "routes"):
+            (self._folder / parent / name).unlink(missing_ok=True)
         for parent in ("models", "workers"):
             shutil.rmtree(self._folder / parent / name, ignore_errors=True)
 
@@ -186,8 +240,25 @@ def check_model(artifact: Path) -> None:
     """Check the files of an artifact without loading the model.
 
     Raises:
-        ArtifactError: a file is missing, damaged, or of another package.
+        ArtifactError: a file is missing, unreadable, damaged, or of another package.
     """
+    try:
+        deeper = None if (artifact / MANIFEST).exists() else next(artifact.glob(f"*/{MANIFEST}"), None)
+        files = [artifact, *artifact.iterdir()]
+    except FileNotFoundError:
+        files, deeper = [], None
+    except PermissionError:
+        files, deeper = [artifact], None
+    if deeper:
+        raise ArtifactError(
+            f"the model is in {deeper.parent}, expected in {artifact}: pack the files without their folder, "
+            f"tar -C {deeper.parent.name} -czf model.tar.gz ."
+        )
+    for path in files:
+        if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+            raise ArtifactError(
+                f"{path} cannot be read by user {os.geteuid()}; run: chmod -R a+rX {artifact}"
+            )
     check_artifact(artifact, package_name())
     import_package().check_artifact(artifact)
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from serving.settings import MIB, Settings
+from serving.footprint import MIB
+from serving.settings import MAX_BYTES, Settings
 
 CONTAINER = Path(__file__).resolve().parents[1]
 CLASSES = CONTAINER / "mms" / "classes"
@@ -24,8 +25,6 @@ CONFIGURATION = "config.properties"
 HANDLER = "inference:handle"
 # To import the libraries and load a model, on a slow and busy machine.
 LOAD_SECONDS = 300
-# The server stores lengths in a Java int.
-MAX_BYTES = 2**31 - 1
 
 
 class Answer(NamedTuple):
@@ -112,6 +111,7 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
         # The server starts mms/model_service_worker.py and mms/metrics/metric_collector.py in this folder.
         "MODEL_SERVER_HOME": str(CONTAINER),
         "OMP_NUM_THREADS": str(settings.threads),
+        "SERVE_MAX_TEXTS": str(settings.max_texts),
     }
 
 
@@ -147,8 +147,8 @@ class ModelServer:
         except OSError:
             return False
 
-    def register(self, name: str, settings: Settings, *, wait: bool) -> Answer:
-        """Load a model in ``settings.workers`` workers.
+    def register(self, name: str, settings: Settings, workers: int, *, wait: bool) -> Answer:
+        """Load a model in ``workers`` workers.
 
         With ``wait`` it returns once all of them have loaded the model, or unloads it if one cannot. Without,
         it returns at once, and the server starts workers until they succeed.
@@ -163,11 +163,20 @@ class ModelServer:
                 "handler": HANDLER,
                 "batch_size": settings.batch_size,
                 "max_batch_delay": settings.batch_delay_ms,
-                "initial_workers": settings.workers,
+                "initial_workers": workers,
                 "synchronous": str(wait).lower(),
             }
         )
         return self._request("management.sock", "POST", f"/models?{query}", LOAD_SECONDS)
+
+    def scale(self, name: str, workers: int) -> Answer:
+        """Start workers until there are ``workers``; returns at once.
+
+        Raises:
+            OSError: the server does not answer.
+        """
+        query = urlencode({"min_worker": workers, "max_worker": workers})
+        return self._request("management.sock", "PUT", f"/models/{quote(name)}?{query}", LOAD_SECONDS)
 
     def unregister(self, name: str) -> Answer:
         """Unload a model.

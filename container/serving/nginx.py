@@ -1,7 +1,8 @@
 """nginx: the program, its command, and its configuration, rendered from nginx.conf.j2."""
 
-import os
+import http.client
 import shutil
+import socket
 from pathlib import Path
 
 import jinja2
@@ -12,6 +13,11 @@ from serving.settings import Settings
 DRAIN_SECONDS = 20
 # To clients and to upstreams, together.
 CONNECTIONS = 4096
+# Bits of the capabilities with which nginx changes the user of its processes and the owner of their folders:
+# CHOWN, SETGID and SETUID of linux/capability.h.
+USER_CAPABILITIES = 1 << 0 | 1 << 6 | 1 << 7
+# A header for pings of the supervisor, which are not logged.
+SUPERVISOR = "X-Supervisor"
 
 
 def find() -> str:
@@ -46,7 +52,37 @@ def configuration(settings: Settings, folder: Path) -> str:
     return template.render(
         vars(settings),
         folder=folder,
-        is_root=os.geteuid() == 0,
+        switches_user=can_switch_user(),
+        has_ipv6=has_ipv6(),
         drain_seconds=DRAIN_SECONDS,
         connections=CONNECTIONS,
     )
+
+
+def can_switch_user(status: Path = Path("/proc/self/status")) -> bool:
+    """Whether nginx may run its processes as another user; root may lack the capabilities for it."""
+    lines = dict(line.split(":", 1) for line in status.read_text("utf-8").splitlines())
+    return int(lines["CapEff"], 16) & USER_CAPABILITIES == USER_CAPABILITIES
+
+
+def has_ipv6() -> bool:
+    """Whether the kernel lets a program listen on IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
+
+
+def is_up(port: int) -> bool:
+    """Whether a ping through the public port is answered within 2 seconds, with any status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/ping", headers={SUPERVISOR: "1"})
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True

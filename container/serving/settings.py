@@ -6,22 +6,27 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sagemaker_inference import parameters
 
-from byoc.errors import PackageError, UserError
+from byoc.errors import NotAcceptableError, PackageError, UserError
+from byoc.model import ModelPackage
 from byoc.package import import_package, package_name
 from byoc.serving.json_log import LEVELS
 from byoc.serving.request import Limits
+from byoc.serving.response import Fields, choose_media_type
 from serving import cgroup
+from serving.footprint import MIB, Footprint
 
-MIB = 2**20
 # SageMaker sends at most 6 MiB in real time (InvokeEndpoint's BodyBlob) and 100 MB in batch transform.
 BODY_BYTES = 25 * MIB
 MIN_BODY_BYTES = 6_291_456
 # MaxConcurrentTransforms times MaxPayloadInMB may be 100 at most (CreateTransformJob).
 TRANSFORM_MB = 100
+# The server stores lengths in a Java int.
+MAX_BYTES = 2**31 - 1
 # SageMaker gives up on a request after 60 seconds in real time, and after 600 in batch transform.
 REQUEST_SECONDS = 65
 BATCH_TRANSFORM_SECONDS = 605
@@ -30,11 +35,11 @@ COPIES = 3
 # Fraction of the memory for Java's heap; the network's buffers, outside of the heap, may take as much again.
 HEAP_FRACTION = 1 / 8
 MIN_HEAP_BYTES, MAX_HEAP_BYTES = 64 * MIB, 4096 * MIB
-# Memory of a worker with a model of the default size, including the memory that it shares with its parent:
-# benchmarks/results/serverless.json.
-WORKER_BYTES = 350 * MIB
-# A smaller body counts as small. nginx.conf.j2 compares the number of digits.
-SMALL_BODY_BYTES = 10**6
+# Memory of the supervisor, Java and nginx: benchmarks/results/serverless.json.
+SERVER_BYTES = 150 * MIB
+# Digits in the length of a body, by which nginx.conf.j2 limits bodies: below 1 MB, 10 MB, 100 MB, and larger.
+SMALL_DIGITS, LARGE_DIGITS = 6, (7, 8, 9)
+UNLIMITED_TEXTS = 10**9
 MAX_IN_FLIGHT = 512
 # Names in nginx.conf.j2 that a metric of the model cannot have.
 RESERVED_FIELDS = (
@@ -52,7 +57,8 @@ class Settings:
     """Settings of the server.
 
     Attributes:
-        workers: processes for each model.
+        workers: processes for each model, as far as the memory holds them.
+        wanted_workers: the same without regard to the memory.
         gpus: GPUs of the machine, assigned to the workers in turn.
         request_seconds: time for one request, after which its worker is killed.
         body_bytes: maximum size of a body; 0 means no limit.
@@ -60,17 +66,20 @@ class Settings:
         transform_mb: MaxPayloadInMB, the size of each; below every limit on bodies.
         batch_delay_ms: milliseconds that a request waits for a batch to fill.
         in_flight: maximum requests accepted at a time; more get a 503.
-        large_in_flight: maximum of them with a body of 1 MB or more, or of unknown length.
+        large_in_flight: maximum of them whose body has a length of 7, of 8, and of 9 or more digits; the
+            last counts bodies of unknown length, too.
         multi_model: the endpoint loads and unloads models.
         log_level: lowest level of a line, one of LEVELS.
         metric_namespace: CloudWatch namespace of the request log's metrics.
         metric_names: metrics of the model package in the request log.
         precision: arithmetic of the model: fp32, or auto for the fastest on this hardware.
         long_texts: whether to truncate or refuse a text of which the model uses a part.
+        accept: type of the answer to a request that accepts any; empty for the server's choice.
     """
 
     port: int
     workers: int
+    wanted_workers: int
     threads: int
     gpus: int
     request_seconds: int
@@ -80,46 +89,62 @@ class Settings:
     batch_size: int
     batch_delay_ms: int
     in_flight: int
-    large_in_flight: int
+    large_in_flight: tuple[int, ...]
     heap_bytes: int
     multi_model: bool
     log_level: str
     metric_namespace: str
     metric_names: tuple[str, ...]
     precision: str
+    accept: str
     max_texts: int
     max_characters: int
     long_texts: str
     vm_arguments: tuple[str, ...]
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Settings from the variables of ``environment`` and the limits of the machine.
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ, artifact: Path | None = None
+    ) -> "Settings":
+        """Settings from the variables of ``environment``, the limits of the machine, and the model's size.
 
         Raises:
             SettingsError: a variable has an invalid value.
         """
         variables = _Variables(environment)
-        multi_model = variables.flag(parameters.MULTI_MODEL_ENV)
-        gpus = _count_gpus()
-        cpus, memory = cgroup.cpus(), cgroup.memory()
-        # One worker per GPU; without GPUs, one per CPU as far as half of the memory holds them.
-        default_workers = 1 if multi_model else gpus or max(1, min(cpus, memory // 2 // WORKER_BYTES))
-        workers = variables.number(parameters.MODEL_SERVER_WORKERS_ENV, default_workers, 1, 1024)
+        multi_model, batch = variables.flag(parameters.MULTI_MODEL_ENV), variables.flag("SAGEMAKER_BATCH")
+        gpus, cpus, memory = _count_gpus(), cgroup.cpus(), cgroup.memory()
+        default_workers = 1 if multi_model else gpus or cpus
+        wanted = variables.number(parameters.MODEL_SERVER_WORKERS_ENV, default_workers, 1, 1024)
+        workers = wanted
+        if artifact and not multi_model:
+            free = int(memory * (1 - HEAP_FRACTION)) - SERVER_BYTES
+            workers = max(1, Footprint.of_artifact(artifact).fit(free, wanted))
         body_bytes = _body_bytes(variables)
         heap_bytes = int(min(max(memory * HEAP_FRACTION, MIN_HEAP_BYTES), MAX_HEAP_BYTES))
-        max_in_flight = int(min(heap_bytes / (COPIES * SMALL_BODY_BYTES) * 2, MAX_IN_FLIGHT))
-        in_flight = variables.number("SERVE_MAX_REQUESTS", max_in_flight, 1, 100_000)
-        max_large = max(1, int(heap_bytes / (COPIES * (body_bytes or TRANSFORM_MB * MIB)) * 2))
-        large_in_flight = variables.number("SERVE_MAX_LARGE_REQUESTS", max_large, 1, 100_000)
+
+        def held(digits: int) -> int:
+            """Bodies of that many digits that the heap holds."""
+            size = min(10**digits, body_bytes or MAX_BYTES)
+            return max(1, int(heap_bytes / (COPIES * size) * 2))
+
+        in_flight = variables.number("SERVE_MAX_REQUESTS", min(held(SMALL_DIGITS), MAX_IN_FLIGHT), 1, 100_000)
+        large = variables.number("SERVE_MAX_LARGE_REQUESTS", 0, 1, 100_000)
+        large_in_flight = tuple(large or min(held(digits), in_flight) for digits in LARGE_DIGITS)
         # SageMaker's default of 6 MB, or less if many workers share the 100 MB.
         transform_mb = max(1, min(6, TRANSFORM_MB // (2 * workers)))
-        batch = variables.flag("SAGEMAKER_BATCH")
-        package = variables.text("MODEL_PACKAGE") or package_name()
+        large_bodies = not 0 < body_bytes <= BODY_BYTES
+        max_texts = Limits.texts * max(1, (body_bytes or MAX_BYTES) // BODY_BYTES)
+        name = variables.text("MODEL_PACKAGE") or package_name()
+        package = import_package(name)
         return cls(
             port=variables.number(parameters.BIND_TO_PORT_ENV, 8080, 1, 65535),
             workers=workers,
-            threads=variables.number("OMP_NUM_THREADS", max(1, cpus // workers), 1, 1024),
+            wanted_workers=wanted,
+            # The models of a multi-model endpoint share the CPUs, and threads beyond the free CPUs stall.
+            threads=variables.number(
+                "OMP_NUM_THREADS", 1 if multi_model else max(1, cpus // workers), 1, 1024
+            ),
             gpus=gpus,
             request_seconds=variables.number(
                 parameters.MODEL_SERVER_TIMEOUT_SECONDS_ENV,
@@ -129,20 +154,25 @@ class Settings:
             ),
             body_bytes=body_bytes,
             # For each worker one request in work and one that waits; none that would be refused.
-            transforms=min(2 * workers, TRANSFORM_MB // transform_mb, in_flight, large_in_flight),
+            transforms=min(2 * workers, TRANSFORM_MB // transform_mb, in_flight, large_in_flight[0]),
             transform_mb=transform_mb,
-            batch_size=variables.number("SERVE_BATCH_SIZE", 16, 1, 1024),
+            # A batch of large requests would occupy one worker while the rest is idle.
+            batch_size=variables.number("SERVE_BATCH_SIZE", 1 if large_bodies else 16, 1, 1024),
             batch_delay_ms=variables.number("SERVE_BATCH_DELAY_MS", 1, 0, 10_000),
             in_flight=in_flight,
             large_in_flight=large_in_flight,
             heap_bytes=heap_bytes,
             multi_model=multi_model,
             log_level=variables.choice("SERVE_LOG_LEVEL", LEVELS, "info"),
-            metric_namespace=variables.namespace("SERVE_METRIC_NAMESPACE", _camel_case(package)),
-            metric_names=_metric_names(package),
-            # The handler reads these variables itself and relies on this check.
+            metric_namespace=variables.namespace("SERVE_METRIC_NAMESPACE", _camel_case(name)),
+            metric_names=_metric_names(name, package),
+            # The handler reads the next four variables itself and relies on this check.
             precision=variables.choice("SERVE_PRECISION", ("fp32", "auto"), "fp32"),
-            max_texts=variables.number("SERVE_MAX_TEXTS", Limits.texts, 1, 10**9),
+            accept=variables.accept(parameters.DEFAULT_INVOCATIONS_ACCEPT_ENV, package),
+            # In batch transform only the size of a body is limited: each record needs an answer.
+            max_texts=variables.number(
+                "SERVE_MAX_TEXTS", UNLIMITED_TEXTS if batch else max_texts, 1, UNLIMITED_TEXTS
+            ),
             max_characters=variables.number("SERVE_MAX_CHARACTERS", Limits.characters, 1, 10**9),
             long_texts=variables.choice("SERVE_LONG_TEXTS", ("truncate", "refuse"), "truncate"),
             vm_arguments=tuple(variables.text(parameters.MODEL_SERVER_VMARGS).split()),
@@ -170,16 +200,15 @@ def _camel_case(package: str) -> str:
     return package.rpartition(".")[2].title().replace("_", "")
 
 
-def _metric_names(package: str) -> tuple[str, ...]:
+def _metric_names(package_name: str, package: ModelPackage) -> tuple[str, ...]:
     """The package's metrics, whose names become headers, variables of nginx, and fields of the log."""
-    names = import_package(package).metric_names
-    for name in names:
+    for name in package.metric_names:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED_FIELDS:
             expected = f"lower-case letters, digits and '_', and none of {', '.join(RESERVED_FIELDS)}"
             raise PackageError(
-                f"MODEL_PACKAGE: {package!r} has the metric name {name!r}; expected {expected}"
+                f"MODEL_PACKAGE: {package_name!r} has the metric name {name!r}; expected {expected}"
             )
-    return names
+    return package.metric_names
 
 
 def _count_gpus() -> int:
@@ -219,6 +248,15 @@ class _Variables:
             raise SettingsError(
                 f"{name}={text}: expected 1 to 255 letters, digits, '.', '-', '_', '/', '#' or ':'"
             )
+        return text
+
+    def accept(self, name: str, package: ModelPackage) -> str:
+        text = self.text(name)
+        try:
+            choose_media_type(text or None, "", Fields(package.csv_fields, package.plain_field))
+        except NotAcceptableError as error:
+            expected = str(error).partition("; ")[2]
+            raise SettingsError(f"{name}={text}: {expected}") from None
         return text
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:

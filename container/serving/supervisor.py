@@ -13,13 +13,19 @@ from typing import Self
 import psutil
 
 from byoc.errors import UserError
-from serving import model_server, nginx
+from serving import cgroup, model_server, nginx
 from serving.logs import Log
 from serving.management import Health, management_server
 from serving.model_registry import Model, ModelError, ModelRegistry
 from serving.settings import Settings
 
 POLL_SECONDS = 0.5
+# A longer time between two polls means that the container was frozen (docker pause, a suspended machine).
+FREEZE_SECONDS = 5.0
+# The platform waits for the first ping; a running nginx answers within milliseconds.
+NGINX_SECONDS = 8.0
+# Killed processes after which a model that has never been loaded is given up.
+OUT_OF_MEMORY_KILLS = 3
 # Between SIGABRT, on which a worker logs its traceback, and SIGKILL.
 TRACEBACK_SECONDS = 2
 STOP_SECONDS = 3
@@ -141,8 +147,10 @@ class Supervisor:
         config = nginx.configuration(self._settings, self._folder)
         (self._folder / "nginx.conf").write_text(config, "utf-8")
         command = nginx.command(binary, self._folder)
-        # On SIGQUIT it closes its port at once, and ends after the last answer.
-        return Program("nginx", command, self._log, {}, signal.SIGQUIT, nginx.DRAIN_SECONDS + 1)
+        # On SIGQUIT it closes its port at once, and ends after the last answer. It logs local times.
+        return Program(
+            "nginx", command, self._log, {"TZ": "UTC"}, signal.SIGQUIT, nginx.DRAIN_SECONDS + 1
+        )
 
     def _load_model(self) -> None:
         """Wait for the model server, give nginx access to it, and load the model."""
@@ -159,25 +167,48 @@ class Supervisor:
             self._load_error = str(error)
 
     def _watch(self, nginx_process: Program, server_process: Program, stop: threading.Event) -> None:
-        last_asked, last_worker = 0.0, time.monotonic()
+        kills = cgroup.out_of_memory_kills()
+        last_poll = last_asked = last_worker = last_answer = time.monotonic()
+        was_loaded = False
         while not stop.wait(POLL_SECONDS):
+            now = time.monotonic()
+            if now - last_poll > FREEZE_SECONDS:
+                self._models.resume()
+                last_worker = last_answer = now
+            last_poll = now
             nginx_process.check()
             server_process.check()
-            if self._load_error:
-                raise ServingError(self._load_error)
+            if self._load_error or not was_loaded and (error := self._models.load_error("model")):
+                raise ServingError(self._load_error or error)
             self._check_worker_parents(server_process)
             for model in self._models.all():
                 self._kill_overdue_workers(model.name)
             if self._settings.multi_model or self._models.workers("model"):
-                last_worker = time.monotonic()
-            elif time.monotonic() - last_worker > model_server.LOAD_SECONDS:
+                last_worker, was_loaded = now, True
+            elif not was_loaded and cgroup.out_of_memory_kills() - kills >= OUT_OF_MEMORY_KILLS:
+                raise ServingError(self._out_of_memory())
+            elif now - last_worker > model_server.LOAD_SECONDS:
                 raise ServingError(
                     f"no worker could load the model for {model_server.LOAD_SECONDS} s; see above why"
                 )
-            if time.monotonic() - last_asked > 1:
-                last_asked = time.monotonic()
+            if now - last_asked > 1:
+                last_asked = now
                 if self._server.inference_is_up():
                     self._health.server_answered()
+                if nginx.is_up(self._settings.port):
+                    last_answer = time.monotonic()
+                elif time.monotonic() - last_answer > NGINX_SECONDS:
+                    raise ServingError(
+                        f"nginx does not answer on port {self._settings.port}; see above why: its processes "
+                        "cannot start or cannot change their user (docker run --cap-drop, --pids-limit)"
+                    )
+
+    def _out_of_memory(self) -> str:
+        return (
+            f"the kernel killed the workers because memory ran out while {self._settings.workers} workers "
+            f"(SAGEMAKER_MODEL_SERVER_WORKERS) loaded the model in {cgroup.memory() // 2**20} MiB; set fewer "
+            "workers, or use an instance with more memory"
+        )
 
     def _check_worker_parents(self, server_process: Program) -> None:
         """Check that the workers' parent of each model is alive: without it no worker can be restarted."""

@@ -1,5 +1,6 @@
 """Limits of the container, read from fake root folders."""
 
+import math
 import os
 from pathlib import Path
 
@@ -150,3 +151,26 @@ def test_free_memory_without_limit_is_machines(tmp_path: Path) -> None:
     root = make_root(tmp_path, "0::/\n", memory_max="max", memory_current=700 * MIB)
     (root / "proc" / "meminfo").write_text("MemTotal: 16777216 kB\nMemAvailable:    3072 kB\n")
     assert cgroup.free_memory(root) == 3 * MIB
+
+
+@pytest.mark.parametrize(
+    ("groups", "name", "content"),
+    [
+        ("0::/\n", "memory_events", "low 0\noom 9\noom_kill 3\noom_group_kill 1"),
+        ("4:memory:/\n", "memory__memory_oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3"),
+    ],
+)
+def test_kills_for_memory_are_counted(tmp_path: Path, groups: str, name: str, content: str) -> None:
+    assert cgroup.out_of_memory_kills(make_root(tmp_path, groups, **{name: content})) == 3
+
+
+def test_kills_without_control_group_are_0(tmp_path: Path) -> None:
+    assert cgroup.out_of_memory_kills(tmp_path) == 0
+
+
+def test_free_processes_are_limit_less_current(tmp_path: Path) -> None:
+    assert cgroup.free_processes(make_root(tmp_path, "0::/\n", pids_max=50, pids_current=2)) == 48
+
+
+def test_processes_without_limit_are_infinite(tmp_path: Path) -> None:
+    assert cgroup.free_processes(make_root(tmp_path, "0::/\n", pids_max="max")) == math.inf

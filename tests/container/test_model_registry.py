@@ -5,15 +5,18 @@ import os
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from byoc.errors import ArtifactError
 from byoc.serving.worker_status import WorkerFile
 from serving import cgroup, model_registry
-from serving.model_registry import Model, ModelError, ModelRegistry
+from serving.model_registry import Model, ModelError, ModelRegistry, check_model
 from serving.model_server import ModelServer
 from serving.settings import Settings
 from tests.support.toy import ARTIFACT
@@ -286,13 +289,14 @@ def test_model_without_memory_is_507(fake: Fake, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(cgroup, "free_memory", lambda: 100 * 2**20)
     assert refused(lambda: fake.models.load("a", ARTIFACT)) == (
         507,
-        "the model needs about 382 MiB of memory, and 100 MiB are free",
+        "one worker with the model needs about 270 MiB of memory, and 100 MiB are free "
+        "(SAGEMAKER_MODEL_SERVER_WORKERS: 1); use an instance with more memory, or a smaller model",
     )
     assert (names(fake), fake.asked) == ([], [])
 
 
 def test_model_with_just_enough_memory_loads(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cgroup, "free_memory", lambda: 383 * 2**20)
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 271 * 2**20)
     fake.models.load("a", ARTIFACT)
     assert names(fake) == ["a"]
 
@@ -300,8 +304,8 @@ def test_model_with_just_enough_memory_loads(fake: Fake, monkeypatch: pytest.Mon
 def test_size_of_artifact_counts_as_memory(
     fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cgroup, "free_memory", lambda: 400 * 2**20)
-    large = tmp_path / "ml" / "a" / "model" / "large"
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 360 * 2**20)
+    large = tmp_path / "ml" / "a" / "model" / "large.safetensors"
     with large.open("wb") as stream:
         stream.truncate(100 * 2**20)
     assert refused(lambda: fake.models.load("a", large.parent))[0] == 507
@@ -380,3 +384,105 @@ def test_platform_folder_is_opt_ml_models(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_reason_is_ascii_in_json(fake: Fake) -> None:
     assert json.dumps(refused(lambda: fake.models.load_url("x", "/\ud800"))[1]).isascii()
+
+
+def test_workers_load_one_by_one_when_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 3_100 * 2**20)
+    folder, artifact = tmp_path / "run", tmp_path / "artifact"
+    folder.mkdir()
+    shutil.copytree(ARTIFACT, artifact)
+    with (artifact / "large.safetensors").open("wb") as stream:
+        stream.truncate(800 * 2**20)
+    settings = Settings.from_environment({"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
+    with answering(folder / "management.sock", lambda _request: Response()) as asked:
+        models = ModelRegistry(folder, settings, ModelServer(folder))
+        loading = threading.Thread(target=models.load, args=("model", artifact))
+        loading.start()
+        while not (folder / "routes" / "model").exists():
+            loading.join(0.01)
+        assert [(request.method, "initial_workers=1" in request.path) for request in asked] == [("POST", True)]
+        worker = WorkerFile(folder / "workers" / "model")
+        loading.join(10)
+        os.close(worker._file)
+    assert (asked[-1].method, asked[-1].path) == ("PUT", "/models/model?min_worker=2&max_worker=2")
+
+
+def test_workers_are_reduced_to_free_memory(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "free_memory", lambda: 400 * 2**20)
+    folder = fake.folder / "more"
+    folder.mkdir()
+    settings = Settings.from_environment({"SAGEMAKER_MODEL_SERVER_WORKERS": "9"})
+    with answering(folder / "management.sock", lambda _request: Response()) as asked:
+        ModelRegistry(folder, settings, ModelServer(folder)).load("model", ARTIFACT)
+    assert "initial_workers=2" in asked[0].path
+
+
+def test_busy_model_is_unloaded_after_its_answer(fake: Fake) -> None:
+    fake.models.load("a", ARTIFACT)
+    worker = WorkerFile(fake.folder / "workers" / "a")
+    worker.busy()
+    unloading = threading.Thread(target=fake.models.unload, args=("a",))
+    unloading.start()
+    while (fake.folder / "routes" / "a").exists():
+        unloading.join(0.01)
+    unloading.join(0.5)
+    assert [request.method for request in fake.asked] == ["POST"]
+    worker.idle()
+    unloading.join(10)
+    assert [request.method for request in fake.asked] == ["POST", "DELETE"]
+    os.close(worker._file)
+
+
+def test_hanging_model_is_unloaded_after_its_time(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fake.models, "_settings", replace(fake.models._settings, request_seconds=0))
+    fake.models.load("a", ARTIFACT)
+    worker = WorkerFile(fake.folder / "workers" / "a")
+    worker.busy()
+    fake.models.unload("a")
+    assert names(fake) == []
+    os.close(worker._file)
+
+
+def test_frozen_time_does_not_count_as_busy(fake: Fake) -> None:
+    fake.models.load("a", ARTIFACT)
+    worker = WorkerFile(fake.folder / "workers" / "a")
+    worker._write(time.monotonic() - 70)
+    assert fake.models.workers("a")[0].busy_seconds > 69
+    fake.models.resume()
+    assert fake.models.workers("a")[0].busy_seconds < 60
+    os.close(worker._file)
+
+
+def test_failed_load_has_the_workers_reason(fake: Fake) -> None:
+    def fail() -> Response:
+        (fake.folder / "workers" / "a" / "error").write_text("a weight is not finite")
+        return Response(500)
+
+    fake.answers["POST"] = fail
+    assert refused(lambda: fake.models.load("a", ARTIFACT)) == (
+        500,
+        "model a cannot be loaded: a weight is not finite",
+    )
+
+
+def test_model_in_a_deeper_folder_is_named(tmp_path: Path) -> None:
+    shutil.copytree(ARTIFACT, tmp_path / "model" / "toy")
+    with pytest.raises(ArtifactError) as caught:
+        check_model(tmp_path / "model")
+    assert str(caught.value) == (
+        f"the model is in {tmp_path}/model/toy, expected in {tmp_path}/model: pack the files without their "
+        "folder, tar -C toy -czf model.tar.gz ."
+    )
+
+
+@pytest.mark.parametrize("name", ["artifact.json", "toy.json"])
+def test_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(ARTIFACT, folder)
+    # Root reads everything.
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != name)
+    with pytest.raises(ArtifactError) as caught:
+        check_model(folder)
+    assert str(caught.value) == (
+        f"{folder / name} cannot be read by user {os.geteuid()}; run: chmod -R a+rX {folder}"
+    )

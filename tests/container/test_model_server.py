@@ -211,7 +211,7 @@ def query(request: Request) -> dict[str, str]:
 
 def test_register_sends_batches_and_workers(tmp_path: Path, asked: list[Request]) -> None:
     settings = Settings.from_environment({"SERVE_BATCH_SIZE": "8", "SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
-    assert ModelServer(tmp_path).register("a", settings, wait=True) == Answer(200, OK.body)
+    assert ModelServer(tmp_path).register("a", settings, 3, wait=True) == Answer(200, OK.body)
     assert (asked[0].method, urlsplit(asked[0].path).path) == ("POST", "/models")
     assert query(asked[0]) == {
         "model_name": "a",
@@ -225,13 +225,18 @@ def test_register_sends_batches_and_workers(tmp_path: Path, asked: list[Request]
 
 
 def test_register_quotes_the_name(tmp_path: Path, asked: list[Request]) -> None:
-    ModelServer(tmp_path).register("a&b=c", Settings.from_environment({}), wait=True)
+    ModelServer(tmp_path).register("a&b=c", Settings.from_environment({}), 2, wait=True)
     assert query(asked[0])["model_name"] == "a&b=c"
 
 
 def test_register_without_waiting_is_asynchronous(tmp_path: Path, asked: list[Request]) -> None:
-    ModelServer(tmp_path).register("a", Settings.from_environment({}), wait=False)
+    ModelServer(tmp_path).register("a", Settings.from_environment({}), 2, wait=False)
     assert query(asked[0])["synchronous"] == "false"
+
+
+def test_scale_sets_the_number_of_workers(tmp_path: Path, asked: list[Request]) -> None:
+    assert ModelServer(tmp_path).scale("a", 2).status == 200
+    assert (asked[0].method, asked[0].path) == ("PUT", "/models/a?min_worker=2&max_worker=2")
 
 
 def test_unregister_quotes_the_name(tmp_path: Path, asked: list[Request]) -> None:

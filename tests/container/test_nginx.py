@@ -1,6 +1,7 @@
 """Routes and limits of the rendered configuration, in the real nginx."""
 
 import contextlib
+import http.client
 import json
 import os
 import socket
@@ -121,7 +122,7 @@ def test_taken_port_is_an_error(nginx_program: str, tmp_path: Path, server: Runn
     assert "Address already in use" in result.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up its rights")
+@pytest.mark.skipif(not nginx.can_switch_user(), reason="needs root's capabilities")
 def test_client_process_is_not_root(server: RunningNginx) -> None:
     (worker,) = psutil.Process(server.process.pid).children()
     assert 0 not in worker.uids() + worker.gids()
@@ -389,12 +390,13 @@ def test_limit_0_accepts_any_size(nginx_program: str) -> None:
 
 
 @contextlib.contextmanager
-def busy(server: RunningNginx, count: int, size: int = 4) -> Iterator[None]:
+def busy(server: RunningNginx, count: int, size: int = 4, *, chunked: bool = False) -> Iterator[None]:
     """Keep ``count`` requests in flight while the block runs; each is answered."""
     done = threading.Event()
     server.model = lambda _request: ANSWER if done.wait(30) else None
     with ThreadPoolExecutor(count) as pool:
-        answers = [pool.submit(invoke, server, b"x" * size) for _ in range(count)]
+        body = b"x" * size
+        answers = [pool.submit(invoke, server, iter([body]) if chunked else body) for _ in range(count)]
         try:
             while len(server.asked) < count:
                 time.sleep(0.01)
@@ -416,10 +418,13 @@ def test_requests_beyond_limit_are_503(nginx_program: str) -> None:
         assert invoke(server).status == 200
 
 
-@pytest.mark.parametrize("body", [b"x" * 1_000_000, iter([b"of unknown length"])], ids=["large", "chunked"])
-def test_large_requests_have_their_own_limit(nginx_program: str, body: Any) -> None:
-    with running_nginx(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server, busy(server, 1, 1_000_000):
-        assert_is_told_to_come_back(invoke(server, body))
+@pytest.mark.parametrize("chunked", [False, True])
+def test_large_requests_have_their_own_limit(nginx_program: str, *, chunked: bool) -> None:
+    with (
+        running_nginx(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server,
+        busy(server, 1, 1_000_000, chunked=chunked),
+    ):
+        assert_is_told_to_come_back(invoke(server, iter([b"x"]) if chunked else b"x" * 1_000_000))
 
 
 def test_small_request_passes_a_large_one(nginx_program: str) -> None:
@@ -536,3 +541,105 @@ def test_limit_covers_all_models_together(nginx_program: str) -> None:
             assert server.ask("GET", "/models").status == 200
             done.set()
             assert first.result().status == 200
+
+
+def test_request_before_registration_is_503(nginx_program: str) -> None:
+    with running_nginx(nginx_program) as server:
+        (server.folder / "routes" / "model").unlink()
+        assert_is_told_to_come_back(invoke(server))
+        assert server.asked == []
+
+
+def test_request_to_unloaded_model_is_404(multi: RunningNginx) -> None:
+    answer = multi.ask("POST", "/models/none/invoke", b"fine")
+    assert (answer.status, error(answer)) == (404, "no such model; load it with POST /models")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
+def test_compressed_body_is_415(server: RunningNginx, encoding: str) -> None:
+    answer = invoke(server, Content_Encoding=encoding)
+    assert (answer.status, error(answer)) == (
+        415,
+        "the body has a Content-Encoding; send it without compression",
+    )
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+def test_uncompressed_body_is_answered(server: RunningNginx, encoding: str) -> None:
+    assert invoke(server, Content_Encoding=encoding).status == 200
+
+
+@pytest.mark.parametrize("header", ["If-Match", "If-Unmodified-Since"])
+def test_precondition_failure_is_json(server: RunningNginx, header: str) -> None:
+    value = {"If-Match": '"x"', "If-Unmodified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"}[header]
+    answer = server.ask("GET", "/execution-parameters", headers={header: value})
+    assert answer.status == 412
+    assert error(answer)
+
+
+def test_body_that_cannot_be_stored_is_json(nginx_program: str) -> None:
+    """nginx stores bodies of more than 64 KB in its folder, which may be full."""
+    with running_nginx(nginx_program) as server:
+        (server.folder / "nginx-body").rmdir()
+        answer = invoke(server, b"x" * 100_000)
+    assert (answer.status, error(answer)) == (500, "a fault of the server; see its log")
+
+
+def test_bodies_of_each_length_have_own_limit(nginx_program: str) -> None:
+    with running_nginx(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server, ThreadPoolExecutor(1) as pool:
+        with busy(server, 1, 10_000_000):
+            assert_is_told_to_come_back(invoke(server, b"x" * 10_000_001))
+            shorter = pool.submit(invoke, server, b"x" * 9_999_999)
+            while len(server.asked) < 2:
+                assert not shorter.done()
+                time.sleep(0.01)
+        assert shorter.result().status == 200
+
+
+def test_large_requests_of_an_asynchronous_endpoint_wait(nginx_program: str) -> None:
+    with (
+        running_nginx(nginx_program, SAGEMAKER_MAX_PAYLOAD_IN_MB="1000") as server,
+        busy(server, 4, 16_000_000),
+    ):
+        assert len(server.asked) == 4
+
+
+@pytest.mark.skipif(not nginx.has_ipv6(), reason="the kernel has no IPv6")
+def test_server_listens_on_ipv6(server: RunningNginx) -> None:
+    with contextlib.closing(http.client.HTTPConnection("::1", server.port, timeout=10)) as connection:
+        connection.request("GET", "/ping")
+        assert connection.getresponse().status == 200
+
+
+def test_kernel_without_ipv6_gets_ipv4_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(nginx, "has_ipv6", lambda: False)
+    assert "[::]" not in nginx.configuration(Settings.from_environment({}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ("00000000a80425fb", True),  # Docker's default
+        ("00000000000000c1", True),
+        ("0000000000000000", False),
+        ("00000000a804257b", False),  # without SETUID
+        ("00000000a80425bb", False),  # without SETGID
+        ("00000000a80425fa", False),  # without CHOWN
+    ],
+)
+def test_capabilities_decide_on_user_switch(tmp_path: Path, capabilities: str, expected: bool) -> None:
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tserve\nCapEff:\t{capabilities}\n")
+    assert nginx.can_switch_user(status) is expected
+
+
+def test_answering_nginx_is_up(server: RunningNginx) -> None:
+    server.management = lambda _request: UNHEALTHY
+    assert nginx.is_up(server.port)
+
+
+def test_silent_port_is_not_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not nginx.is_up(silent.getsockname()[1])
+    assert not nginx.is_up(free_port())

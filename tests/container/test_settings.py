@@ -76,7 +76,7 @@ def test_default_value(name: str, value: object) -> None:
         ("SERVE_BATCH_SIZE", "1", "batch_size", 1),
         ("SERVE_BATCH_DELAY_MS", "0", "batch_delay_ms", 0),
         ("SERVE_MAX_REQUESTS", "10", "in_flight", 10),
-        ("SERVE_MAX_LARGE_REQUESTS", "2", "large_in_flight", 2),
+        ("SERVE_MAX_LARGE_REQUESTS", "2", "large_in_flight", (2, 2, 2)),
         ("SAGEMAKER_MULTI_MODEL", "true", "multi_model", True),
         ("SERVE_LOG_LEVEL", "DEBUG", "log_level", "debug"),
         ("SERVE_MAX_TEXTS", "5", "max_texts", 5),
@@ -135,7 +135,7 @@ def test_unknown_log_level_is_refused(text: str) -> None:
 
 def add_package(monkeypatch: pytest.MonkeyPatch, *metric_names: str) -> None:
     """Make every name that of a model package with these metrics."""
-    package = SimpleNamespace(metric_names=metric_names)
+    package = SimpleNamespace(metric_names=metric_names, csv_fields=(), plain_field=None)
     monkeypatch.setattr(settings, "import_package", lambda _name: package)
 
 
@@ -186,25 +186,48 @@ def test_default_environment_is_the_process(monkeypatch: pytest.MonkeyPatch) -> 
     assert Settings.from_environment().batch_size == 3
 
 
+def make_artifact(folder: Path, mib: int) -> Path:
+    """An artifact with tensors of that size."""
+    with (folder / "model.safetensors").open("wb") as stream:
+        stream.truncate(mib * MIB)
+    return folder
+
+
 @pytest.mark.parametrize(
-    ("cpus", "memory", "workers"),
+    ("cpus", "memory", "tensors", "workers"),
     [
-        (1, 1 * GIB, 1),
-        (2, 1 * GIB, 1),
-        (4, 2 * GIB, 2),
-        (64, 256 * GIB, 64),
-        (8, 256 * MIB, 1),
+        (1, 1 * GIB, 30, 1),
+        (2, 1 * GIB, 30, 2),
+        (8, 1 * GIB, 30, 3),
+        (64, 256 * GIB, 30, 64),
+        (8, 256 * MIB, 30, 1),
+        (2, 2 * GIB, 900, 1),
+        (2, 3 * GIB, 900, 1),
+        (2, 4 * GIB, 900, 2),
     ],
 )
-def test_workers_fit_cpus_and_half_memory(
-    monkeypatch: pytest.MonkeyPatch, cpus: int, memory: int, workers: int
+def test_workers_fit_cpus_and_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cpus: int, memory: int, tensors: int, workers: int
 ) -> None:
     make_machine(monkeypatch, cpus, memory)
-    assert read().workers == workers
+    settings = Settings.from_environment({}, make_artifact(tmp_path, tensors))
+    assert (settings.workers, settings.wanted_workers) == (workers, cpus)
+    assert settings.threads == max(1, cpus // workers)
+
+
+def test_chosen_workers_are_reduced_to_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    make_machine(monkeypatch, 4, 2 * GIB)
+    chosen = {"SAGEMAKER_MODEL_SERVER_WORKERS": "3"}
+    settings = Settings.from_environment(chosen, make_artifact(tmp_path, 500))
+    assert (settings.workers, settings.wanted_workers) == (1, 3)
 
 
 def test_threads_divide_cpus_by_workers() -> None:
     assert read(SAGEMAKER_MODEL_SERVER_WORKERS="2").threads == 2
+
+
+def test_multi_model_worker_has_1_thread() -> None:
+    assert read(SAGEMAKER_MULTI_MODEL="true").threads == 1
 
 
 def test_threads_are_at_least_1() -> None:
@@ -246,12 +269,52 @@ def test_heap_is_a_bounded_eighth(monkeypatch: pytest.MonkeyPatch, memory: int, 
 def test_small_memory_limits_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     make_machine(monkeypatch, 1, 1 * GIB)
     small = read()
-    assert (small.in_flight, small.large_in_flight) == (89, 3)
+    assert (small.in_flight, small.large_in_flight) == (89, (8, 3, 3))
 
 
 def test_one_large_request_is_always_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     make_machine(monkeypatch, 1, 256 * MIB)
-    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="2047").large_in_flight == 1
+    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="2047").large_in_flight[-1] == 1
+
+
+@pytest.mark.parametrize(("megabytes", "texts"), [("25", 10_000), ("6", 10_000), ("1000", 400_000)])
+def test_text_limit_grows_with_payload(megabytes: str, texts: int) -> None:
+    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB=megabytes).max_texts == texts
+
+
+def test_unlimited_payload_has_largest_text_limit() -> None:
+    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="0").max_texts == 810_000
+
+
+def test_batch_transform_has_no_text_limit() -> None:
+    assert read(SAGEMAKER_BATCH="true").max_texts == 10**9
+    assert read(SAGEMAKER_BATCH="true", SERVE_MAX_TEXTS="5").max_texts == 5
+
+
+def test_large_payloads_are_not_batched() -> None:
+    """One worker would take all of them while the rest is idle."""
+    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="1000").batch_size == 1
+    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="1000", SERVE_BATCH_SIZE="4").batch_size == 4
+
+
+def test_asynchronous_endpoint_accepts_several_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_machine(monkeypatch, 2, 8 * GIB)
+    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="1000").large_in_flight == (71, 7, 1)
+
+
+@pytest.mark.parametrize("text", ["", "application/json", "text/csv; charset=utf-8", "*/*", "text/*"])
+def test_producible_default_accept_is_allowed(text: str) -> None:
+    assert read(SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT=text).accept == text
+
+
+@pytest.mark.parametrize("text", ["application/xml", "json", "image/*"])
+def test_other_default_accept_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT=text)
+    assert str(caught.value) == (
+        f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT={text}: expected one of application/json, "
+        "application/jsonlines, text/csv, text/plain"
+    )
 
 
 EVERY_KIND: list[dict[str, str]] = [
@@ -269,7 +332,7 @@ EVERY_KIND: list[dict[str, str]] = [
 @pytest.mark.parametrize("environment", EVERY_KIND, ids=str)
 def test_transforms_are_within_all_limits(environment: dict[str, str]) -> None:
     settings = read(**environment)
-    assert 1 <= settings.transforms <= min(settings.in_flight, settings.large_in_flight)
+    assert 1 <= settings.transforms <= min(settings.in_flight, *settings.large_in_flight)
     assert settings.transform_mb >= 1
     assert settings.transform_mb * MIB <= (settings.body_bytes or 100 * MIB)
     # The limit of CreateTransformJob.

@@ -176,6 +176,7 @@ def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
     monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", TESTS)
     monkeypatch.setattr(nginx, "find", lambda: "nginx")
     monkeypatch.setattr(nginx, "command", lambda *_: ["sleep", "60"])
+    monkeypatch.setattr(nginx, "is_up", lambda _port: True)
     path = {"PYTHONPATH": f"{TESTS.parents[1] / 'code'}:{TESTS.parents[1]}"}
     monkeypatch.setattr(model_server, "environment", lambda *_: path)
     started: list[Running] = []
@@ -315,6 +316,43 @@ def test_fault_does_not_wait_for_nginx(supervise: Start, monkeypatch: pytest.Mon
     running.worker()
     running.kill_parent()
     assert running.wait() is not None
+
+
+def test_silent_nginx_is_a_fault(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its master lives on when none of its workers can start."""
+    monkeypatch.setattr(nginx, "is_up", lambda _port: False)
+    monkeypatch.setattr(supervisor, "NGINX_SECONDS", 0.1)
+    reason = supervise().wait()
+    assert reason is not None
+    assert reason.startswith("nginx does not answer on port 8080; see above why: ")
+    assert "docker run --cap-drop" in reason
+
+
+def test_freeze_does_not_kill_a_busy_worker(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "FREEZE_SECONDS", 0.5)
+    running = supervise("overdue worker", SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS="3")
+    worker = running.worker()
+    # The supervisor is frozen, too.
+    monkeypatch.setattr(running.stop, "wait", lambda _seconds: time.sleep(3.5))
+    wait_until(lambda: running.subject._models._resumed > 0)
+    monkeypatch.undo()
+    assert running.worker().pid == worker.pid
+    assert running.worker().busy_seconds < 3
+
+
+def test_workers_killed_for_memory_are_named(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = iter([0, *range(100)])
+    monkeypatch.setattr(cgroup, "out_of_memory_kills", lambda: next(kills))
+    reason = supervise("no worker", SAGEMAKER_MODEL_SERVER_WORKERS="2").wait()
+    assert reason is not None
+    assert "memory ran out while 2 workers (SAGEMAKER_MODEL_SERVER_WORKERS) loaded the model" in reason
+
+
+def test_model_that_no_worker_can_load_ends_at_once(supervise: Start, tmp_path: Path) -> None:
+    running = supervise("no worker")
+    wait_until((tmp_path / "routes" / "model").exists)
+    (tmp_path / "workers" / "model" / "error").write_text("weights that are not finite")
+    assert running.wait() == "weights that are not finite"
 
 
 MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}

@@ -40,6 +40,10 @@ class RunningNginx:
         self.asked: list[Request] = []
         self.log: list[str] = []
         (folder / "nginx.conf").write_text(nginx.configuration(settings, folder))
+        # The registry's files: these models are loaded.
+        (folder / "routes").mkdir()
+        for name in ("model", "a", "b", "a.b-C_1"):
+            (folder / "routes" / name).touch()
         self.process = subprocess.Popen(
             nginx.command(program, folder),
             stdout=subprocess.PIPE,
