@@ -19,7 +19,7 @@ import torch
 from sagemaker_inference import content_types, parameters
 
 from byoc.artifact import check_artifact
-from byoc.errors import ArtifactError, PackageError, RequestError, UnusableTextError
+from byoc.errors import ArtifactError, PackageError, RequestError, UnusableTextError, UserError
 from byoc.model import LoadedModel, Result
 from byoc.package import import_package, package_name
 from byoc.serving import json_log, request, response
@@ -97,7 +97,13 @@ def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes
     # The server keeps a handler as a function, so that its state is the module's.
     global _worker  # noqa: PLW0603
     if data is None:
-        _worker = _load(Path(context.system_properties["model_dir"]), context.system_properties.get("gpu_id"))
+        model_dir = Path(context.system_properties["model_dir"])
+        try:
+            _worker = _load(model_dir, context.system_properties.get("gpu_id"))
+        except UserError as error:
+            # The supervisor ends: another attempt would fail, too.
+            (model_dir.parents[1] / "workers" / model_dir.name / "error").write_text(str(error), "utf-8")
+            raise
         return None
     received = time.time()
     assert _worker is not None, "the server loads the model before it sends requests"

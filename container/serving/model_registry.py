@@ -214,8 +214,8 @@ class ModelRegistry:
             raise ModelError(
                 507,
                 f"one worker with the model needs about {footprint.needed(1, 0) // MIB} MiB of memory, and "
-                f"{free // MIB} MiB are free (SAGEMAKER_MODEL_SERVER_WORKERS: {wanted}); use an instance with "
-                "more memory, or a smaller model",
+                f"{free // MIB} MiB are free (SAGEMAKER_MODEL_SERVER_WORKERS: {wanted}); "
+                "use an instance with more memory, or a smaller model",
             )
         return workers, workers if footprint.needed(workers, workers) <= free else 1
 

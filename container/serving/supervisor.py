@@ -148,9 +148,7 @@ class Supervisor:
         (self._folder / "nginx.conf").write_text(config, "utf-8")
         command = nginx.command(binary, self._folder)
         # On SIGQUIT it closes its port at once, and ends after the last answer. It logs local times.
-        return Program(
-            "nginx", command, self._log, {"TZ": "UTC"}, signal.SIGQUIT, nginx.DRAIN_SECONDS + 1
-        )
+        return Program("nginx", command, self._log, {"TZ": "UTC"}, signal.SIGQUIT, nginx.DRAIN_SECONDS + 1)
 
     def _load_model(self) -> None:
         """Wait for the model server, give nginx access to it, and load the model."""
@@ -178,7 +176,7 @@ class Supervisor:
             last_poll = now
             nginx_process.check()
             server_process.check()
-            if self._load_error or not was_loaded and (error := self._models.load_error("model")):
+            if self._load_error or (not was_loaded and (error := self._models.load_error("model"))):
                 raise ServingError(self._load_error or error)
             self._check_worker_parents(server_process)
             for model in self._models.all():

@@ -55,6 +55,55 @@ def test_serve_runs_the_serve_program() -> None:
     assert entrypoint.dispatch(["serve"], {}).arguments == [str(CONTAINER / "serve")]
 
 
+@pytest.mark.parametrize("arguments", [["serve"], ["bash"]])
+def test_image_folders_come_first_on_search_paths(arguments: list[str]) -> None:
+    program = entrypoint.dispatch(arguments, {"PATH": "/usr/bin", "PYTHONPATH": "/opt/ml/code"})
+    assert program.environment["PATH"] == "/opt/venv/bin:/usr/bin"
+    root = CONTAINER.parent
+    assert program.environment["PYTHONPATH"] == f"{root}/code:{root}/model:/opt/ml/code"
+
+
+def test_image_search_paths_are_kept() -> None:
+    path = "/opt/venv/bin:/usr/bin"
+    assert entrypoint.dispatch(["serve"], {"PATH": path}).environment["PATH"] == path
+
+
+def test_missing_path_has_the_image_folder() -> None:
+    assert entrypoint.dispatch(["serve"], {}).environment["PATH"].startswith("/opt/venv/bin:/")
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["train"]])
+def test_low_limit_on_processes_is_named(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    monkeypatch.setattr(entrypoint.cgroup, "free_processes", lambda: 49)
+    monkeypatch.setattr(entrypoint.cgroup, "cpus", lambda: 2)
+    with pytest.raises(entrypoint.SetupError) as caught:
+        entrypoint.dispatch(arguments, {})
+    assert str(caught.value) == (
+        "the container may start 49 more processes and threads and needs 80; raise its limit: "
+        "docker run --pids-limit"
+    )
+
+
+def test_torchrun_variables_do_not_reach_training(base: Path) -> None:
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT", "TORCHELASTIC_RUN_ID")
+    environment = dispatch_train(base, **dict.fromkeys(names, "1"), MODEL_NAME="1").environment
+    assert not {*names} & {*environment}
+    assert environment["MODEL_NAME"] == "1"
+
+
+def test_user_script_keeps_torchrun_variables(base: Path) -> None:
+    assert dispatch_train(base, SAGEMAKER_PROGRAM="mine.py", RANK="1").environment["RANK"] == "1"
+
+
+def test_missing_temporary_folder_is_named(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp', '/var/tmp']")
+
+    monkeypatch.setattr(entrypoint.tempfile, "gettempdir", fail)
+    with pytest.raises(entrypoint.SetupError, match=r"No usable temporary directory.*docker run --tmpfs /tmp"):
+        dispatch_train(base)
+
+
 def test_unknown_command_is_run_unchanged() -> None:
     assert entrypoint.dispatch(["bash", "-c", "true"], {}).arguments == ["bash", "-c", "true"]
 

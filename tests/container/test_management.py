@@ -110,6 +110,7 @@ class Management(NamedTuple):
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Management]:
     monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", ARTIFACT.parent)
+    monkeypatch.setattr(model_registry, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
     # Poll interval of the shutdown.
     monkeypatch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.01,))

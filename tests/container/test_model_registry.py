@@ -39,6 +39,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     folder = tmp_path / "run"
     folder.mkdir()
     monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", tmp_path / "ml")
+    monkeypatch.setattr(model_registry, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
     shutil.copytree(ARTIFACT, tmp_path / "ml" / "a" / "model")
     answers: dict[str, Callable[[], Response | None]] = {"POST": Response, "DELETE": Response}
@@ -386,7 +387,9 @@ def test_reason_is_ascii_in_json(fake: Fake) -> None:
     assert json.dumps(refused(lambda: fake.models.load_url("x", "/\ud800"))[1]).isascii()
 
 
-def test_workers_load_one_by_one_when_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_load_one_by_one_when_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cgroup, "free_memory", lambda: 3_100 * 2**20)
     folder, artifact = tmp_path / "run", tmp_path / "artifact"
     folder.mkdir()
@@ -400,7 +403,9 @@ def test_workers_load_one_by_one_when_memory_is_short(tmp_path: Path, monkeypatc
         loading.start()
         while not (folder / "routes" / "model").exists():
             loading.join(0.01)
-        assert [(request.method, "initial_workers=1" in request.path) for request in asked] == [("POST", True)]
+        assert [(request.method, "initial_workers=1" in request.path) for request in asked] == [
+            ("POST", True)
+        ]
         worker = WorkerFile(folder / "workers" / "model")
         loading.join(10)
         os.close(worker._file)

@@ -579,7 +579,7 @@ def test_precondition_failure_is_json(server: RunningNginx, header: str) -> None
 
 
 def test_body_that_cannot_be_stored_is_json(nginx_program: str) -> None:
-    """nginx stores bodies of more than 64 KB in its folder, which may be full."""
+    """Nginx stores bodies of more than 64 KB in its folder, which may be full."""
     with running_nginx(nginx_program) as server:
         (server.folder / "nginx-body").rmdir()
         answer = invoke(server, b"x" * 100_000)

@@ -1,5 +1,6 @@
 """The program ``serve`` without its servers; tests/end_to_end runs them."""
 
+import errno
 import json
 import os
 import resource
@@ -15,7 +16,7 @@ from typing import Any, Self
 
 import pytest
 
-from serving import model_server
+from serving import cgroup, model_server
 from serving.settings import Settings
 from serving.supervisor import ServingError
 from tests.support.toy import ARTIFACT
@@ -108,6 +109,31 @@ def test_invalid_setting_is_an_error(tmp_path: Path) -> None:
     assert refusal(tmp_path, SERVE_BATCH_SIZE="many") == (
         "SERVE_BATCH_SIZE=many: expected a whole number from 1 to 1024"
     )
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_needs_no_model(tmp_path: Path, option: str) -> None:
+    result = subprocess.run(
+        [sys.executable, SERVE, option],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "docs/serving.md" in result.stdout
+    assert result.stderr == ""
+
+
+def test_unproducible_default_accept_is_an_error(tmp_path: Path) -> None:
+    assert refusal(tmp_path, SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="image/png").startswith(
+        "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT=image/png: expected one of application/json"
+    )
+
+
+def test_model_in_a_deeper_folder_is_an_error(tmp_path: Path) -> None:
+    shutil.copytree(ARTIFACT, tmp_path / "model" / "toy")
+    assert refusal(tmp_path).startswith(f"the model is in {tmp_path}/model/toy, expected in")
 
 
 def test_multi_model_starts_without_a_model(tmp_path: Path) -> None:
@@ -213,6 +239,32 @@ def test_folder_is_short_and_open(serve: Serve) -> None:
 def test_new_files_are_private(serve: Serve) -> None:
     serve.main()
     assert serve.masks == [0o077]
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOSPC, errno.EROFS])
+def test_unusable_tmp_is_an_error(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], number: int
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", fail)
+    assert serve.main() == 1
+    last = json.loads(capfd.readouterr().out.splitlines()[-1])["message"]
+    assert f"{os.strerror(number)}; the server must be able to write there: docker run --tmpfs /tmp" in last
+
+
+def test_reduced_workers_are_a_warning(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_MODEL_SERVER_WORKERS", "9")
+    monkeypatch.setattr(cgroup, "memory", lambda: 2**30)
+    serve.main()
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert (
+        "warning",
+        "4 of 9 workers (SAGEMAKER_MODEL_SERVER_WORKERS) are started: no more fit into the memory",
+    ) in [(line["level"], line["message"]) for line in lines]
 
 
 def test_folder_is_removed(serve: Serve) -> None:

@@ -171,6 +171,7 @@ Start = Callable[..., Running]
 def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Start a supervisor with a fault of the model server and variables of the environment."""
     monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(model_registry, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(supervisor, "TRACEBACK_SECONDS", 0.2)
     monkeypatch.setattr(cgroup, "free_memory", lambda: 2**40)
     monkeypatch.setattr(model_registry, "MULTI_MODEL_FOLDER", TESTS)
