@@ -100,7 +100,7 @@ def test_missing_temporary_folder_is_named(base: Path, monkeypatch: pytest.Monke
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp', '/var/tmp']")
 
     monkeypatch.setattr(entrypoint.tempfile, "gettempdir", fail)
-    with pytest.raises(entrypoint.SetupError, match=r"No usable temporary directory.*docker run --tmpfs /tmp"):
+    with pytest.raises(entrypoint.SetupError, match=r"No usable temporary.*docker run --tmpfs /tmp"):
         dispatch_train(base)
 
 
