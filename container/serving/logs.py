@@ -13,8 +13,12 @@ from byoc.serving import json_log
 _NGINX = re.compile(r"[\d/]+ [\d:]+ \[(\w+)\] \d+#\d+: (.*)")
 _LEVEL = re.compile(r'\{"time": ?"[^"]*", ?"level": ?"(\w+)"')
 _NGINX_LEVELS = {"warn": "warning", "notice": "info", "info": "info", "debug": "debug"}
-# The packing of the model server's jar dropped a part of log4j, which prints this at every start.
-_HARMLESS = "sun.reflect.Reflection.getCallerClass is not supported"
+_HARMLESS = (
+    # The packing of the model server's jar dropped a part of log4j, which prints this at every start.
+    "sun.reflect.Reflection.getCallerClass is not supported",
+    # nginx keeps the groups of its master if it lacks the capabilities to change them.
+    "initgroups(root, 0) failed",
+)
 
 
 class Log:
@@ -45,9 +49,11 @@ class Log:
                     level_field = _LEVEL.match(text)
                     if level_field is None or source == "nginx" or self._is_wanted(level_field[1]):
                         self._emit(text)
+                elif not text or any(line in text for line in _HARMLESS):
+                    continue
                 elif match := _NGINX.fullmatch(text):
                     self.write(_NGINX_LEVELS.get(match[1], "error"), match[2], source)
-                elif text and _HARMLESS not in text:
+                else:
                     self.write(level, text, source)
 
     def _is_wanted(self, level: str) -> bool:

@@ -1,6 +1,7 @@
 """nginx: the program, its command, and its configuration, rendered from nginx.conf.j2."""
 
 import http.client
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -52,6 +53,7 @@ def configuration(settings: Settings, folder: Path) -> str:
     return template.render(
         vars(settings),
         folder=folder,
+        is_root=os.geteuid() == 0,
         switches_user=can_switch_user(),
         has_ipv6=has_ipv6(),
         drain_seconds=DRAIN_SECONDS,

@@ -104,6 +104,11 @@ def test_harmless_log4j_line_is_dropped(capfd: pytest.CaptureFixture[str]) -> No
     assert relayed(capfd, line) == []
 
 
+def test_kept_groups_of_nginx_are_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    line = "2026/11/24 10:00:00 [emerg] 7#8: initgroups(root, 0) failed (1: Operation not permitted)"
+    assert relayed(capfd, line) == []
+
+
 def test_lines_of_threads_do_not_mix(capfd: pytest.CaptureFixture[str]) -> None:
     log = Log()
 

@@ -612,6 +612,13 @@ def test_server_listens_on_ipv6(server: RunningNginx) -> None:
         assert connection.getresponse().status == 200
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs capabilities")
+def test_root_without_capabilities_keeps_its_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without the directive nginx would change to the user of its build."""
+    monkeypatch.setattr(nginx, "can_switch_user", lambda: False)
+    assert "user root root;" in nginx.configuration(Settings.from_environment({}), tmp_path)
+
+
 def test_kernel_without_ipv6_gets_ipv4_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(nginx, "has_ipv6", lambda: False)
     assert "[::]" not in nginx.configuration(Settings.from_environment({}), tmp_path)

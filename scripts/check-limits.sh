@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Serve a model under each limit of Docker: it must serve, or end with the remedy in its last line.
+set -euo pipefail
+
+usage="usage: scripts/check-limits.sh IMAGE MODEL_FOLDER [DOCKER_OPTION ...] >benchmarks/results/limits.json
+
+MODEL_FOLDER   the files of model.tar.gz
+DOCKER_OPTION  for every container, for example -e MODEL_PACKAGE=tfidf"
+
+[[ $# -ge 2 && $1 != -* ]] || { echo "$usage" >&2 && exit 2; }
+image=$1 model=$(realpath "$2")
+common=(-v "$model:/opt/ml/model:ro" "${@:3}")
+
+cases=("" "--cap-drop ALL" "--cap-drop SETUID --cap-drop SETGID" "--user 1000" "--read-only" "--read-only --tmpfs /tmp"
+    "--pids-limit 50" "--pids-limit 100" "--memory 256m" "--memory 512m" "-e PATH=/usr/bin -e PYTHONPATH=/opt/ml/code"
+    "--sysctl net.ipv6.conf.all.disable_ipv6=1" "--network none")
+for name in AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID \
+    SYS_CHROOT; do
+    cases+=("--cap-drop $name")
+done
+
+# state CONTAINER: running or exited.
+state() { docker inspect -f '{{.State.Status}}' "$1"; }
+ping='import urllib.request as u; print(u.urlopen("http://127.0.0.1:8080/ping", timeout=2).status)'
+
+rows=()
+for options in "${cases[@]}"; do
+    # shellcheck disable=SC2086  # several options
+    container=$(docker run -d "${common[@]}" $options "$image" serve)
+    start=$SECONDS healthy=false code=none
+    until [[ $healthy = true || $(state "$container") = exited || $((SECONDS - start)) -gt 120 ]]; do
+        docker exec "$container" /usr/bin/python3 -c "$ping" >/dev/null 2>&1 && healthy=true
+        sleep 0.2
+    done
+    seconds=$((SECONDS - start))
+    [[ $(state "$container") = exited ]] || docker stop -t 30 "$container" >/dev/null
+    code=$(docker inspect -f '{{.State.ExitCode}}' "$container")
+    log=$(docker logs "$container" 2>&1)
+    rows+=("$(python3 -c 'import json, sys; o, h, s, c, log = sys.argv[1:]; print(json.dumps({
+        "options": o, "healthy": h == "true", "seconds": int(s), "exit_code": int(c),
+        "tracebacks": log.count("Traceback"), "log_bytes": len(log), "last_line": log.rpartition("\n")[2][:400]}))' \
+        "$options" "$healthy" "$seconds" "$code" "$log")")
+    echo "${rows[-1]}" >&2
+    docker rm -f "$container" >/dev/null
+done
+printf '{"date": "%s", "machine": "%s", "command": "scripts/check-limits.sh", "cases": [\n' "$(date -u +%F)" \
+    "$(uname -m), $(nproc) cores"
+(IFS=$'\n' && echo "${rows[*]}" | sed '$!s/$/,/')
+printf ']}\n'
