@@ -69,7 +69,7 @@ class Hyperparameters:
     csv_dialect: str = choice("auto", ("auto", *CSV_DIALECTS), _DIALECT_HELP)
     split: str = choice("auto", SPLIT, _SPLIT_HELP)
     tokenizer: str = choice("ascii", TOKENIZERS, "characters of words: a to z and digits, or every script")
-    max_dropped_letters: float = number(0.01, 0, 1, _DROPPED_HELP)
+    max_dropped_letters: float = number(0.005, 0, 1, _DROPPED_HELP)
     epochs: int = number(2, 1, 1_000, "maximum passes over the training reviews")
     hidden_dim: int = number(128, 1, 4_096, "LSTM hidden size")
     embedding_dim: int = number(128, 1, 4_096, "word-embedding size")

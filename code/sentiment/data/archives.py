@@ -6,6 +6,7 @@ zip file inside another archive.
 
 import bz2
 import contextlib
+import errno
 import gzip
 import io
 import lzma
@@ -130,7 +131,8 @@ def describe_damage(name: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        # Damaged positions in a zip file are invalid arguments of a seek.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise DataError(f"{name}: the file is damaged or truncated ({error}); upload it again") from error
 

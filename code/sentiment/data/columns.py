@@ -149,14 +149,17 @@ class Labels:
         raise DataError(
             f"{self._first_unknown}: unknown label {unknown[0][:40]!r}; labels of channel {channel}: "
             f"{found}{more}\nset label_map to 1 (positive), 0 (negative) or null (left out) for each, for "
-            f"example label_map={json.dumps(_suggest_map([label[:40] for label in shown]))}"
+            f"example label_map={json.dumps(_suggest_map({label[:40]: counts[label] for label in shown}))}"
             f"{header if self._first_unknown.endswith(', line 1') else ''}"
         )
 
 
-def _suggest_map(labels: Sequence[str]) -> dict[str, int | None]:
-    """Known words as they are, numbers by the middle of their range, other words left out."""
-    texts = sorted(map(normalize_label, labels))
+def _suggest_map(counts: Mapping[str, int]) -> dict[str, int | None]:
+    """Known words as they are, numbers by the middle of their range, other words and rare labels left out."""
+    known = sum(count for label, count in counts.items() if normalize_label(label) in LABELS)
+    texts = sorted(map(normalize_label, counts))
+    if known > 0.9 * sum(counts.values()):
+        return {text: LABELS.get(text) for text in texts}
     numbers = {text: float(text) for text in texts if re.fullmatch(r"[+-]?\d+(\.\d+)?", text)}
     if not numbers or len(numbers) < len(texts) - 1:
         return {text: LABELS.get(text) for text in texts}

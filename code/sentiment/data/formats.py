@@ -3,6 +3,7 @@
 import codecs
 import io
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -279,13 +280,15 @@ def _read_parquet(file: File, options: ReadOptions, labeled: bool, report: FileR
     with file.open_seekable() as stream:
         _check_parquet(file, stream)
         try:
-            reader = read_parquet(stream)
+            with _silence_panics():
+                reader = read_parquet(stream)
             names = reader.schema.names
             text, label, _ = find_in_header(names, options.columns, labeled)
             report.text, report.label = names[text], names[label] if label is not None else ""
             row = 0
             # The type stubs of arro3 0.9 are wrong here.
-            for batch in cast(Any, reader):
+            batches = iter(cast(Any, reader))
+            while (batch := _next_batch(batches)) is not None:
                 texts = batch.column(text).to_pylist()
                 labels = batch.column(label).to_pylist() if label is not None else [None] * len(texts)
                 for review, value in zip(texts, labels, strict=True):
@@ -298,6 +301,24 @@ def _read_parquet(file: File, options: ReadOptions, labeled: bool, report: FileR
             if type(error).__name__ not in ("PanicException", "Exception", "ArrowException"):
                 raise
             raise DataError(f"{file.name}: the parquet file is damaged ({error}); upload it again") from error
+
+
+def _next_batch(batches: Iterator[Any]) -> Any:
+    with _silence_panics():
+        return next(batches, None)
+
+
+@contextmanager
+def _silence_panics() -> Iterator[None]:
+    """Keep the traceback of a panic, which Rust writes itself, from stderr; it is raised as well."""
+    stderr = os.dup(2)
+    with open(os.devnull, "wb") as null:  # noqa: PTH123
+        os.dup2(null.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _check_parquet(file: File, stream: BinaryIO) -> None:

@@ -128,6 +128,7 @@ def render(
         tiles=_tiles(metrics, seconds),
         mistakes=mistakes,
         data=_data(model, sets),
+        files=metrics.get("files", []),
         machine=_machine(model["training"]["hardware"], metrics, seconds),
         hyperparameters=_hyperparameters(model["training"]["hyperparameters"]),
         image=image,

@@ -179,6 +179,22 @@ def test_file_names_are_escaped(opt_ml: OptMl) -> None:
     assert "training/&lt;script&gt;x" in text
 
 
+def test_page_lists_files(opt_ml: OptMl) -> None:
+    labels = {"5": {"rows": 2, "meaning": 1}, "3": {"rows": 1, "meaning": None}}
+    file = {
+        "file": "<a>.csv",
+        "split": "training",
+        "format": "CSV, tab-doubled",
+        "text": "body",
+        "label": "stars",
+    }
+    file |= {"rows": 3, "labels": labels, "skipped": {"empty row": 4}}
+    write(opt_ml, {"validation": FIGURES, "files": [file]}, ROWS)
+    html = " ".join(page(opt_ml).split())
+    for text in ("&lt;a&gt;.csv", "CSV, tab-doubled", "5 = 1 (2), 3 = left out (1)", "4: empty row"):
+        assert text in html
+
+
 def test_page_embeds_plots(opt_ml: OptMl) -> None:
     encoded = re.findall(r'src="data:image/png;base64,([^"]+)"', page(opt_ml))
     assert len(encoded) == 8

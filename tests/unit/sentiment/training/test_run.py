@@ -152,7 +152,7 @@ def test_same_job_gives_the_same_file(run: Run) -> None:
 
 def test_faulty_review_is_named(run: Run) -> None:
     with pytest.raises(
-        DataError, match=r"reviews.csv, line 66: unknown label '5', expected one of 1, 0, pos"
+        DataError, match=r"reviews.csv, line 66: unknown label '5'; labels of channel training"
     ):
         run(training=[*REVIEWS, ("fine", "5")])
 
