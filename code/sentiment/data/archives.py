@@ -70,10 +70,11 @@ class File(NamedTuple):
             if not isinstance(raw, tarfile.ExFileObject):
                 return raw
             raw.close()
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
-        with self.open() as stream:
+        with contextlib.ExitStack() as on_error, self.open() as stream:
+            copy = on_error.enter_context(tempfile.TemporaryFile())
             shutil.copyfileobj(stream, copy)
-        copy.seek(0)
+            copy.seek(0)
+            on_error.pop_all()  # the caller closes it
         return cast(BinaryIO, copy)
 
 
