@@ -67,7 +67,7 @@ class File(NamedTuple):
         if not self.is_compressed:
             with describe_damage(self.name):
                 raw = self.open_raw()
-            if not isinstance(raw, tarfile.ExFileObject):
+            if type(raw) is io.BufferedReader:  # a file on disk
                 return raw
             raw.close()
         with contextlib.ExitStack() as on_error, self.open() as stream:
