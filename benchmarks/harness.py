@@ -74,9 +74,9 @@ def today() -> str:
 
 
 def save(name: str, figures: dict[str, Any]) -> None:
-    """Print the figures and write them to ``results/NAME.json``."""
+    """Print the figures and write them to ``results/NAME.json``; a part of NAME after ``-`` is a variant."""
     content = {
-        "command": shlex.join(["benchmarks/run.sh", name, *sys.argv[1:]]),
+        "command": shlex.join(["benchmarks/run.sh", name.partition("-")[0], *sys.argv[1:]]),
         "version": version(),
         "date": today(),
         "processor": processor(),

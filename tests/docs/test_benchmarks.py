@@ -73,6 +73,15 @@ def test_numbers_of_serving_in_bf16() -> None:
     assert f"| {', '.join(ratios)} times |" in PAGE
 
 
+def test_numbers_of_the_replacement() -> None:
+    page = (ROOT / "docs" / "decisions" / "model-server-replacement.md").read_text("utf-8")
+    figures = result("serving-uvicorn")
+    for ours in ("ours", "ours_bf16"):
+        compared = figures[f"beside_{ours}"]["uvicorn"]
+        assert f"| {compared['throughput_ratio']} times | {compared['p50_ms_behind']} ms |" in page
+    assert f"load average of {figures['load_average_before']}" in page
+
+
 def test_numbers_of_serverless_endpoint() -> None:
     found = result("serverless")
     assert f"| {found['peak_memory_mib_max']} MiB | `benchmarks/run.sh serverless` |" in PAGE
