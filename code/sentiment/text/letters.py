@@ -13,8 +13,8 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _NO_LETTERS = bytes(code for code in range(256) if not (chr(code).isascii() and chr(code).isalpha()))
 _WORD = re.compile(r"[^\W\d_]+")
 _EXAMPLES = 5  # words in the error
-_COUNTED = 200
-_STEP = 50
+_COUNTED = 100
+_STEP = 100
 
 
 class LetterCounter:

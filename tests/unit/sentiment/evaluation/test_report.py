@@ -181,7 +181,7 @@ def test_file_names_are_escaped(opt_ml: OptMl) -> None:
 
 def test_page_lists_files(opt_ml: OptMl) -> None:
     labels = {"5": {"rows": 2, "meaning": 1}, "3": {"rows": 1, "meaning": None}}
-    file = {
+    file: dict[str, Any] = {
         "file": "<a>.csv",
         "split": "training",
         "format": "CSV, tab-doubled",
