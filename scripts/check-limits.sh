@@ -36,10 +36,10 @@ for options in "${cases[@]}"; do
     [[ $(state "$container") = exited ]] || docker stop -t 30 "$container" >/dev/null
     code=$(docker inspect -f '{{.State.ExitCode}}' "$container")
     log=$(docker logs "$container" 2>&1)
-    rows+=("$(python3 -c 'import json, sys; o, h, s, c, log = sys.argv[1:]; print(json.dumps({
+    rows+=("$(python3 -c 'import json, sys; o, h, s, c = sys.argv[1:]; log = sys.stdin.read().strip(); print(json.dumps({
         "options": o, "healthy": h == "true", "seconds": int(s), "exit_code": int(c),
         "tracebacks": log.count("Traceback"), "log_bytes": len(log), "last_line": log.rpartition("\n")[2][:400]}))' \
-        "$options" "$healthy" "$seconds" "$code" "$log")")
+        "$options" "$healthy" "$seconds" "$code" <<<"$log")")
     echo "${rows[-1]}" >&2
     docker rm -f "$container" >/dev/null
 done

@@ -248,7 +248,7 @@ def test_unusable_tmp_is_an_error(
     def fail(*_arguments: object, **_options: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("tempfile.TemporaryDirectory", fail)
+    monkeypatch.setattr("tempfile.mkdtemp", fail)
     assert serve.main() == 1
     last = json.loads(capfd.readouterr().out.splitlines()[-1])["message"]
     assert f"{os.strerror(number)}; the server must be able to write there: docker run --tmpfs /tmp" in last
@@ -270,6 +270,21 @@ def test_reduced_workers_are_a_warning(
 def test_folder_is_removed(serve: Serve) -> None:
     serve.main()
     assert not serve.folder.exists()
+
+
+def test_folder_that_cannot_be_removed_prints_nothing(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Root without the capability DAC_OVERRIDE cannot open a folder of nginx' user."""
+
+    def fail(path: object, *_arguments: object, **_options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "rmdir", fail)
+    assert serve.main() == 0
+    assert capfd.readouterr().err == ""
+    monkeypatch.undo()
+    shutil.rmtree(serve.folder)
 
 
 def test_core_files_are_off(serve: Serve) -> None:
