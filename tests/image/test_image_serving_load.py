@@ -126,7 +126,8 @@ def test_request_beyond_limit_is_503(image: str, trained: Path, faulty: tuple[st
         (("--cpuset-cpus", "0"), 1, 1),
         (("--cpus", "2"), 2, 1),
         (("--cpus", "2", "--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1"), 1, 2),
-        (("--cpus", "2", "--memory", "1g"), 1, 2),
+        (("--cpus", "2", "--memory", "1g"), 2, 1),
+        (("--cpus", "2", "--memory", "512m"), 1, 2),
     ],
 )
 def test_workers_and_threads_follow_container_limits(
