@@ -56,7 +56,7 @@ def work(mode: str, start: float) -> float:
 
 def measure(mode: str, variables: Mapping[str, str], programs: int = 1, busy_loops: int = 0) -> int:
     """Reviews per second, summed over ``programs`` processes, beside ``busy_loops`` other processes."""
-    start = time.time() + 4 + 2 * programs
+    start = time.time() + 10 + 5 * programs  # to import torch
     command = [sys.executable, "-m", "benchmarks.training.threads", mode, str(start)]
     loops = [subprocess.Popen(BUSY_LOOP) for _ in range(busy_loops)]
     environment = {k: v for k, v in (os.environ | variables).items() if v}
