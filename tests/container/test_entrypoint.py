@@ -79,7 +79,7 @@ def test_low_limit_on_processes_is_named(monkeypatch: pytest.MonkeyPatch, argume
     with pytest.raises(entrypoint.SetupError) as caught:
         entrypoint.dispatch(arguments, {})
     assert str(caught.value) == (
-        "the container may start 49 more processes and threads and needs 80; raise its limit: "
+        "the container may start 49 more processes and threads and needs 68; raise its limit: "
         "docker run --pids-limit"
     )
 
