@@ -165,3 +165,29 @@ def test_pretrained_error_names_the_channel(tmp_path: Path) -> None:
     folders = channels(tmp_path, training=REVIEWS) | {"pretrained": tmp_path / "pretrained"}
     with pytest.raises(DataError, match=r"channel pretrained: .* has neither vectors\.safetensors nor"):
         load(folders, SMALL)
+
+
+def test_splits_of_the_training_channel_are_held_out(tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", REVIEWS)
+    write_csv(tmp_path / "Valid.csv", REVIEWS[:6])
+    write_csv(tmp_path / "Test.csv", [("unseen word", "1")])
+    data = load({"training": tmp_path}, SMALL)
+    assert {name: len(examples.labels) for name, examples in data.held_out.items()} == {
+        "validation": 6,
+        "test": 1,
+    }
+    assert len(data.training.labels) == 200
+    assert "unseen" not in data.vocabulary.words
+    assert [(file["file"], file["rows"]) for file in data.files] == [
+        ("train.csv", 200),
+        ("Valid.csv", 6),
+        ("Test.csv", 1),
+    ]
+
+
+def test_tokenizer_is_recorded(tmp_path: Path) -> None:
+    reviews = [(f"café {text}", label) for text, label in REVIEWS]
+    hyperparameters = Hyperparameters(batch_size=8, tokenizer="unicode")
+    data = load(channels(tmp_path, training=reviews), hyperparameters)
+    assert data.text.tokenizer == "unicode"
+    assert "café" in data.vocabulary.words
