@@ -198,9 +198,12 @@ def deploy(account: Account, job: str, name: str, **values: Any) -> None:
         click.confirm("Deploy", abort=True, err=True)
     first, last = len(registration), len(registration) + len(endpoint)
     send_all(account, requests[:first])
-    wait.run(account, ENDPOINT, name, lambda: create(account, requests[first:last]), watch=values["wait"])
-    if existing and values["wait"]:
-        rollout.clean_up(account, existing, version)
+    if existing:
+        create(account, requests[first:last])
+        if values["wait"]:
+            rollout.finish(account, existing, version)
+    else:
+        wait.run(account, ENDPOINT, name, lambda: create(account, requests[first:last]), watch=values["wait"])
     scaling.apply(account, requests[last:])
     click.echo(name)
     click.echo(f"when you no longer need it: python -m jobs delete {name}", err=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from jobs import delete
+from jobs import delete, wait
 from jobs.account import Account
 from jobs.aws_request import Request, sagemaker, send_all
 from jobs.resources import ENDPOINT, Resource
@@ -61,14 +61,19 @@ def requests(endpoint: str, configuration: str, policy: str) -> list[Request]:
     ]
 
 
-def clean_up(account: Account, previous: Resource, configuration: str) -> None:
-    """Delete the configuration and the model that an updated endpoint no longer uses.
+def finish(account: Account, previous: Resource, configuration: str) -> None:
+    """Watch an update, and delete the configuration and the model that the endpoint no longer uses.
 
     Raises:
-        click.ClickException: SageMaker rolled the update back.
+        click.ClickException: SageMaker rolled the update back, or the endpoint failed.
+        click.exceptions.Exit: Ctrl-C was pressed; the endpoint in service stays.
     """
-    current = ENDPOINT.find(account, previous.name)
-    is_updated = current is not None and current.description["EndpointConfigName"] == configuration
+    try:
+        current = wait.check_success(wait.until_done(account, ENDPOINT, previous.name))
+    except KeyboardInterrupt:
+        click.echo(f"\nthe update continues; python -m jobs status {previous.name} shows it", err=True)
+        raise click.exceptions.Exit(130) from None
+    is_updated = current["EndpointConfigName"] == configuration
     unused = previous.description["EndpointConfigName"] if is_updated else configuration
     send_all(account, delete.configuration_requests(account, unused))
     if not is_updated:

@@ -63,16 +63,15 @@ def write_csv(path: Path, reviews: list[tuple[str, str]]) -> None:
         csv.writer(stream).writerows([("text", "label"), *reviews])
 
 
-# For jobs of tests with another subject: no warm start, which takes seconds; a high learning rate; and the
+# For jobs of tests with another subject: no pretraining, which takes seconds; a high learning rate; and the
 # same precision on all machines.
 PLAIN = {
     "precision": "fp32",
-    "embedding_init": "random",
-    "max_ngrams": "0",
-    "ngram_init": "none",
+    "pretraining_epochs": "0",
+    "ngram_weight": "0",
     "pooling": "max",
-    "learning_rate": "0.002",
     "embedding_lr_scale": "1",
+    "weight_decay": "0",
     "ema_decay": "0",
     "word_dropout": "0",
 }

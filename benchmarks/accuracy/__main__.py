@@ -29,7 +29,7 @@ from byoc.version import version
 from sentiment.data.channels import Review
 from sentiment.evaluation.metrics import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
 from sentiment.hyperparameters import PRESETS, Hyperparameters
-from sentiment.model.calibration import fit_temperature
+from sentiment.model.weighted_sum import fit_weights, weighted_sum
 
 
 def parse_run_spec(text: str) -> dict[str, str]:
@@ -87,12 +87,13 @@ def evaluate(logits: NDArray[np.float32], labels: NDArray[np.int8], seconds: flo
 def calibration_gaps(logits: NDArray[np.float32], labels: NDArray[np.int8]) -> list[float]:
     """[bins] number of positives minus the sum of probabilities; the gaps of several folds can be added.
 
-    Each half of the reviews uses the temperature fitted on the other half.
+    Each half of the reviews is calibrated on the other half.
     """
     probabilities = np.empty(len(labels))
     half = np.arange(len(labels)) % 2 == 0
     for side in (half, ~half):
-        probabilities[side] = sigmoid(logits[side] / fit_temperature(logits[~side], labels[~side]))
+        weights = fit_weights(logits[None, ~side], labels[~side])
+        probabilities[side] = sigmoid(weighted_sum(logits[None, side], weights))
     index = np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     gaps: list[float] = np.bincount(index, labels - probabilities, CALIBRATION_BINS).tolist()
     return gaps

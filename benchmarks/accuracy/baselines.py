@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from examples.tfidf import Hyperparameters
 from examples.tfidf.model import fit_slices, fit_vectorizer
-from sentiment.ngram_model.features import NgramFeatures
 from sentiment.ngram_model.nbsvm import NBSVM
-from sentiment.text.sequences import Sequences
+from sentiment.text.sequences import Examples, Sequences
 from sentiment.text.tokenizer import tokenize
 from sentiment.text.vocabulary import UNK_ID
 
@@ -33,10 +32,8 @@ def nbsvm(training: Sequence[str], labels: Labels, validation: Sequence[str]) ->
         )
         for texts in (training, validation)
     ]
-    features = NgramFeatures.fit(sides[0], UNK_ID + 1 + len(ids), min_reviews=2)
-    model = NBSVM.fit(features.transform(sides[0]), labels.astype(np.float32))
-    logits = features.transform(sides[1]) @ model.coefficients + model.intercept
-    return np.asarray(logits, np.float32)
+    model = NBSVM.fit(Examples(sides[0], labels), UNK_ID + 1 + len(ids), max_ngrams=10**8)
+    return model.logits(sides[1])
 
 
 BASELINES: dict[str, Callable[[Sequence[str], Labels, Sequence[str]], Logits]] = {

@@ -60,8 +60,7 @@ def milliseconds(work: Callable[[str], object], texts: list[str]) -> float:
 def measure(predictor: Predictor, reviews: list[Review]) -> dict[str, float]:
     """Times of single reviews and of batches, and the accuracy over all reviews."""
     texts = [review.text for review in reviews]
-    inputs = {text: Sequences.from_lists([predictor._ids(text)]) for text in texts[:ONE_BY_ONE]}
-    inputs = {text: predictor._inserter.insert(sequences) for text, sequences in inputs.items()}
+    inputs = {text: Sequences.from_lists([predictor._encode(text)[0]]) for text in texts[:ONE_BY_ONE]}
     network_ms = milliseconds(
         lambda text: evaluate(predictor._network, inputs[text], dtype=predictor._dtype), texts[:ONE_BY_ONE]
     )

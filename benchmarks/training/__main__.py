@@ -9,7 +9,7 @@ null. Runs on a GPU if there is one.
 
 Then the time from process start to a validation accuracy in fp32, for each preset (``best`` has no unlabeled
 reviews here) and for ``plain.py``. It ends after the first epoch with the accuracy, and includes reading and
-the warm start.
+pretraining.
 """
 
 import argparse

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sentiment.hyperparameters import Hyperparameters as Hyperparameters
+from sentiment.settings import TEXT_NAMES
 
 if TYPE_CHECKING:
     from byoc.job import Job
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
 
 distributed = True
 probe = "A probe."
-text_fields = (
-    "text", "review", "sentence", "content", "comment", "tweet", "phrase", "reviewtext", "reviewbody",
-)  # fmt: skip
+text_fields = TEXT_NAMES
 labels = ("pos", "neg", "positive", "negative", "true", "false", "label_0", "label_1")
 csv_fields = ("label", "score", "probability", "warning")
 plain_field = "probability"
@@ -24,7 +23,7 @@ metric_names = ("unknown_share",)
 
 
 def train(job: "Job") -> None:
-    """Train the LSTM, or make embeddings from unlabeled reviews alone."""
+    """Train the model, or pretrain a language model on unlabeled reviews alone."""
     from sentiment.training.run import train  # noqa: PLC0415
 
     train(job)

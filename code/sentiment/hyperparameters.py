@@ -12,24 +12,19 @@ from sentiment.settings import POOLING, STOP_WORDS, TOKENIZERS, TRUNCATE
 
 PRECISION = ("auto", "fp32", "fp16", "bf16")
 LR_SCHEDULE = ("linear", "constant")
-EMBEDDING_INIT = ("random", "word2vec", "documents")
 SPLIT = ("auto", "ignore")
 # Delimiter, and quotes inside a quoted text: doubled, escaped by a backslash, or quotes that quote nothing.
 CSV_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 CSV_QUOTING = ("doubled", "escaped", "unquoted")
 CSV_DIALECTS = tuple(f"{delimiter}-{quoting}" for delimiter in CSV_DELIMITERS for quoting in CSV_QUOTING)
-NGRAM_INIT = ("none", "regression")
 
 # Purpose of each preset. "default" holds the defaults; presets/*.toml hold the differences from them.
 PRESETS = {
-    "default": "highest accuracy from labeled reviews alone; 4 minutes on 2 cores",
+    "default": "highest accuracy from labeled reviews alone",
     "baseline": "the LSTM of a tutorial: no stop words, 5,000 words, last hidden state; 2 minutes on 2 cores",
-    "best": "highest accuracy, with a channel unlabeled; 16 minutes on 2 cores",
+    "best": "highest accuracy, with a channel unlabeled",
 }
 
-_SOFT_LABEL_HELP = (
-    "weight of the n-gram model's soft labels in the target; above 0, unlabeled reviews are used too"
-)
 _VALIDATION_HELP = "fraction of the training reviews held out when there is no validation channel"
 
 
@@ -70,25 +65,28 @@ class Hyperparameters:
     split: str = choice("auto", SPLIT, _SPLIT_HELP)
     tokenizer: str = choice("ascii", TOKENIZERS, "characters of words: a to z and digits, or every script")
     max_dropped_letters: float = number(0.005, 0, 1, _DROPPED_HELP)
-    epochs: int = number(2, 1, 1_000, "maximum passes over the training reviews")
+    epochs: int = number(3, 1, 1_000, "maximum passes over the training reviews")
+    pretraining_epochs: int = number(
+        3, 0, 1_000, "passes of language-model pretraining over all reviews; 0 skips it"
+    )
     hidden_dim: int = number(128, 1, 4_096, "LSTM hidden size")
     embedding_dim: int = number(128, 1, 4_096, "word-embedding size")
     vocab_size: int = number(30_000, 3, 10**7, "maximum vocabulary size, padding and unknown ids included")
     max_length: int = number(1_000, 1, 20_000, "words kept per review; longer reviews are truncated")
     truncate: str = choice("tail", TRUNCATE, "part of a long review to keep")
     stop_words: str = choice("none", STOP_WORDS, "stop words to remove")
-    pooling: str = choice("smoothed-mean", POOLING, "how LSTM outputs are pooled over time")
-    embedding_init: str = choice("word2vec", EMBEDDING_INIT, "how word embeddings are initialized")
-    max_ngrams: int = number(40_000, 0, 10**6, "maximum n-gram tokens from each fold of the n-gram model")
-    ngram_init: str = choice("regression", NGRAM_INIT, "n-gram model that initializes the network")
-    soft_label_weight: float = number(0.0, 0, 1, _SOFT_LABEL_HELP)
+    pooling: str = choice("mean-max", POOLING, "how LSTM outputs are pooled over time")
+    ngram_weight: int = number(1, 0, 1, "1 adds an n-gram model to the LSTM; 0 trains the LSTM alone")
+    max_ngrams: int = number(1_000_000, 1, 10**8, "maximum n-grams of the n-gram model")
     batch_size: int = number(64, 1, 65_536, "reviews per optimizer step, summed over processes")
-    learning_rate: float = number(1e-3, 1e-8, 10, "peak learning rate")
-    embedding_lr_scale: float = number(0.05, 0, 10, "learning-rate multiplier for embeddings; 0 freezes them")
+    pretraining_batch_size: int = number(32, 1, 65_536, "streams of text that pretraining reads in parallel")
+    learning_rate: float = number(2e-3, 1e-8, 10, "peak learning rate")
+    pretraining_learning_rate: float = number(3e-3, 1e-8, 10, "peak learning rate of pretraining")
+    embedding_lr_scale: float = number(0.5, 0, 10, "learning-rate multiplier for embeddings; 0 freezes them")
     lr_schedule: str = choice(
         "linear", LR_SCHEDULE, "learning-rate schedule; linear warms up, then decays to 0"
     )
-    weight_decay: float = number(0.0, 0, 10, "AdamW weight decay; not applied to embeddings")
+    weight_decay: float = number(0.01, 0, 10, "AdamW weight decay; not applied to embeddings")
     max_grad_norm: float = number(1.0, 1e-6, 1e6, "gradient-norm clipping threshold")
     dropout: float = number(0.5, 0, 0.95, "dropout on the pooled LSTM output")
     embedding_dropout: float = number(0.3, 0, 0.95, "dropout on embedding dimensions, one mask per review")
@@ -116,16 +114,6 @@ class Hyperparameters:
             lines += ["", f"preset {preset}: {purpose}"]
             lines += [f"  --{name:<28} {value}" for name, value in differences(preset).items()]
         return "\n".join(lines)
-
-    @property
-    def has_warm_start(self) -> bool:
-        """Whether the work before the first step is worth a checkpoint."""
-        return self.embedding_init != "random" or self.has_ngram_model
-
-    @property
-    def has_ngram_model(self) -> bool:
-        """Whether the job fits an n-gram model."""
-        return self.max_ngrams > 0 or self.soft_label_weight > 0 or self.ngram_init != "none"
 
     def fingerprint_fields(self) -> dict[str, Any]:
         """The values that influence the trained weights."""

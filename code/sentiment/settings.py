@@ -5,10 +5,14 @@ from dataclasses import dataclass
 STOP_WORDS = ("all", "keep-negations", "none")
 TOKENIZERS = ("ascii", "unicode")
 TRUNCATE = ("head", "tail", "head-tail")
-POOLING = ("last", "mean", "smoothed-mean", "max")
-# Tokens of value zero that a mean pooling adds to each review: they shrink the mean, and so the confidence,
-# of short reviews.
-PSEUDO_COUNT = {"mean": 0, "smoothed-mean": 100}
+# Names of the column or key of the text, in training and in requests.
+TEXT_NAMES = (
+    "text", "review", "sentence", "content", "comment", "tweet", "phrase", "reviewtext", "reviewbody",
+)  # fmt: skip
+POOLING = ("last", "mean", "max", "mean-max")
+# Tokens of value zero that a mean over a review includes: they shrink the mean, and so the confidence, of
+# short reviews.
+PSEUDO_COUNT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,7 @@ class NetworkSettings:
     vocab_size: int  # number of token ids
     embedding_dim: int  # embedding size
     hidden_dim: int  # LSTM hidden size
-    pooling: str  # how LSTM outputs are pooled over time, one of ``POOLING``; see ``PSEUDO_COUNT``
-    # Whether the last element of each embedding is the token's n-gram score, which counts at the first
-    # occurrence of the token only.
-    ngram_scores: bool = False
+    pooling: str  # how LSTM outputs are pooled over time, one of ``POOLING``
 
     def __post_init__(self) -> None:
         """Raise ValueError for an invalid value, which may come from a file."""
@@ -51,8 +52,11 @@ class NetworkSettings:
             hidden_dim=self.hidden_dim,
         )
         _check_choice("pooling", self.pooling, POOLING)
-        if not isinstance(self.ngram_scores, bool):
-            raise ValueError(f"ngram_scores is {self.ngram_scores!r}, expected true or false")
+
+    @property
+    def pooled_dim(self) -> int:
+        """Size of the pooled LSTM output."""
+        return self.hidden_dim * len(self.pooling.split("-"))
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the network's tensors by name: part of the artifact's format."""
@@ -63,7 +67,7 @@ class NetworkSettings:
             "lstm.weight_hh_l0": (gates, self.hidden_dim),
             "lstm.bias_ih_l0": (gates,),
             "lstm.bias_hh_l0": (gates,),
-            "linear.weight": (1, self.hidden_dim),
+            "linear.weight": (1, self.pooled_dim),
             "linear.bias": (1,),
         }
 

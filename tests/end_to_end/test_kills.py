@@ -29,12 +29,11 @@ HYPERPARAMETERS = PLAIN | {
     "batch_size": "16",
     "checkpoint_interval_minutes": "0.001",
 }
-WARM_START = {
-    "embedding_init": "word2vec",
-    "max_ngrams": "100",
-    "ngram_init": "regression",
-    "pooling": "mean",
-    "soft_label_weight": "0.5",
+SUM = {
+    "pretraining_epochs": "6",
+    "pretraining_batch_size": "8",
+    "ngram_weight": "1",
+    "pooling": "mean-max",
     "embedding_lr_scale": "0.5",
     "word_dropout": "0.1",
     "ema_decay": "0.99",
@@ -70,7 +69,7 @@ def empty(base: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "times"), [({}, KILLS), (WARM_START, KILLS // 4)], ids=["plain", "warm start"]
+    ("more", "times"), [({}, KILLS // 2), (SUM, KILLS // 2)], ids=["plain", "pretrained sum"]
 )
 def test_killed_job_resumes_bit_identically(
     few_reviews: list[tuple[str, str]], tmp_path: Path, more: dict[str, str], times: int

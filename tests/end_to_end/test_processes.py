@@ -76,16 +76,14 @@ def test_two_processes_match_one(few_reviews: list[Review], single_process: Path
     assert result.stdout.count("epoch=1;") == 1
 
 
-def test_processes_share_ngram_scores(few_reviews: list[Review], tmp_path: Path) -> None:
-    # N-gram scores make logits steep: at a higher rate rounding grows beyond what the comparison allows.
-    scores = {
-        "max_ngrams": "100",
-        "ngram_init": "regression",
-        "pooling": "mean",
-        "learning_rate": "0.0003",
+def test_processes_share_pretraining_and_ngrams(few_reviews: list[Review], tmp_path: Path) -> None:
+    values = SMALL | {
+        "pretraining_epochs": "2",
+        "pretraining_batch_size": "5",
+        "ngram_weight": "1",
+        "pooling": "mean-max",
+        "batch_size": "180",  # so large that each process splits it into micro-batches
     }
-    # Batches so large that each process splits them into micro-batches.
-    values = SMALL | scores | {"batch_size": "180"}
     bases = []
     for count in "12":
         hyperparameters = values | {"processes_per_host": count}
@@ -95,7 +93,8 @@ def test_processes_share_ngram_scores(few_reviews: list[Review], tmp_path: Path)
         result = run_train(bases[-1])
         assert result.returncode == 0, result.stderr
     assert_equal_up_to_rounding(bases[1], bases[0])
-    assert json.loads((bases[0] / "model" / "vocabulary.json").read_text())["ngrams"]
+    first, second = (metrics(base)["pretraining"][-1]["train_perplexity"] for base in bases)
+    assert first == pytest.approx(second, rel=1e-5)
 
 
 Hosts = Callable[..., list[Path]]

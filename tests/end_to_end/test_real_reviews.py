@@ -13,7 +13,7 @@ from tests.support.reference_text import reference_words
 
 pytestmark = pytest.mark.whole_path
 
-# The stages of a default job with the highest memory use: data, n-gram model (word2vec needs less), steps
+# The stages of a default job with the highest memory use: data, n-gram model (pretraining needs less), steps
 # with the longest batch and with batches of every width, an evaluation.
 JOB = """
 import re
@@ -30,16 +30,16 @@ from sentiment.training.loader import Prefetcher
 from sentiment.training.memory import keep_freed_memory
 from sentiment.training.run import setup
 
-hyperparameters = Hyperparameters(embedding_init="random")
+hyperparameters = Hyperparameters(pretraining_epochs=0)
 run = setup(Job.create("sentiment", OptMl.from_environment(), hyperparameters, StopFlag()))
 trainer, state = run.trainer, run.trainer.state
 keep_freed_memory()
-lengths = trainer.targets.sequences.lengths
+lengths = trainer.training.sequences.lengths
 longest = np.argsort(lengths)[-hyperparameters.batch_size:]
 many_widths = np.unique(lengths, return_index=True)[1][::4]
 batches = [longest] * 3 + [np.array([index]) for index in many_widths]
-for number, batch in enumerate(Prefetcher(trainer.targets, batches, state.device)):
-    state.optimization.step(batch, number)
+for number, batch in enumerate(Prefetcher(trainer.training, batches, state.device)):
+    state.optimization.step(trainer.losses(batch, 1.0), number)
     state.ema.update_parameters(state.network)
 best = {name: weight.clone() for name, weight in state.network.state_dict().items()}
 evaluate(state.network, run.data.held_out["validation"].sequences)

@@ -86,6 +86,18 @@ def test_rollback_deletes_new_model(run: Run, deployed: str, monkeypatch: pytest
     assert names("models") == ["sentiment-e"]
 
 
+def test_ctrl_c_keeps_endpoint(run: Run, deployed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(monkeypatch, succeeds=True)
+
+    def interrupt(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jobs.wait.until_done", interrupt)
+    result = run("deploy", deployed, *NAME, "--yes", "--update", "rolling", code=130)
+    assert "the update continues; python -m jobs status sentiment-e shows it" in result.stderr
+    assert boto3.client("sagemaker", REGION).list_endpoints()["Endpoints"] != []
+
+
 def test_delete_removes_alarm(run: Run, deployed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     simulate(monkeypatch, succeeds=True)
     run("deploy", deployed, *NAME, "--yes", "--update", "rolling")

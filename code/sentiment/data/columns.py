@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from byoc.errors import DataError
-from sentiment import text_fields
+from sentiment.settings import TEXT_NAMES
 
 # Compared without case, spaces, "_" and "-".
-TEXT_NAMES = text_fields  # of serving, too
 LABEL_NAMES = (
     "label", "sentiment", "target", "polarity", "class", "rating", "stars", "starrating", "overall", "score",
 )  # fmt: skip

@@ -5,7 +5,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,9 @@ from sentiment.data.channels import (
 from sentiment.data.corpus import Corpus, ProvisionalVocabulary, Shard
 from sentiment.data.gather import gather_examples, gather_sources
 from sentiment.data.split import read_and_split
-from sentiment.embeddings import store
-from sentiment.embeddings.store import WordVectors
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.model.language_model import PretrainedWeights, load_pretrained
 from sentiment.settings import TextSettings
-from sentiment.text.ngrams import NgramInserter
 from sentiment.text.sequences import Examples, Sequences
 from sentiment.text.tokenizer import select_stop_words, tokenize
 from sentiment.text.vocabulary import Vocabulary
@@ -48,46 +46,31 @@ class Datasets:
     training: Examples
     unlabeled: Examples  # reviews without labels, none of a held-out group; may be empty
     held_out: dict[str, Examples]  # ``validation`` always, ``test`` if there is a channel of this name
-    word_counts: dict[str, NDArray[np.int64]]  # [reviews] words after truncation of each held-out set
     sources: dict[str, list[Source]]  # [reviews] origin of each held-out set, on rank 0
     files: list[dict[str, Any]]  # how each file was read, JSON-serializable; on rank 0
-    pretrained: WordVectors | None = None  # word embeddings of the channel ``pretrained``, if any
-
-    def insert_ngrams(self, ngrams: Sequence[str]) -> "Datasets":
-        """Add n-gram tokens to the vocabulary and to all reviews, which must not have any yet."""
-        vocabulary = Vocabulary(self.vocabulary.words, ngrams)
-        inserter = NgramInserter(vocabulary)
-
-        def insert(examples: Examples) -> Examples:
-            return examples._replace(sequences=inserter.insert(examples.sequences))
-
-        return replace(
-            self,
-            vocabulary=vocabulary,
-            training=insert(self.training),
-            unlabeled=insert(self.unlabeled),
-            held_out={name: insert(examples) for name, examples in self.held_out.items()},
-        )
+    pretrained: PretrainedWeights | None = None  # of the channel ``pretrained``, if any
 
     def fingerprint(self) -> dict[str, str]:
         """Size and hash of all content that affects the trained weights, by name."""
         words = hashlib.sha256("\n".join(self.vocabulary.words).encode())
         fingerprints = {
-            "training data": _fingerprint(self.training),
-            "unlabeled data": _fingerprint(self.unlabeled),
-            "validation data": _fingerprint(self.held_out["validation"]),
+            "training data": fingerprint(*self.training[:2]),
+            "unlabeled data": fingerprint(*self.unlabeled[:2]),
+            "validation data": fingerprint(*self.held_out["validation"][:2]),
             "vocabulary": f"of {len(self.vocabulary)} ids, SHA-256 {words.hexdigest()[:16]}",
         }
         if self.pretrained is not None:
-            fingerprints["pretrained vectors"] = self.pretrained.fingerprint()
+            fingerprints["language model"] = self.pretrained.fingerprint()
         return fingerprints
 
 
-def _fingerprint(examples: Examples) -> str:
+def fingerprint(sequences: Sequences, labels: NDArray[np.int8] | None = None) -> str:
+    """Number of reviews and hash of their content."""
     digest = hashlib.sha256()
-    for array in (examples.sequences.ids, examples.sequences.offsets, examples.labels):
-        digest.update(array.tobytes())
-    return f"of {len(examples.labels)} reviews, SHA-256 {digest.hexdigest()[:16]}"
+    for array in (sequences.ids, sequences.offsets, labels):
+        if array is not None:
+            digest.update(array.tobytes())
+    return f"of {len(sequences)} reviews, SHA-256 {digest.hexdigest()[:16]}"
 
 
 def load(
@@ -106,7 +89,7 @@ def load(
         Stopped: any process received a stop signal.
     """
     name = training_channel(channels)
-    pretrained = _load_pretrained(channels, hyperparameters.embedding_dim)
+    pretrained = _load_pretrained(channels, hyperparameters)
     stop = stop or StopFlag()
     reader = process_group.run_interruptible(
         stop, lambda: _Reader(channels, hyperparameters, sharded, process_group)
@@ -125,7 +108,6 @@ def load(
         reader.gather("training", training, vocabulary),
         reader.gather(UNLABELED_CHANNEL, unlabeled, vocabulary),
         examples,
-        {split: held_out_examples.sequences.lengths for split, held_out_examples in examples.items()},
         {split: gather_sources(shard, process_group) for split, shard in held_out.items()},
         _gather_reports(reader.reviews.reports, process_group),
         pretrained,
@@ -154,11 +136,14 @@ def _gather_reports(reports: list[dict[str, Any]], process_group: ProcessGroup) 
     return list({(report["split"], report["file"]): report for report in files}.values())
 
 
-def _load_pretrained(channels: Mapping[str, Path], embedding_dim: int) -> WordVectors | None:
+def _load_pretrained(
+    channels: Mapping[str, Path], hyperparameters: Hyperparameters
+) -> PretrainedWeights | None:
     if PRETRAINED_CHANNEL not in channels:
         return None
+    folder = channels[PRETRAINED_CHANNEL]
     try:
-        return store.load(channels[PRETRAINED_CHANNEL], embedding_dim)
+        return load_pretrained(folder, hyperparameters.embedding_dim, hyperparameters.hidden_dim)
     except (ArtifactError, DataError) as error:
         raise DataError(f"channel {PRETRAINED_CHANNEL}: {error}") from error
 

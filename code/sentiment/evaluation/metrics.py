@@ -12,7 +12,7 @@ Labels = NDArray[np.int8]
 CALIBRATION_BINS = 15
 
 
-def sigmoid(logits: NDArray[np.float32]) -> Floats:
+def sigmoid(logits: NDArray[np.floating[Any]]) -> Floats:
     """Logistic function, without overflow."""
     return np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
 

@@ -11,7 +11,7 @@ import os
 import platform
 import tempfile
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,8 +124,9 @@ def render(
         model=model,
         metrics=metrics,
         columns=list(_COLUMNS),
-        sets={name: [_format(metrics[name], key) for key in _COLUMNS.values()] for name in sets},
+        rows=_rows(metrics, sets),
         tiles=_tiles(metrics, seconds),
+        pretraining=metrics.get("pretraining", []),
         mistakes=mistakes,
         data=_data(model, sets),
         files=metrics.get("files", []),
@@ -135,6 +136,7 @@ def render(
     )
 
 
+_PARTS = {"ngram": "n-gram model alone", "lstm": "LSTM alone"}
 _COLUMNS = {
     "reviews": "reviews",
     "accuracy": "accuracy",
@@ -143,6 +145,16 @@ _COLUMNS = {
     "log loss": "log_loss",
     "calibration error": "calibration_error",
 }
+
+
+def _rows(metrics: Mapping[str, Any], sets: Iterable[str]) -> dict[str, list[str]]:
+    """The formatted metrics of each set, and of each part of the sum on it, by the head of the row."""
+    tables = {}
+    for name in sets:
+        tables[name] = metrics[name]
+        for part, values in metrics.get("parts", {}).get(name, {}).items():
+            tables[f"{name}, {_PARTS[part]}"] = values
+    return {head: [_format(values, key) for key in _COLUMNS.values()] for head, values in tables.items()}
 
 
 def _format(metrics: Mapping[str, Any], key: str) -> str:

@@ -1,7 +1,8 @@
 """The files of a trained model: the only module that knows them.
 
-``model.safetensors`` holds the weights, ``vocabulary.json`` the vocabulary, ``model.json`` the settings; none
-can run code. Reading them takes no torch, so that a model is checked before anything heavy starts.
+``model.safetensors`` holds the weights of both models, ``vocabulary.json`` the vocabulary, ``model.json`` the
+settings; none can run code. Reading them takes no torch, so that a model is checked before anything heavy
+starts.
 """
 
 import json
@@ -18,12 +19,16 @@ from safetensors.numpy import save as serialize
 
 from byoc.artifact import read_json_object
 from byoc.errors import ArtifactError
+from sentiment.ngram_model.features import NgramFeatures
+from sentiment.ngram_model.nbsvm import NBSVM
 from sentiment.settings import NetworkSettings, TextSettings
 from sentiment.text.vocabulary import Vocabulary
 
 WEIGHTS_FILE = "model.safetensors"
 VOCABULARY_FILE = "vocabulary.json"
 SETTINGS_FILE = "model.json"
+
+_NGRAM_TENSORS = ("ngram.keys", "ngram.coefficients", "ngram.intercept")
 
 Weights = Mapping[str, NDArray[np.float32]]
 T = TypeVar("T", NetworkSettings, TextSettings)
@@ -33,8 +38,11 @@ T = TypeVar("T", NetworkSettings, TextSettings)
 class Artifact:
     """A trained model.
 
+    The sum of the logits of network and n-gram model is calibrated.
+
     Attributes:
-        weights: float32 tensors by name.
+        weights: float32 tensors of the network by name.
+        ngram_model: None if the network is alone.
         unknown_share: percentiles of the share of unknown words in the training reviews, by name.
         training: hyperparameters, metrics and data counts; for people, never used by serving.
     """
@@ -44,6 +52,7 @@ class Artifact:
     network: NetworkSettings
     text: TextSettings
     training: Mapping[str, Any]
+    ngram_model: NBSVM | None = None
     unknown_share: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -54,7 +63,7 @@ def write_files(artifact: Artifact, folder: Path) -> None:
         OSError: the folder cannot be written.
     """
     # Not save_file, whose files only their owner can read.
-    (folder / WEIGHTS_FILE).write_bytes(serialize(dict(artifact.weights)))
+    (folder / WEIGHTS_FILE).write_bytes(serialize({**artifact.weights, **_ngram_tensors(artifact)}))
     artifact.vocabulary.save(folder / VOCABULARY_FILE)
     settings = {
         "network": asdict(artifact.network),
@@ -79,13 +88,42 @@ def load_artifact(folder: Path) -> Artifact:
         raise ArtifactError(
             f"{folder / VOCABULARY_FILE}: {len(vocabulary)} ids, expected {network.vocab_size}"
         )
-    weights = _read_weights(folder / WEIGHTS_FILE, network)
+    tensors = _read_tensors(folder / WEIGHTS_FILE)
+    ngram_model = _pop_ngram_model(folder / WEIGHTS_FILE, tensors, len(vocabulary))
+    expected = network.tensor_shapes()
+    if {name: tensor.shape for name, tensor in tensors.items()} != expected:
+        raise ArtifactError(f"{folder / WEIGHTS_FILE}: expected the tensors {expected}")
+    if any(tensor.dtype != np.float32 for tensor in tensors.values()):
+        raise ArtifactError(f"{folder / WEIGHTS_FILE}: expected float32 tensors")
     unknown_share = settings.get("unknown_share", {})
     if not isinstance(unknown_share, dict) or not all(
         isinstance(value, float) and 0 <= value <= 1 for value in unknown_share.values()
     ):
         raise ArtifactError(f"{folder / SETTINGS_FILE}: unknown_share: expected fractions by name")
-    return Artifact(weights, vocabulary, network, text, settings.get("training", {}), unknown_share)
+    training = settings.get("training", {})
+    return Artifact(tensors, vocabulary, network, text, training, ngram_model, unknown_share)
+
+
+def _ngram_tensors(artifact: Artifact) -> dict[str, NDArray[Any]]:
+    model = artifact.ngram_model
+    if model is None:
+        return {}
+    arrays = (model.features.keys, model.coefficients, np.array([model.intercept], np.float32))
+    return dict(zip(_NGRAM_TENSORS, arrays, strict=True))
+
+
+def _pop_ngram_model(path: Path, tensors: dict[str, NDArray[Any]], base: int) -> NBSVM | None:
+    arrays = [tensors.pop(name) for name in _NGRAM_TENSORS if name in tensors]
+    if not arrays:
+        return None
+    types = [(array.ndim, array.dtype.name) for array in arrays]
+    if types != [(1, "int64"), (1, "float32"), (1, "float32")]:
+        raise ArtifactError(f"{path}: expected int64 keys and float32 coefficients of n-grams")
+    keys, coefficients, intercept = arrays
+    is_sorted = len(keys) > 0 and keys[0] >= 0 and bool((keys[1:] > keys[:-1]).all())
+    if not is_sorted or len(coefficients) != len(keys) or len(intercept) != 1:
+        raise ArtifactError(f"{path}: expected sorted n-grams with a coefficient each, and one intercept")
+    return NBSVM(NgramFeatures(keys, base), coefficients, float(intercept[0]))
 
 
 def _section(path: Path, settings: dict[str, Any], name: str, cls: type[T]) -> T:
@@ -98,19 +136,14 @@ def _section(path: Path, settings: dict[str, Any], name: str, cls: type[T]) -> T
         raise ArtifactError(f"{path}: {name}: {error}") from error
 
 
-def _read_weights(path: Path, network: NetworkSettings) -> Weights:
+def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        weights = deserialize(path.read_bytes())
+        tensors = deserialize(path.read_bytes())
     except OSError as error:
         raise ArtifactError(f"{path} is missing or unreadable ({error.strerror})") from error
     except SafetensorError as error:
         raise ArtifactError(f"{path}: not a safetensors file ({error})") from error
-    expected = network.tensor_shapes()
-    if {name: tensor.shape for name, tensor in weights.items()} != expected:
-        raise ArtifactError(f"{path}: expected the tensors {expected}")
-    if any(tensor.dtype != np.float32 for tensor in weights.values()):
-        raise ArtifactError(f"{path}: expected float32 tensors")
-    for name, tensor in weights.items():
+    for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise ArtifactError(f"{path}: {name} has a number that is not finite; train the model again")
-    return weights
+    return tensors

@@ -13,7 +13,6 @@ from sentiment.evaluation.metrics import sigmoid
 from sentiment.model.artifact import Artifact, load_artifact
 from sentiment.model.network import SentimentLSTM, evaluate
 from sentiment.model.precision import DTYPES, Hardware
-from sentiment.text.ngrams import NgramInserter
 from sentiment.text.sequences import Sequences, truncate
 from sentiment.text.tokenizer import MAX_CHARACTERS, tokenize
 from sentiment.text.unknown_words import LIMIT, exceeds
@@ -30,7 +29,7 @@ class Predictor:
         self._text = artifact.text
         self._stop_words = frozenset(artifact.text.stop_words)
         self._vocabulary = artifact.vocabulary
-        self._inserter = NgramInserter(artifact.vocabulary)
+        self._ngram_model = artifact.ngram_model
         self._unknown_limit = artifact.unknown_share.get(LIMIT, 1.0)
         self._network = SentimentLSTM(artifact.network)
         weights = {name: torch.from_numpy(tensor) for name, tensor in artifact.weights.items()}
@@ -60,10 +59,11 @@ class Predictor:
         ]
 
     def _logits(self, sequences: Sequences) -> NDArray[np.float32]:
-        sequences = self._inserter.insert(sequences)
         logits = evaluate(self._network, sequences, dtype=self._dtype)
         if self._dtype is not None and not np.isfinite(logits).all():  # too large for the reduced precision
             logits = evaluate(self._network, sequences)
+        if self._ngram_model is not None:
+            logits += self._ngram_model.logits(sequences)
         if not np.isfinite(logits).all():
             raise ValueError("a logit is not finite")
         return logits

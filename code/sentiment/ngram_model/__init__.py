@@ -1,1 +1,1 @@
-"""N-gram model: soft labels, n-gram tokens and token scores from one cross-fitted NBSVM."""
+"""NBSVM, a linear model of the n-grams of a review."""

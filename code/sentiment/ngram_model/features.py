@@ -1,4 +1,4 @@
-"""Binary n-gram features of reviews."""
+"""Binary n-gram features of reviews; an n-gram of token ids is one integer key."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,20 +8,24 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from byoc.errors import DataError
-from sentiment.text.ngrams import MAX_BASE, Keys, find_keys, iterate_ngrams
 from sentiment.text.sequences import Sequences
-from sentiment.text.vocabulary import MAX_ORDER, Vocabulary
+
+Keys = NDArray[np.int64]
+
+MAX_ORDER = 3  # words of an n-gram
+# The key of the n-gram a, b, c is a + base * b + base**2 * c, which must fit in 63 bits.
+MAX_BASE = 2**21
 
 
 class NgramFeatures(NamedTuple):
     """The n-grams that serve as features."""
 
     keys: Keys  # [n-grams], sorted
-    base: int  # number of word ids, see ``iterate_ngrams``
+    base: int  # number of token ids
 
     @classmethod
-    def fit(cls, sequences: Sequences, base: int, min_reviews: int) -> "NgramFeatures":
-        """Select the n-grams, if any, of at least ``min_reviews`` reviews.
+    def fit(cls, sequences: Sequences, base: int, max_ngrams: int) -> "NgramFeatures":
+        """Select n-grams of at least two reviews: those of the most reviews, up to ``max_ngrams``.
 
         Raises:
             DataError: the vocabulary is too large for n-gram keys.
@@ -30,40 +34,36 @@ class NgramFeatures(NamedTuple):
             raise DataError(f"n-grams support at most {MAX_BASE} token ids; lower vocab_size")
         occurrences = [keys for _, keys in _iterate_occurrences(sequences, base)]
         keys, counts = np.unique(np.concatenate([np.empty(0, np.int64), *occurrences]), return_counts=True)
-        return cls(keys[counts >= min_reviews], base)
+        keys, counts = keys[counts > 1], counts[counts > 1]
+        most_frequent = np.argsort(-counts, kind="stable")[:max_ngrams]
+        return cls(np.sort(keys[most_frequent]), base)
 
     def transform(self, sequences: Sequences) -> sparse.csr_array:
         """[reviews, n-grams] float32, 1 where a review has the n-gram."""
         rows, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         for row, keys in _iterate_occurrences(sequences, self.base):
-            column, is_feature = find_keys(self.keys, keys)
+            column = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+            is_feature = self.keys[column] == keys
             rows.append(row[is_feature])
             columns.append(column[is_feature].astype(np.int32))
         row, column = np.concatenate(rows), np.concatenate(columns)
         ones = np.ones(len(row), np.float32)
         return sparse.csr_array((ones, (row, column)), shape=(len(sequences), len(self.keys)))
 
-    def word_ids(self) -> NDArray[np.int64]:
-        """[n-grams, MAX_ORDER], padded with 0."""
-        return self.keys[:, None] // self.base ** np.arange(MAX_ORDER) % self.base
-
-    def to_tokens(self, indices: NDArray[np.int64], vocabulary: Vocabulary) -> list[str]:
-        """Selected n-grams as words separated by spaces."""
-        return [
-            " ".join(map(vocabulary.word, filter(None, ids))) for ids in self.word_ids()[indices].tolist()
-        ]
-
 
 def _iterate_occurrences(sequences: Sequences, base: int) -> Iterator[tuple[NDArray[np.int32], Keys]]:
     """Row and key of each distinct n-gram of each review, a chunk of reviews at a time."""
     start = 0
     for chunk in sequences.chunks():
-        rows = chunk.rows
-        row, key = np.concatenate(
-            [np.stack([rows[ends], keys]) for _, keys, ends in iterate_ngrams(chunk, base)], axis=1
-        )
-        order = np.lexsort((key, row))
-        row, key = row[order], key[order]
+        rows, ids = chunk.rows, chunk.ids.astype(np.int64)
+        keys, occurrences = ids, [np.stack([rows, ids])]
+        for order in range(2, MAX_ORDER + 1):
+            keys = keys[:-1] + base ** (order - 1) * ids[order - 1 :]
+            is_within = rows[order - 1 :] == rows[: len(rows) - order + 1]
+            occurrences.append(np.stack([rows[order - 1 :], keys])[:, is_within])
+        row, key = np.concatenate(occurrences, axis=1)
+        order_by_row = np.lexsort((key, row))
+        row, key = row[order_by_row], key[order_by_row]
         is_first = np.ones(len(row), np.bool_)
         is_first[1:] = (row[1:] != row[:-1]) | (key[1:] != key[:-1])
         yield (start + row[is_first]).astype(np.int32), key[is_first]

@@ -1,73 +1,69 @@
 """NBSVM: logistic regression on n-grams weighted by naive-Bayes log-count ratios.
 
-Wang and Manning, ACL 2012, section 2.3, with targets that may be probabilities. scikit-learn's logistic
-regression takes classes only; a probability would need every review twice.
+Wang and Manning, ACL 2012, section 2.3.
 """
 
-from typing import NamedTuple
+import logging
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
 
-from sentiment.evaluation.metrics import sigmoid
+from byoc.errors import DataError
+from sentiment.ngram_model.features import NgramFeatures
+from sentiment.settings import PSEUDO_COUNT
+from sentiment.text.sequences import Examples, Sequences
+
+logger = logging.getLogger(__name__)
 
 _MAX_ITERATIONS = 200
-_GRADIENT_TOLERANCE = 1e-4  # of the mean loss, in nats; scikit-learn's default
+# Length of a review whose logit stays as it is. The sum of coefficients grows with the length, the evidence
+# of its words less so: logits of a mean over words, smoothed as in the network, are better calibrated.
+_TYPICAL_WORDS = 200
+_REMEDY = "provide more reviews, or set ngram_weight=0"
 
 
 class NBSVM(NamedTuple):
     """A fitted model."""
 
+    features: NgramFeatures
     coefficients: NDArray[np.float32]  # [n-grams], of the logit
-    intercept: np.float32  # of the logit
+    intercept: float  # of the logit
 
     @classmethod
-    def fit(
-        cls,
-        matrix: sparse.csr_array,
-        targets: NDArray[np.float32],
-        c: float = 1.0,
-        usable: NDArray[np.bool_] | None = None,
-    ) -> "NBSVM":
-        """Fit a model to [reviews, n-grams] features and [reviews] probabilities of "positive".
+    def fit(cls, training: Examples, base: int, max_ngrams: int) -> Self:
+        """Fit a model to reviews of both classes; ``base`` is the number of token ids.
 
-        ``c`` is the inverse strength of the L2 penalty; ``usable`` [n-grams] restricts the features.
+        Raises:
+            DataError: no two reviews share a word.
         """
-        positive, negative = (matrix.T @ weights + 1.0 for weights in (targets, 1 - targets))
-        ratios = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-        if usable is not None:
-            ratios *= usable
-        return cls(*fit_logistic_regression(matrix, targets, ratios.astype(np.float32), c))
+        features = NgramFeatures.fit(training.sequences, base, max_ngrams)
+        if len(features.keys) == 0:
+            raise DataError(f"no two reviews share a word; the n-gram model needs common n-grams\n{_REMEDY}")
+        matrix = features.transform(training.sequences)
+        ratios = log_count_ratios(matrix, training.labels)
+        matrix.data *= ratios[matrix.indices]
+        regression = LogisticRegression(max_iter=_MAX_ITERATIONS).fit(matrix, training.labels)
+        logger.info("n-gram model: %d n-grams of %d reviews", len(features.keys), len(training.labels))
+        coefficients = (regression.coef_[0] * ratios).astype(np.float32)
+        return cls(features, coefficients, float(regression.intercept_[0]))
 
-    def predict_proba(self, matrix: sparse.csr_array) -> NDArray[np.float32]:
-        """[reviews] probabilities of "positive"."""
-        return sigmoid(matrix @ self.coefficients + self.intercept).astype(np.float32)
+    def logits(self, sequences: Sequences) -> NDArray[np.float32]:
+        """[sequences] logits."""
+        sums = self.features.transform(sequences) @ self.coefficients + self.intercept
+        scale = (_TYPICAL_WORDS + PSEUDO_COUNT) / (sequences.lengths + PSEUDO_COUNT)
+        logits: NDArray[np.float32] = (sums * scale).astype(np.float32)
+        return logits
+
+    def scaled(self, weight: float) -> "NBSVM":
+        """The model whose logits are ``weight`` times those of this model."""
+        return NBSVM(self.features, (self.coefficients * weight).astype(np.float32), self.intercept * weight)
 
 
-def fit_logistic_regression(
-    matrix: sparse.csr_array, targets: NDArray[np.float32], factors: NDArray[np.float32], c: float
-) -> tuple[NDArray[np.float32], np.float32]:
-    """Minimize the log loss plus an L2 penalty of inverse strength ``c``, as in scikit-learn.
-
-    ``factors`` [n-grams] scale the columns before the penalty; 0 excludes a column. Returns the [n-grams]
-    coefficients of the unscaled columns, and the intercept.
-    """
-    transposed = matrix.T
-    penalty = 1 / (c * len(targets))
-
-    def loss(solution: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weights, intercept = solution[:-1], solution[-1]
-        # In float32, or scipy would copy the matrix.
-        logits = matrix @ (weights * factors).astype(np.float32) + np.float32(intercept)
-        errors = (sigmoid(logits) - targets).astype(np.float32)
-        gradient = np.empty_like(solution)
-        gradient[:-1] = factors * (transposed @ errors) / len(targets) + penalty * weights
-        gradient[-1] = errors.mean()
-        losses = np.logaddexp(0, logits) - targets * logits
-        return float(losses.mean(dtype=np.float64) + penalty / 2 * weights @ weights), gradient
-
-    options = {"maxiter": _MAX_ITERATIONS, "gtol": _GRADIENT_TOLERANCE, "ftol": 0}
-    solution = minimize(loss, np.zeros(len(factors) + 1), jac=True, method="L-BFGS-B", options=options).x
-    return (solution[:-1] * factors).astype(np.float32), np.float32(solution[-1])
+def log_count_ratios(matrix: sparse.csr_array, labels: NDArray[np.int8]) -> NDArray[np.float32]:
+    """[n-grams] log-count ratios of [reviews, n-grams] features, with one added to each count."""
+    positive, negative = (matrix.T @ (labels == label).astype(np.float32) + 1.0 for label in (1, 0))
+    ratios: NDArray[np.float32] = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+    return ratios.astype(np.float32)

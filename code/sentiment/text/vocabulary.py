@@ -1,7 +1,7 @@
-"""The vocabulary: token ids of words and n-grams.
+"""The vocabulary: token ids of words.
 
-Id 0 is padding, id 1 the unknown token; the words follow by descending frequency, then the n-grams, which are
-words separated by spaces.
+Id 0 is padding and, for the language model, the end of a review; id 1 is the unknown token. The words follow
+by descending frequency.
 """
 
 import json
@@ -14,15 +14,13 @@ from byoc.errors import ArtifactError
 PAD_ID = 0
 UNK_ID = 1
 FIRST_WORD = 2
-MAX_ORDER = 3  # words of an n-gram
 
 
 class Vocabulary:
-    """Immutable mapping of tokens to ids: distinct words, then distinct n-grams of these words."""
+    """Immutable mapping of distinct words to ids."""
 
-    def __init__(self, words: Sequence[str], ngrams: Sequence[str] = ()) -> None:
+    def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
-        self.ngrams = tuple(ngrams)
         self._ids = {word: FIRST_WORD + i for i, word in enumerate(self.words)}
 
     @classmethod
@@ -33,16 +31,7 @@ class Vocabulary:
 
     def __len__(self) -> int:
         """Number of ids."""
-        return self.first_ngram + len(self.ngrams)
-
-    @property
-    def first_ngram(self) -> int:
-        """Id of the first n-gram, which exceeds every id of a word."""
         return FIRST_WORD + len(self.words)
-
-    def word(self, word_id: int) -> str:
-        """Look up a word by its id."""
-        return self.words[word_id - FIRST_WORD]
 
     def ids(self, words: Iterable[str]) -> list[int]:
         """Look up the id of each word, ``UNK_ID`` for an unknown one."""
@@ -50,8 +39,8 @@ class Vocabulary:
         return [get(word, UNK_ID) for word in words]
 
     def save(self, path: Path) -> None:
-        """Write ``{"words": [...], "ngrams": [...]}``, in the order of the ids."""
-        path.write_text(json.dumps({"words": self.words, "ngrams": self.ngrams}), "utf-8")
+        """Write a JSON list of the words, in the order of their ids."""
+        path.write_text(json.dumps(self.words), "utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -61,21 +50,14 @@ class Vocabulary:
             ArtifactError: the file cannot be read or is no vocabulary.
         """
         try:
-            content = json.loads(path.read_text("utf-8"))
+            words = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ArtifactError(f"{path}: cannot be read as JSON ({error})") from error
-        members = content if isinstance(content, Mapping) else {}
-        words, ngrams = members.get("words"), members.get("ngrams", [])
-        if not _is_list_of_strings(words) or not _is_list_of_strings(ngrams):
-            raise ArtifactError(f'{path}: expected {{"words": [...], "ngrams": [...]}} with strings')
-        if len({*words, *ngrams}) != len(words) + len(ngrams):
-            raise ArtifactError(f"{path}: duplicate token")
-        distinct = set(words)
-        if not all(
-            1 < len(ngram.split()) <= MAX_ORDER and distinct.issuperset(ngram.split()) for ngram in ngrams
-        ):
-            raise ArtifactError(f"{path}: expected n-grams of 2 to {MAX_ORDER} words of the vocabulary")
-        return cls(words, ngrams)
+        if not _is_list_of_strings(words):
+            raise ArtifactError(f"{path}: expected a list of words")
+        if len(set(words)) != len(words):
+            raise ArtifactError(f"{path}: duplicate word")
+        return cls(words)
 
 
 def _is_list_of_strings(value: object) -> TypeGuard[list[str]]:

@@ -8,17 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sentiment.ngram_model.scores import NgramScores
-from sentiment.text.batching import Batch, pad
-from sentiment.text.sequences import Sequences
-
-
-class Targets(NamedTuple):
-    """Training reviews, the [reviews] target probability of "positive" for each, and their n-gram scores."""
-
-    sequences: Sequences
-    probabilities: NDArray[np.float32]
-    ngram_scores: NgramScores | None = None
+from sentiment.text.batching import pad
+from sentiment.text.sequences import Examples
 
 
 class DeviceBatch(NamedTuple):
@@ -27,14 +18,18 @@ class DeviceBatch(NamedTuple):
     Attributes:
         ids: [batch, time] int64, padded at the end.
         lengths: [batch] int64.
-        targets: [batch] float32, probabilities of "positive".
-        ngram_scores: [batch, time] float32, the score of each token; [batch, 0] without n-gram scores.
+        labels: [batch] float32, 1 for positive, 0 for negative.
     """
 
     ids: Tensor
     lengths: Tensor
-    targets: Tensor
-    ngram_scores: Tensor
+    labels: Tensor
+
+    def split(self, max_tokens: int) -> "list[DeviceBatch]":
+        """Micro-batches of at most ``max_tokens`` padded tokens, or of one review."""
+        rows = max(1, max_tokens // self.ids.shape[1])
+        starts = range(0, len(self.ids), rows)
+        return [DeviceBatch(*(tensor[start : start + rows] for tensor in self)) for start in starts]
 
 
 class Prefetcher:
@@ -44,8 +39,8 @@ class Prefetcher:
     takes no empty batch; its caller must give it no weight.
     """
 
-    def __init__(self, targets: Targets, batches: list[NDArray[np.int64]], device: torch.device) -> None:
-        self._targets = targets
+    def __init__(self, examples: Examples, batches: list[NDArray[np.int64]], device: torch.device) -> None:
+        self._examples = examples
         self._device = device
         self._indices = iter(batches)
         self._next: DeviceBatch | None = None
@@ -71,17 +66,11 @@ class Prefetcher:
             return
         if len(indices) == 0:
             indices = np.zeros(1, np.int64)
-        batch = pad(self._targets.sequences, indices)
-        targets, ngram_scores = self._targets.probabilities[indices], self._ngram_scores(batch)
-        tensors = DeviceBatch(*map(torch.from_numpy, (batch.ids, batch.lengths, targets, ngram_scores)))
+        batch = pad(self._examples.sequences, indices)
+        labels = self._examples.labels[indices].astype(np.float32)
+        tensors = DeviceBatch(*map(torch.from_numpy, (batch.ids, batch.lengths, labels)))
         if self._copy_stream is not None:
             with torch.cuda.stream(self._copy_stream):
                 # Only copies from pinned memory are asynchronous.
                 tensors = DeviceBatch(*(t.pin_memory().to(self._device, non_blocking=True) for t in tensors))
         self._next = tensors
-
-    def _ngram_scores(self, batch: Batch) -> NDArray[np.float32]:
-        ngram_scores = self._targets.ngram_scores
-        if ngram_scores is None:
-            return np.empty((len(batch.ids), 0), np.float32)
-        return ngram_scores.scores[ngram_scores.fold[batch.indices][:, None], batch.ids]

@@ -6,19 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.precision import DTYPES
-from sentiment.training.loader import DeviceBatch
 
 # Fraction of all steps in which the learning rate rises.
 _WARM_UP = 0.03
-# Padded tokens of a micro-batch in 16-bit arithmetic; half as many in 32-bit. Without this bound the batch of
-# the longest reviews would set the memory that a job needs.
-MICRO_BATCH_TOKENS = {"cpu": 24_000, "cuda": 500_000}
 
 
 def lr_factor(step: int, total_steps: int, schedule: str) -> float:
@@ -31,13 +26,6 @@ def lr_factor(step: int, total_steps: int, schedule: str) -> float:
         return 1.0
     warm_up = max(1, int(total_steps * _WARM_UP))
     return min(1.0, (step + 1) / warm_up) * max(0.0, 1 - step / total_steps)
-
-
-def split_into_micro_batches(batch: DeviceBatch, max_tokens: int) -> list[DeviceBatch]:
-    """Micro-batches of at most ``max_tokens`` padded tokens, or of one review."""
-    rows = max(1, max_tokens // batch.ids.shape[1])
-    starts = range(0, len(batch.ids), rows)
-    return [DeviceBatch(*(tensor[start : start + rows] for tensor in batch)) for start in starts]
 
 
 class Optimization:
@@ -61,8 +49,7 @@ class Optimization:
     def _groups(self) -> list[dict[str, Any]]:
         """Parameter groups: embeddings have a learning rate of their own and no weight decay.
 
-        Decay would shrink the vectors of every word in every step, also of words that are not in the batch,
-        and the n-gram scores in them.
+        Decay would shrink the vectors of every word in every step, also of words that are not in the batch.
         """
         embeddings: list[nn.Parameter] = []
         weights: list[nn.Parameter] = []
@@ -79,24 +66,20 @@ class Optimization:
         ]
         return groups if embeddings else groups[:1]
 
-    @property
-    def micro_batch_tokens(self) -> int:
-        """Most padded tokens of a micro-batch."""
-        return MICRO_BATCH_TOKENS[self.device.type] // (2 if self.dtype is None else 1)
-
-    def step(self, batch: DeviceBatch, number: int, weight: float = 1.0) -> Tensor:
-        """Take one step, ``number`` counted from 0, with the loss multiplied by ``weight``.
+    def step(self, losses: Sequence[Callable[[], Tensor]], number: int) -> Tensor:
+        """Take one step, ``number`` counted from 0, down the sum of the losses of the micro-batches.
 
         Returns:
-            [] the batch's mean loss before the step, in nats, times the weight; on a GPU not computed yet.
+            [] the sum before the step, in nats; on a GPU not computed yet.
         """
         self.optimizer.zero_grad()
-        micro_batches = split_into_micro_batches(batch, self.micro_batch_tokens)
-        loss = torch.zeros((), device=self.device)
-        for i, micro_batch in enumerate(micro_batches, 1):
-            with self._maybe_no_sync(is_last=i == len(micro_batches)):
-                fraction = len(micro_batch.targets) / len(batch.targets)
-                loss += self._add_gradients(micro_batch, weight * fraction)
+        total = torch.zeros((), device=self.device)
+        for i, compute_loss in enumerate(losses, 1):
+            with self._maybe_no_sync(is_last=i == len(losses)):
+                with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+                    loss = compute_loss()
+                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.hyperparameters.max_grad_norm)
         factor = lr_factor(number, self.total_steps, self.hyperparameters.lr_schedule)
@@ -104,21 +87,13 @@ class Optimization:
             group["lr"] = self.hyperparameters.learning_rate * factor * group["lr_scale"]
         self.scaler.step(self.optimizer)  # skips the step if a gradient overflowed
         self.scaler.update()
-        return loss
+        return total
 
     def _maybe_no_sync(self, *, is_last: bool) -> AbstractContextManager[None]:
         """All-reduce gradients with the last micro-batch only: once a step, for any number of them."""
         if is_last or not isinstance(self.network, DistributedDataParallel):
             return nullcontext()
         return self.network.no_sync()
-
-    def _add_gradients(self, batch: DeviceBatch, weight: float) -> Tensor:
-        """[] weighted mean loss; its gradients are accumulated."""
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            logits = self.network(batch.ids, batch.lengths, batch.ngram_scores)
-        loss = functional.binary_cross_entropy_with_logits(logits.float(), batch.targets) * weight
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
 
     def tensors(self) -> dict[str, Tensor]:
         """The optimizer's tensors by name."""
@@ -141,7 +116,7 @@ class Optimization:
 
 
 def new_ema(network: nn.Module, decay: float) -> AveragedModel:
-    """Exponential moving average (EMA) of the network's weights; with decay 0 it equals the network.
+    """Exponential moving average (EMA) of the network's weights.
 
     Averaging: Polyak and Juditsky, SIAM Journal on Control and Optimization 30 (1992).
     """

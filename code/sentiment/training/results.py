@@ -16,15 +16,11 @@ from byoc.files import atomic_write
 from sentiment.data.channels import Source
 from sentiment.evaluation.metrics import Metrics, sigmoid
 from sentiment.text.sequences import Examples
-from sentiment.training.state import Epoch, best_epoch
 
 
-def summarize(history: list[Epoch], metrics: Mapping[str, Metrics]) -> dict[str, Any]:
-    """Epochs, and metrics by set name, JSON-serializable; an undefined metric is None."""
-    summary = {"best_epoch": best_epoch(history).epoch, "epochs": [epoch._asdict() for epoch in history]}
-    for name, values in metrics.items():
-        summary[name] = {key: None if np.isnan(value) else value for key, value in asdict(values).items()}
-    return summary
+def to_json(metrics: Metrics) -> dict[str, Any]:
+    """The metrics by name; an undefined one is None."""
+    return {key: None if np.isnan(value) else value for key, value in asdict(metrics).items()}
 
 
 def write_metrics(folder: Path, content: Mapping[str, Any]) -> None:
@@ -43,7 +39,6 @@ def write_predictions(
     base: Path,
     examples: Mapping[str, Examples],
     logits: Mapping[str, NDArray[np.float32]],
-    word_counts: Mapping[str, NDArray[np.int64]],
     sources: Mapping[str, list[Source]],
 ) -> None:
     """Write ``predictions.csv``, one held-out review per row, without its text.
@@ -59,8 +54,9 @@ def write_predictions(
         writer = csv.writer(stream)
         writer.writerow(["set", "file", "line", "label", "probability", "words"])
         for name, reviews in examples.items():
+            words = reviews.sequences.lengths
             for i, probability in enumerate(sigmoid(logits[name])):
                 file, line = sources[name][i]
                 place = [name, os.path.relpath(file, base), line]
-                writer.writerow([*place, int(reviews.labels[i]), f"{probability:.6f}", word_counts[name][i]])
+                writer.writerow([*place, int(reviews.labels[i]), f"{probability:.6f}", words[i]])
         stream.detach()  # flushes, and leaves the file open

@@ -1,40 +1,86 @@
-"""A training run: data, warm start, network and trainer; then model, metrics, predictions and report."""
+"""A training run: data, n-gram model, pretraining, fine-tuning, and the results."""
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from safetensors.numpy import load as deserialize
+from safetensors.numpy import save as serialize
+from torch import Tensor
 
 from byoc.checkpoints import Checkpoint
+from byoc.errors import DataError
 from byoc.job import Job
 from byoc.signals import NOTHING_TO_SAVE, Stopped
 from byoc.version import version
 from sentiment.data import datasets
 from sentiment.data.channels import PRETRAINED_CHANNEL, is_pretraining
 from sentiment.data.datasets import Datasets
-from sentiment.embeddings.store import WordVectors
-from sentiment.embeddings.word2vec import WORD2VEC_EPOCHS, train_word2vec
 from sentiment.evaluation import report
-from sentiment.evaluation.metrics import Metrics, evaluate_logits
+from sentiment.evaluation.metrics import evaluate_logits
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.artifact import Artifact, write_files
+from sentiment.model.language_model import PretrainedWeights
 from sentiment.model.network import SentimentLSTM
 from sentiment.model.precision import Hardware
+from sentiment.model.weighted_sum import cross_fitted_sum, fit_weights, weighted_sum
+from sentiment.ngram_model.nbsvm import NBSVM
 from sentiment.settings import NetworkSettings
+from sentiment.text.sequences import Sequences
 from sentiment.text.unknown_words import measure_unknown_share
 from sentiment.training import results
-from sentiment.training.loader import Targets
+from sentiment.training.fine_tuning import FineTuning, best_epoch, evaluate_sharded
 from sentiment.training.memory import set_up_torch
-from sentiment.training.stage_cache import StageCache
-from sentiment.training.trainer import Trainer, evaluate_sharded
-from sentiment.training.warm_start import WarmStart, create_warm_start, training_sequences
+from sentiment.training.pretraining import Pretraining
+from sentiment.training.trainer import Setup, Trainer
 
 logger = logging.getLogger(__name__)
+
+MODELS = ("ngram", "lstm")
+# One of so many reviews measures the perplexity in a job without labels.
+_HELD_OUT_EVERY = 100
+
+
+class NgramResults:
+    """The n-gram model, on rank 0, and its logits on the held-out reviews, on every process.
+
+    Attributes:
+        model: None on other ranks, and with ``ngram_weight=0``.
+        logits: [models, reviews] of each held-out set, by set name, of one model or of none.
+    """
+
+    def __init__(self, job: Job, data: Datasets, hyperparameters: Hyperparameters) -> None:
+        """Fit the model.
+
+        Raises:
+            DataError: the reviews have no common n-gram.
+            Stopped: a stop was requested on any process.
+        """
+        self.model: NBSVM | None = None
+        group, held_out = job.process_group, data.held_out
+        self.logits = {
+            name: np.empty((0, len(examples.labels)), np.float32) for name, examples in held_out.items()
+        }
+        if hyperparameters.ngram_weight == 0:
+            return
+
+        def fit() -> NBSVM | None:
+            if group.rank > 0:
+                return None
+            return NBSVM.fit(data.training, len(data.vocabulary), hyperparameters.max_ngrams)
+
+        self.model = group.run_interruptible(job.stop, fit)
+        if self.model is not None:
+            for name, examples in held_out.items():
+                self.logits[name] = self.model.logits(examples.sequences)[None]
+        if group.size > 1:
+            self.logits = deserialize(group.broadcast(serialize(self.logits)) or b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +91,12 @@ class TrainingRun:
     hyperparameters: Hyperparameters
     data: Datasets
     settings: NetworkSettings
-    trainer: Trainer
+    ngrams: NgramResults
+    trainer: FineTuning
 
 
 def train(job: Job) -> None:
-    """Train a model, from channels to report; with unlabeled reviews alone, train embeddings.
+    """Train a model, from channels to report; with unlabeled reviews alone, pretrain a language model.
 
     Raises:
         Stopped: a stop was requested before the first step.
@@ -58,20 +105,17 @@ def train(job: Job) -> None:
     """
     start = time.perf_counter()
     if is_pretraining(job.channels):
-        train_embeddings(job)
+        pretrain_only(job)
         return
     try:
         run = setup(job)
-    except Stopped:
-        raise Stopped(stop_message(job)) from None
+    except Stopped as stopped:
+        raise Stopped(str(stopped) or stop_message(job)) from None
     trainer, logits, is_stopped = run.trainer, {}, False
-    trainer.save(job.checkpoints)  # the warm start may have taken minutes
-    if job.process_group.rank == 0:
-        StageCache(job.checkpoints.folder).clear()
     if trainer.state.best is not None:
         write_model(run)  # a resumed job may have a new model folder
     try:
-        trainer.fit(run.data.held_out["validation"], job.stop, job.checkpoints, lambda: write_model(run))
+        trainer.fit(job.stop, job.checkpoints, lambda: write_model(run) if is_best(trainer) else None)
         logits = evaluate_test(run)
     except Stopped:
         is_stopped = True
@@ -85,47 +129,53 @@ def train(job: Job) -> None:
         logger.info("done in %.0f s; the model is in %s", time.perf_counter() - start, job.opt_ml.model)
 
 
+def is_best(trainer: FineTuning) -> bool:
+    """Whether the last epoch is the best so far."""
+    return best_epoch(trainer.state.history) == len(trainer.state.history)
+
+
 def setup(job: Job) -> TrainingRun:
-    """Load the data and create the trainer, from the newest checkpoint if there is one.
+    """Load the data, pretrain, and create the trainer, all from the newest checkpoint if there is one.
 
     Raises:
         Stopped: a stop was requested on any process.
         UserError: the data or a checkpoint cannot be used.
-        OSError: a stage of the warm start cannot be written.
+        OSError: a checkpoint cannot be written.
     """
     hyperparameters = set_up_device(job)
     data = datasets.load(
         job.channels, hyperparameters, job.opt_ml.sharded_channels(), job.process_group, job.stop
     )
-    config = {
-        **hyperparameters.fingerprint_fields(),
-        **data.fingerprint(),
-        "processes": job.process_group.size,
-        "device": job.process_group.device.type,
-    }
-    checkpoint = load_checkpoint(job, config)
-    if checkpoint is not None:
-        warm_start = WarmStart.from_checkpoint(checkpoint)
-    else:
-        stages = StageCache(job.checkpoints.folder, config)
-        warm_start = create_warm_start(data, hyperparameters, job.process_group, job.stop, stages)
-    data = data.insert_ngrams(warm_start.ngrams)
-    network, settings = build_network(hyperparameters, len(data.vocabulary), warm_start)
-    sequences = training_sequences(data, hyperparameters)
-    targets = Targets(sequences, warm_start.probabilities, warm_start.ngram_scores)
-    trainer = Trainer(
-        network.to(job.process_group.device),
-        targets,
-        hyperparameters,
-        job.process_group,
-        config,
-        warm_start.to_checkpoint_tensors(),
-    )
-    if checkpoint is not None:
+    setup = make_setup(job, hyperparameters, data.fingerprint())
+    checkpoint = load_checkpoint(job, setup)
+    ngrams = NgramResults(job, data, hyperparameters)
+    is_pretrained = checkpoint is not None and checkpoint.values["stage"] == FineTuning.stage
+    history: list[Mapping[str, float]] = []
+    pretrained = None
+    if checkpoint is not None and is_pretrained:
+        history = checkpoint.values["pretraining"]
+    elif data.pretrained is not None:
+        pretrained = data.pretrained.align(data.vocabulary)
+    elif hyperparameters.pretraining_epochs > 0:
+        corpora = [data.training.sequences, data.unlabeled.sequences]
+        held_out = data.held_out["validation"].sequences
+        pretraining = pretrain(job, setup, corpora, held_out, len(data.vocabulary), checkpoint)
+        history = pretraining.state.history
+        pretrained = PretrainedWeights.of(data.vocabulary, pretraining.model).align(data.vocabulary)
+    network, settings = build_network(hyperparameters, len(data.vocabulary), pretrained)
+    network.to(job.process_group.device)
+    validation, ngram_logits = data.held_out["validation"], ngrams.logits["validation"]
+    trainer = FineTuning(network, data.training, validation, ngram_logits, setup, history)
+    if checkpoint is not None and is_pretrained:
         trainer.restore(checkpoint)
-    elif hyperparameters.has_warm_start:
-        trainer.saved = None
-    return TrainingRun(job, hyperparameters, data, settings, trainer)
+    return TrainingRun(job, hyperparameters, data, settings, ngrams, trainer)
+
+
+def make_setup(job: Job, hyperparameters: Hyperparameters, fingerprints: Mapping[str, str]) -> Setup:
+    """Settings of the stages; a resumed job must share the fingerprints of its data, too."""
+    processes = {"processes": job.process_group.size, "device": job.process_group.device.type}
+    config = {**hyperparameters.fingerprint_fields(), **fingerprints, **processes}
+    return Setup(hyperparameters, job.process_group, config)
 
 
 def set_up_device(job: Job) -> Hyperparameters:
@@ -142,7 +192,7 @@ def set_up_device(job: Job) -> Hyperparameters:
     return hyperparameters
 
 
-def load_checkpoint(job: Job, config: Mapping[str, Any]) -> Checkpoint | None:
+def load_checkpoint(job: Job, setup: Setup) -> Checkpoint | None:
     """Rank 0's newest checkpoint, on every process.
 
     Raises:
@@ -152,32 +202,55 @@ def load_checkpoint(job: Job, config: Mapping[str, Any]) -> Checkpoint | None:
     if content is None:
         return None
     checkpoint = Checkpoint.from_bytes(content)
-    checkpoint.check(config)
+    checkpoint.check(setup.config)
     return checkpoint
 
 
+def pretrain(
+    job: Job,
+    setup: Setup,
+    corpora: Sequence[Sequences],
+    held_out: Sequences,
+    vocab_size: int,
+    checkpoint: Checkpoint | None,
+) -> Pretraining:
+    """Pretrain a language model, from a checkpoint of this stage if there is one.
+
+    Raises:
+        Stopped: a stop was requested on any process.
+        UserError: the reviews have no words, or a loss is not finite.
+        OSError: a checkpoint cannot be written.
+    """
+    trainer = Pretraining(corpora, held_out, vocab_size, setup)
+    if checkpoint is not None:
+        trainer.restore(checkpoint)
+    try:
+        trainer.fit(job.stop, job.checkpoints)
+    except Stopped:
+        raise Stopped(stop_message(job, trainer)) from None
+    return trainer
+
+
 def build_network(
-    hyperparameters: Hyperparameters, vocab_size: int, warm_start: WarmStart
+    hyperparameters: Hyperparameters, vocab_size: int, pretrained: Mapping[str, Tensor] | None
 ) -> tuple[SentimentLSTM, NetworkSettings]:
-    """The network, initialized from the warm start, and its settings."""
+    """The network, with pretrained tensors of embedding and LSTM if there are any, and its settings."""
     settings = NetworkSettings(
         vocab_size=vocab_size,
         embedding_dim=hyperparameters.embedding_dim,
         hidden_dim=hyperparameters.hidden_dim,
         pooling=hyperparameters.pooling,
-        ngram_scores=warm_start.ngram_scores is not None,
     )
+    torch.manual_seed(hyperparameters.seed)  # whether or not this process has pretrained
     dropouts = (hyperparameters.dropout, hyperparameters.embedding_dropout, hyperparameters.word_dropout)
     network = SentimentLSTM(settings, *dropouts)
-    network.initialize_from(warm_start.vectors)
-    if warm_start.ngram_scores is not None:
-        scores, _, slope, intercept = warm_start.ngram_scores
-        network.initialize_from(None, scores[-1], slope.item(), intercept.item())
+    if pretrained is not None:
+        network.load_state_dict({**network.state_dict(), **pretrained})
     return network, settings
 
 
 def evaluate_test(run: TrainingRun) -> dict[str, NDArray[np.float32]]:
-    """The best model's logits on the channel ``test``, by set name; empty without this channel.
+    """The best network's logits on the channel ``test``, by set name; empty without this channel.
 
     Raises:
         Stopped: a stop was requested on any process.
@@ -185,45 +258,83 @@ def evaluate_test(run: TrainingRun) -> dict[str, NDArray[np.float32]]:
     if "test" not in run.data.held_out:
         return {}
     sequences = run.data.held_out["test"].sequences
-    network = run.trainer.state.load_best()
+    network = run.trainer.load_best()
     return {"test": evaluate_sharded(network, sequences, run.job.process_group, run.job.stop)}
 
 
-def write_model(run: TrainingRun, metrics: Mapping[str, Metrics] | None = None) -> dict[str, Any]:
+def write_model(run: TrainingRun, metrics: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Write the artifact of the best epoch; returns the summary that ``metrics.json`` also gets.
 
-    ``metrics`` are by set name; by default those of the validation set.
+    ``metrics`` are JSON-serializable values by name; by default the accuracy of the best epoch.
     """
-    state, data = run.trainer.state, run.data
-    assert state.best is not None
-    if metrics is None:
-        metrics = {"validation": evaluate_logits(state.best.logits, data.held_out["validation"].labels)}
-    summary = results.summarize(state.history, metrics) | {"temperature": state.best.temperature}
+    trainer, data = run.trainer, run.data
+    best, history = trainer.state.best, trainer.state.history
+    assert best is not None
+    validation = data.held_out["validation"]
+    logits = np.vstack([run.ngrams.logits["validation"], best.logits])
+    *ngram_weight, lstm_weight, intercept = fit_weights(logits, validation.labels).astype(np.float32)
+    weights = {
+        **best.weights,
+        "linear.weight": best.weights["linear.weight"] * lstm_weight,
+        "linear.bias": best.weights["linear.bias"] * lstm_weight + intercept,
+    }
+    summary = {
+        "best_epoch": best_epoch(history),
+        "epochs": history,
+        "pretraining": trainer.values["pretraining"],
+        "weights": {
+            name: float(weight)
+            for name, weight in zip(
+                (*MODELS[-len(logits) :], "intercept"), (*ngram_weight, lstm_weight, intercept), strict=True
+            )
+        },
+        **(metrics or {}),
+    }
     training = {
         "hyperparameters": asdict(run.hyperparameters),
         "hardware": Hardware.from_device(run.job.process_group.device).name,
         "reviews": {"training": len(data.training.labels), "unlabeled": len(data.unlabeled.labels)},
         **summary,
     }
+    ngram_model = run.ngrams.model and run.ngrams.model.scaled(float(ngram_weight[0]))
     unknown_share = measure_unknown_share(
         data.training.sequences, data.unlabeled.sequences, len(data.vocabulary)
     )
-    artifact = Artifact(state.best.weights, data.vocabulary, run.settings, data.text, training, unknown_share)
+    artifact = Artifact(
+        weights, data.vocabulary, run.settings, data.text, training, ngram_model, unknown_share
+    )
     run.job.write_artifact(partial(write_files, artifact))
     return summary
 
 
-def write_results(run: TrainingRun, logits: Mapping[str, NDArray[np.float32]]) -> None:
-    """Write model, metrics and predictions from the calibrated logits of held-out sets, by set name."""
-    held_out = {name: run.data.held_out[name] for name in logits}
-    metrics = {name: evaluate_logits(logits[name], examples.labels) for name, examples in held_out.items()}
-    for name, values in metrics.items():
+def write_results(run: TrainingRun, lstm_logits: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write model, metrics and predictions from the network's logits on held-out sets, by set name."""
+    held_out = {name: run.data.held_out[name] for name in lstm_logits}
+    columns = {name: np.vstack([run.ngrams.logits[name], logits]) for name, logits in lstm_logits.items()}
+
+    def calibrate(name: str, models: slice) -> NDArray[np.float32]:
+        """Calibrated logits of some of the models; nobody may be judged by weights fitted to it."""
+        if name == "validation":
+            return cross_fitted_sum(columns[name][models], held_out[name])
+        weights = fit_weights(columns["validation"][models], held_out["validation"].labels)
+        return weighted_sum(columns[name][models], weights)
+
+    logits = {name: calibrate(name, slice(None)) for name in held_out}
+    metrics: dict[str, Any] = {"parts": {}}
+    for name, examples in held_out.items():
+        values = evaluate_logits(logits[name], examples.labels)
         run.job.report_metrics(**{f"{name}_{key}": value for key, value in asdict(values).items()})
+        metrics[name] = results.to_json(values)
+        parts = MODELS if len(columns[name]) == len(MODELS) else ()
+        metrics["parts"][name] = {
+            part: results.to_json(evaluate_logits(calibrate(name, slice(i, i + 1)), examples.labels))
+            for i, part in enumerate(parts)
+        }
     summary = write_model(run, metrics)
     if run.job.process_group.rank == 0:
         output, base = run.job.opt_ml.output_data, run.job.opt_ml.base / "input" / "data"
         results.write_metrics(output, summary | {"files": run.data.files})
-        results.write_predictions(output, base, held_out, logits, run.data.word_counts, run.data.sources)
+        results.write_predictions(output, base, held_out, logits, run.data.sources)
 
 
 def stop_message(job: Job, trainer: Trainer | None = None) -> str:
@@ -232,39 +343,39 @@ def stop_message(job: Job, trainer: Trainer | None = None) -> str:
     missing = f"no checkpoint: {job.opt_ml.checkpoints} does not exist"
     resume = f"the same job resumes from {folder}" if folder else missing
     if trainer is None or trainer.state.position == (0, 0):
-        has_progress = job.checkpoints.exist or StageCache(folder).exists
-        return f"stopped before the next step; {resume}" if has_progress else NOTHING_TO_SAVE
-    epochs, batches = trainer.state.position
-    model = f"the best model so far is in {job.opt_ml.model}" if epochs else "no model: no epoch is finished"
+        return f"stopped before the next step; {resume}" if job.checkpoints.exist else NOTHING_TO_SAVE
+    has_model = trainer.state.best is not None
+    model = (
+        f"the best model so far is in {job.opt_ml.model}" if has_model else "no model: no epoch is finished"
+    )
     if trainer.is_finished:
-        return f"stopped before the evaluation of the channel test; {model}; {resume}"
+        return f"stopped after {trainer.stage}; {model}; {resume}"
     return (
-        f"stopped in epoch {epochs + 1} after {batches} of {trainer.state.batches_per_epoch} batches; "
-        f"{model}; {resume}"
+        f"stopped in epoch {len(trainer.state.history) + 1} of {trainer.stage} after "
+        f"{trainer.state.batches_done} of {trainer.state.batches_per_epoch} batches; {model}; {resume}"
     )
 
 
-def train_embeddings(job: Job) -> None:
-    """Train word2vec embeddings on the channel ``unlabeled``, for a channel of later jobs.
+def pretrain_only(job: Job) -> None:
+    """Pretrain a language model on the channel ``unlabeled``, for the channel ``pretrained`` of later jobs.
 
     Raises:
-        DataError: the reviews cannot be used.
+        UserError: the reviews or a checkpoint cannot be used, or a loss is not finite.
         Stopped: a stop was requested on any process.
-        OSError: the embeddings cannot be written.
+        OSError: the language model cannot be written.
     """
-    hyperparameters: Hyperparameters = job.hyperparameters
-    logger.info("version %s; embeddings only; %s", version(), hyperparameters)
-    if hyperparameters.embedding_init == "documents":
-        logger.warning("embedding_init=documents needs labeled reviews; this job uses word2vec")
+    hyperparameters = set_up_device(job)
+    if hyperparameters.pretraining_epochs == 0:
+        raise DataError("a job with unlabeled reviews alone pretrains; set pretraining_epochs above 0")
     vocabulary, reviews = datasets.load_unlabeled(
         job.channels, hyperparameters, job.opt_ml.sharded_channels(), job.process_group, job.stop
     )
-    shape, seed = (len(vocabulary), hyperparameters.embedding_dim), hyperparameters.seed
-    is_main = job.process_group.rank == 0
-    vectors = job.process_group.run_interruptible(
-        job.stop,
-        lambda: train_word2vec([reviews], shape, WORD2VEC_EPOCHS, seed) if is_main else None,
-    )
-    if vectors is not None:
-        WordVectors(vocabulary, vectors).save(job.opt_ml.model)
-    logger.info("done; embeddings for a channel %s are in %s", PRETRAINED_CHANNEL, job.opt_ml.model)
+    setup = make_setup(job, hyperparameters, {"unlabeled data": datasets.fingerprint(reviews)})
+    checkpoint = load_checkpoint(job, setup)
+    indices = np.arange(len(reviews))
+    is_held_out = indices % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1
+    training, held_out = (reviews.take(indices[mask]) for mask in (~is_held_out, is_held_out))
+    trainer = pretrain(job, setup, [training], held_out, len(vocabulary), checkpoint)
+    if job.process_group.rank == 0:
+        PretrainedWeights.of(vocabulary, trainer.model).save(job.opt_ml.model)
+    logger.info("done; the language model for a channel %s is in %s", PRETRAINED_CHANNEL, job.opt_ml.model)

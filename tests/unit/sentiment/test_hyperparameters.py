@@ -10,7 +10,7 @@ from sentiment.hyperparameters import PRESETS, Hyperparameters, differences
 
 def test_defaults_apply() -> None:
     defaults = parse_hyperparameters(Hyperparameters, {})
-    assert (defaults.epochs, defaults.hidden_dim, defaults.max_length) == (2, 128, 1000)
+    assert (defaults.epochs, defaults.hidden_dim, defaults.max_length) == (3, 128, 1000)
     assert defaults.validation_fraction == 0.1
 
 

@@ -11,8 +11,15 @@ def test_zero_size_is_rejected() -> None:
 
 
 def test_unknown_pooling_is_rejected() -> None:
-    with pytest.raises(ValueError, match="expected one of last, mean, smoothed-mean, max"):
+    with pytest.raises(ValueError, match="expected one of last, mean, max, mean-max"):
         NetworkSettings(10, 4, 4, "sum")
+
+
+@pytest.mark.parametrize(("pooling", "pooled_dim"), [("last", 4), ("mean", 4), ("max", 4), ("mean-max", 8)])
+def test_pooling_determines_pooled_size(pooling: str, pooled_dim: int) -> None:
+    settings = NetworkSettings(10, 3, 4, pooling)
+    assert settings.pooled_dim == pooled_dim
+    assert settings.tensor_shapes()["linear.weight"] == (1, pooled_dim)
 
 
 def test_invalid_stop_words_are_rejected() -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from byoc.errors import DataError, HyperparameterError
 from byoc.hyperparameters import parse_hyperparameters
-from sentiment.data.columns import LABEL_NAMES, TEXT_NAMES
+from sentiment.data.columns import LABEL_NAMES
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.settings import TEXT_NAMES
 from tests.support.review_files import read, write_files
 
 

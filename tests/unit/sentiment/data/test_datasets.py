@@ -1,14 +1,19 @@
 """Channels to examples."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from byoc.errors import DataError
 from byoc.signals import StopFlag, Stopped
 from sentiment.data.datasets import load
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.model.language_model import PretrainedWeights
+from sentiment.settings import NetworkSettings
+from sentiment.text.vocabulary import Vocabulary
 from tests.conftest import write_csv
 from tests.unit.sentiment.data.test_acl_imdb import write_layout
 
@@ -163,8 +168,46 @@ def test_fingerprint_depends_on_unlabeled_data(tmp_path: Path) -> None:
 def test_pretrained_error_names_the_channel(tmp_path: Path) -> None:
     (tmp_path / "pretrained").mkdir()
     folders = channels(tmp_path, training=REVIEWS) | {"pretrained": tmp_path / "pretrained"}
-    with pytest.raises(DataError, match=r"channel pretrained: .* has neither vectors\.safetensors nor"):
+    with pytest.raises(DataError, match=r"channel pretrained: .* has neither a language model nor"):
         load(folders, SMALL)
+
+
+def pretrained(folder: Path, fill: float = 1.0) -> dict[str, Path]:
+    """A channel with a language model of two dimensions each."""
+    shapes = NetworkSettings(4, 2, 2, "last").tensor_shapes()
+    weights = {
+        name: np.full(shape, fill, np.float32)
+        for name, shape in shapes.items()
+        if not name.startswith("linear")
+    }
+    PretrainedWeights(Vocabulary(["good", "bad"]), weights).save(folder / "pretrained")
+    return {"pretrained": folder / "pretrained"}
+
+
+TINY = replace(SMALL, embedding_dim=2, hidden_dim=2)
+
+
+def test_pretrained_model_is_loaded(tmp_path: Path) -> None:
+    data = load(channels(tmp_path, training=REVIEWS) | pretrained(tmp_path), TINY)
+    assert data.pretrained is not None
+    assert data.pretrained.vocabulary.words == ("good", "bad")
+    assert "film0" in data.vocabulary.words
+
+
+def test_pretrained_mismatch_names_the_channel(tmp_path: Path) -> None:
+    message = (
+        "channel pretrained: the language model has embedding_dim=2 and hidden_dim=2, expected 128 and 128"
+    )
+    with pytest.raises(DataError, match=message):
+        load(channels(tmp_path, training=REVIEWS) | pretrained(tmp_path), SMALL)
+
+
+def test_fingerprint_depends_on_language_model(tmp_path: Path) -> None:
+    folders = channels(tmp_path, training=REVIEWS)
+    first = load(folders | pretrained(tmp_path / "1"), TINY).fingerprint()
+    other = load(folders | pretrained(tmp_path / "2", 2.0), TINY).fingerprint()
+    assert {name for name in first if first[name] != other[name]} == {"language model"}
+    assert "language model" not in load(folders, TINY).fingerprint()
 
 
 def test_splits_of_the_training_channel_are_held_out(tmp_path: Path) -> None:

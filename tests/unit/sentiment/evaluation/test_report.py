@@ -34,7 +34,7 @@ MODEL = {
     "network": {"vocab_size": 30_000},
     "text": {"max_length": 500, "truncate": "tail"},
     "training": {
-        "hyperparameters": {"epochs": 3, "dropout": Hyperparameters().dropout},
+        "hyperparameters": {"epochs": 7, "dropout": Hyperparameters().dropout},
         "reviews": {"training": 22_458},
         "hardware": "2 cores",
     },
@@ -98,6 +98,23 @@ def test_page_has_metrics(opt_ml: OptMl) -> None:
     expected = ["validation", "4", "50.0% ± 25.0%", "0.5000", "0.7500", "0.6931", "0.1000"]
     text = page(opt_ml)
     assert cells(summary(text), "validation") == expected
+
+
+def test_parts_have_rows_of_their_own(opt_ml: OptMl) -> None:
+    parts = {"ngram": FIGURES | {"accuracy": 0.25}, "lstm": FIGURES | {"log_loss": 0.8}}
+    write(opt_ml, {"validation": FIGURES, "parts": {"validation": parts}}, ROWS)
+    text = summary(page(opt_ml))
+    assert cells(text, "validation")[2] == "50.0% ± 25.0%"
+    assert cells(text, "validation, n-gram model alone")[2] == "25.0% ± 21.7%"
+    assert cells(text, "validation, LSTM alone")[5] == "0.8000"
+
+
+def test_pretraining_epochs_have_rows(opt_ml: OptMl) -> None:
+    epoch = {"pretraining_epoch": 17, "train_perplexity": 150.04, "validation_perplexity": 170.06}
+    write(opt_ml, {"validation": FIGURES, "pretraining": [epoch | {"tokens_per_second": 9_000}]}, ROWS)
+    assert cells(page(opt_ml), "17") == ["17", "150.0", "170.1", "9000"]
+    write(opt_ml, {"validation": FIGURES, "pretraining": []}, ROWS)
+    assert "perplexity" not in page(opt_ml)
 
 
 def test_best_epoch_is_highlighted(opt_ml: OptMl) -> None:

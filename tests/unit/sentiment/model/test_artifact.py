@@ -3,25 +3,48 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from byoc.errors import ArtifactError
 from sentiment.model.artifact import Artifact, load_artifact, write_files
+from sentiment.ngram_model.features import NgramFeatures
+from sentiment.ngram_model.nbsvm import NBSVM
 from sentiment.settings import NetworkSettings, TextSettings
 from sentiment.text.vocabulary import Vocabulary
 
-SETTINGS = NetworkSettings(vocab_size=5, embedding_dim=3, hidden_dim=2, pooling="max")
+SETTINGS = NetworkSettings(vocab_size=5, embedding_dim=3, hidden_dim=2, pooling="mean-max")
+NGRAM_MODEL = NBSVM(NgramFeatures(np.array([2, 3, 17]), base=5), np.array([1, -2, 0.5], np.float32), 0.25)
 
 
-def make(settings: NetworkSettings = SETTINGS, fill: float = 0.5) -> Artifact:
-    weights = {name: np.full(shape, fill, np.float32) for name, shape in SETTINGS.tensor_shapes().items()}
+def make(ngram_model: NBSVM | None = NGRAM_MODEL) -> Artifact:
+    weights = {name: np.full(shape, 0.5, np.float32) for name, shape in SETTINGS.tensor_shapes().items()}
     text = TextSettings(["the", "a"], 100, "tail")
-    return Artifact(
-        weights, Vocabulary(["good", "bad", "film"]), settings, text, {"best_epoch": 2}, {"99.9": 0.1}
-    )
+    vocabulary = Vocabulary(["good", "bad", "film"])
+    return Artifact(weights, vocabulary, SETTINGS, text, {"best_epoch": 2}, ngram_model, {"99.9": 0.1})
+
+
+NGRAM_TYPES = "expected int64 keys and float32 coefficients"
+NGRAM_COUNTS = "expected sorted n-grams with a coefficient each, and one intercept"
+
+
+def tensors(**changes: Any) -> dict[str, NDArray[Any]]:
+    """Valid tensors of a model file, with changes; None removes a tensor."""
+    ngrams = {
+        "ngram.keys": NGRAM_MODEL.features.keys,
+        "ngram.coefficients": NGRAM_MODEL.coefficients,
+        "ngram.intercept": np.array([NGRAM_MODEL.intercept], np.float32),
+    }
+    changed = {
+        **make().weights,
+        **ngrams,
+        **{name.replace("__", "."): array for name, array in changes.items()},
+    }
+    return {name: array for name, array in changed.items() if array is not None}
 
 
 @pytest.fixture
@@ -36,6 +59,27 @@ def test_artifact_round_trips(folder: Path) -> None:
     assert loaded.unknown_share == saved.unknown_share
     assert loaded.vocabulary.words == saved.vocabulary.words
     assert all(np.array_equal(loaded.weights[name], saved.weights[name]) for name in saved.weights)
+
+
+def test_ngram_model_round_trips(folder: Path) -> None:
+    loaded = load_artifact(folder).ngram_model
+    assert loaded is not None
+    assert loaded.features.keys.dtype == np.int64
+    assert loaded.features.keys.tolist() == [2, 3, 17]
+    assert loaded.features.base == 5
+    assert loaded.coefficients.dtype == np.float32
+    assert loaded.coefficients.tolist() == [1, -2, 0.5]
+    assert loaded.intercept == 0.25
+
+
+def test_ngram_model_is_optional(tmp_path: Path) -> None:
+    write_files(make(None), tmp_path)
+    assert load_artifact(tmp_path).ngram_model is None
+
+
+def test_ngram_model_has_three_tensors(folder: Path) -> None:
+    save_file(tensors(), folder / "model.safetensors")
+    assert load_artifact(folder).ngram_model is not None
 
 
 def test_artifact_has_three_files(folder: Path) -> None:
@@ -90,16 +134,32 @@ def test_vocabulary_size_must_match(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tensors", "message"),
+    ("changes", "message"),
     [
-        ({}, "expected the tensors"),
-        ({"embedding.weight": np.zeros((5, 4), np.float32)}, "expected the tensors"),
-        ({"linear.bias": np.zeros(1, np.float64)}, "expected float32"),
+        ({"linear__bias": None}, "expected the tensors"),
+        ({"embedding__weight": np.zeros((5, 4), np.float32)}, "expected the tensors"),
+        ({"linear__bias": np.zeros(1, np.float64)}, "expected float32"),
         ({"extra": np.zeros(1, np.float32)}, "expected the tensors"),
+        ({"ngram__keys": None}, NGRAM_TYPES),
+        ({"ngram__intercept": None}, NGRAM_TYPES),
+        ({"ngram__keys": np.array([2, 3, 17], np.int32)}, NGRAM_TYPES),
+        ({"ngram__keys": np.array([[2, 3, 17]])}, NGRAM_TYPES),
+        ({"ngram__coefficients": np.zeros(3, np.float64)}, NGRAM_TYPES),
+        ({"ngram__intercept": np.array(1, np.float32)}, NGRAM_TYPES),
+        ({"ngram__keys": np.array([3, 2, 17])}, NGRAM_COUNTS),
+        ({"ngram__keys": np.array([2, 2, 17])}, NGRAM_COUNTS),
+        ({"ngram__keys": np.array([-1, 2, 17])}, NGRAM_COUNTS),
+        # The difference of the last two overflows to a positive number.
+        ({"ngram__keys": np.array([2, 2**62 + 3, -(2**62) - 9])}, NGRAM_COUNTS),
+        ({"ngram__keys": np.array([2, 3])}, NGRAM_COUNTS),
+        ({"ngram__keys": np.empty(0, np.int64)}, NGRAM_COUNTS),
+        ({"ngram__coefficients": np.zeros(4, np.float32)}, NGRAM_COUNTS),
+        ({"ngram__intercept": np.zeros(2, np.float32)}, NGRAM_COUNTS),
     ],
+    ids=str,
 )
-def test_unexpected_tensors_are_refused(folder: Path, tensors: dict[str, np.ndarray], message: str) -> None:
-    save_file(dict(make().weights) | tensors if tensors else {}, folder / "model.safetensors")
+def test_unexpected_tensors_are_refused(folder: Path, changes: dict[str, Any], message: str) -> None:
+    save_file(tensors(**changes), folder / "model.safetensors")
     with pytest.raises(ArtifactError, match=rf"model\.safetensors: {message}"):
         load_artifact(folder)
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from sentiment.evaluation.metrics import sigmoid
-from sentiment.model.network import SentimentLSTM, evaluate, is_first_occurrence, to_tensors
+from sentiment.model.network import SentimentLSTM, evaluate, to_tensors
 from sentiment.settings import POOLING, PSEUDO_COUNT, NetworkSettings
 from sentiment.text.batching import pad
 from sentiment.text.sequences import Sequences
@@ -48,16 +47,39 @@ def test_padding_does_not_change_logits(network: SentimentLSTM) -> None:
     np.testing.assert_allclose(sigmoid(actual.numpy()), sigmoid(expected.numpy()), atol=1e-5)
 
 
-def test_pooling_ignores_padding(network: SentimentLSTM) -> None:
-    outputs, lengths = torch.randn(5, 1, 32), torch.tensor([3])
-    real = outputs[:3, 0]
-    expected = {
-        "last": real[-1],
-        "mean": real.mean(0),
-        "smoothed-mean": real.sum(0) / (3 + PSEUDO_COUNT["smoothed-mean"]),
-        "max": real.amax(0),
-    }[network.pooling]
-    torch.testing.assert_close(network._pool(outputs, lengths)[0], expected)
+def plain_logit(network: SentimentLSTM, ids: list[int]) -> float:
+    """Definition of the network for one review."""
+    outputs, _ = network.lstm(network.embedding(torch.tensor(ids))[:, None])
+    outputs = outputs[:, 0]
+    pooled = {
+        "last": outputs[-1],
+        "mean": outputs.sum(0) / (len(ids) + PSEUDO_COUNT),
+        "max": outputs.max(0).values,
+        "mean-max": torch.cat([outputs.sum(0) / (len(ids) + PSEUDO_COUNT), outputs.max(0).values]),
+    }["-".join(network.pooling)]
+    return float((network.linear.weight[0] @ pooled + network.linear.bias).item())
+
+
+def test_logits_match_the_definition(network: SentimentLSTM) -> None:
+    with torch.no_grad():
+        network.linear.weight.normal_()
+        network.linear.weight[:, : 32 if "mean" in network.pooling else 0] *= PSEUDO_COUNT
+    expected = [plain_logit(network, SEQUENCES[i].tolist() or [PAD_ID]) for i in range(8)]
+    assert np.std(expected) > 0.1
+    np.testing.assert_allclose(logits(network, list(range(8))), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(evaluate(network, SEQUENCES), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_mean_has_a_pseudo_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = SentimentLSTM(NetworkSettings(50, 16, 2, "mean"))
+    monkeypatch.setattr(
+        network.lstm, "forward", lambda vectors: (torch.full_like(vectors[:, :, :2], 3), None)
+    )
+    with torch.no_grad():
+        network.linear.weight.fill_(1.0)
+        network.linear.bias.fill_(0.25)
+    expected = [6 * length / (length + PSEUDO_COUNT) + 0.25 for length in (7, 200)]
+    assert logits(network, [0, 6]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +182,7 @@ def test_forget_gate_starts_open(network: SentimentLSTM) -> None:
 
 def test_tensor_shapes_match_format(network: SentimentLSTM) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    assert shapes == NetworkSettings(50, 16, 32, "max").tensor_shapes()
+    assert shapes == NetworkSettings(50, 16, 32, "-".join(network.pooling)).tensor_shapes()
 
 
 def test_word_dropout_spares_padding() -> None:
@@ -177,105 +199,3 @@ def test_word_dropout_needs_training_mode() -> None:
     network = SentimentLSTM(NetworkSettings(50, 16, 32, "max"), word_dropout=0.9)
     ids = torch.full((1, 100), 7)
     assert torch.equal(network.eval()._drop_words(ids), ids)
-
-
-def test_vectors_initialize_embeddings(network: SentimentLSTM) -> None:
-    vectors = np.ones((50, 16), np.float32)
-    network.initialize_from(vectors)
-    assert (network.embedding.weight == 1).all()
-    network.initialize_from()
-    assert (network.embedding.weight == 1).all()
-
-
-WEIGHTS = np.linspace(-3, 3, 50, dtype=np.float32)[np.random.default_rng(0).permutation(50)]
-SLOPE, INTERCEPT = 2.5, -0.5
-
-
-@pytest.fixture(params=PSEUDO_COUNT)
-def with_ngram_scores(request: pytest.FixtureRequest) -> SentimentLSTM:
-    """A network with the scores ``WEIGHTS``, without dropout."""
-    network = SentimentLSTM(NetworkSettings(50, 16, 32, request.param, ngram_scores=True))
-    network.initialize_from(None, WEIGHTS, SLOPE, INTERCEPT)
-    return network
-
-
-IDS = torch.tensor([[2, 5, 9, 5, 30, 2], [49, 48, 0, 0, 0, 0]])
-LENGTHS = torch.tensor([6, 2])
-
-
-def line(weights: NDArray[np.float32], pseudo_count: int = 0) -> list[float]:
-    """Logits of ``IDS`` from the mean score of their tokens, each counted once."""
-    sums = [float(weights[np.unique(ids[:n])].sum()) for ids, n in zip(IDS, LENGTHS, strict=True)]
-    return [
-        SLOPE * total / (n + pseudo_count) + INTERCEPT
-        for total, n in zip(sums, LENGTHS.tolist(), strict=True)
-    ]
-
-
-def test_scores_initialize_logits(with_ngram_scores: SentimentLSTM) -> None:
-    expected = line(WEIGHTS, PSEUDO_COUNT[with_ngram_scores.pooling])
-    assert with_ngram_scores(IDS, LENGTHS).tolist() == pytest.approx(expected, rel=0.05)
-
-
-def test_argument_replaces_embedded_scores(
-    with_ngram_scores: SentimentLSTM,
-) -> None:
-    ngram_scores = torch.from_numpy(WEIGHTS[::-1].copy())[IDS]
-    expected = line(WEIGHTS[::-1], PSEUDO_COUNT[with_ngram_scores.pooling])
-    assert with_ngram_scores(IDS, LENGTHS, ngram_scores).tolist() == pytest.approx(expected, rel=0.05)
-    scores = torch.from_numpy(WEIGHTS)[IDS]
-    assert torch.equal(with_ngram_scores(IDS, LENGTHS, scores), with_ngram_scores(IDS, LENGTHS))
-
-
-def test_first_occurrence_is_per_row() -> None:
-    ids = torch.tensor([[3, 4, 3, 3, 0, 0], [4, 3, 5, 4, 3, 6]])
-    assert is_first_occurrence(ids).int().tolist() == [[1, 1, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1]]
-
-
-def test_chunks_count_tokens_once(with_ngram_scores: SentimentLSTM) -> None:
-    ids = torch.from_numpy(np.random.default_rng(0).integers(2, 50, (2, 200)))
-    lengths = torch.tensor([200, 90])
-    ids[1, 90:] = PAD_ID
-    expected = with_ngram_scores(ids, lengths)
-    assert with_ngram_scores.forward_in_chunks(ids, lengths).tolist() == pytest.approx(
-        expected.tolist(), abs=1e-4
-    )
-    without_scores = SentimentLSTM(NetworkSettings(50, 16, 32, with_ngram_scores.pooling))
-    without_scores.load_state_dict(with_ngram_scores.state_dict())
-    assert not torch.allclose(without_scores(ids, lengths), expected, atol=0.01)
-
-
-def test_scores_have_no_dropout() -> None:
-    network = SentimentLSTM(NetworkSettings(50, 16, 32, "mean", True), dropout=0.9, embedding_dropout=0.9)
-    network.initialize_from(None, WEIGHTS, SLOPE, INTERCEPT)
-    scores = torch.from_numpy(WEIGHTS)[IDS]
-    assert network.train()(IDS, LENGTHS, scores).tolist() == pytest.approx(line(WEIGHTS), rel=0.05)
-
-
-def test_argument_blocks_gradient_of_scores(with_ngram_scores: SentimentLSTM) -> None:
-    with_ngram_scores(IDS, LENGTHS, torch.from_numpy(WEIGHTS)[IDS]).sum().backward()
-    gradient = with_ngram_scores.embedding.weight.grad
-    assert gradient is not None
-    assert (gradient[:, -1] == 0).all()
-
-
-def test_remaining_cells_receive_gradients(with_ngram_scores: SentimentLSTM) -> None:
-    optimizer = torch.optim.SGD(with_ngram_scores.parameters(), 0.1)
-    for _ in range(2):  # the first step only changes the linear layer's zero weights
-        optimizer.zero_grad()
-        with_ngram_scores(IDS, LENGTHS).sum().backward()
-        optimizer.step()
-    gradient = with_ngram_scores.lstm.get_parameter("weight_hh_l0").grad
-    assert gradient is not None
-    rows = gradient.abs().sum(1) > 0
-    assert all(rows[gate + 1 : gate + 32].all() for gate in range(0, 128, 32))
-
-
-@pytest.mark.parametrize("pooling", ["last", "max"])
-def test_other_poolings_only_embed_scores(pooling: str) -> None:
-    network = SentimentLSTM(NetworkSettings(50, 16, 32, pooling))
-    before = {name: weight.clone() for name, weight in network.named_parameters()}
-    network.initialize_from(None, WEIGHTS, SLOPE, INTERCEPT)
-    after = dict(network.named_parameters())
-    assert after["embedding.weight"][:, -1].tolist() == WEIGHTS.tolist()
-    assert [name for name in before if not torch.equal(before[name], after[name])] == ["embedding.weight"]

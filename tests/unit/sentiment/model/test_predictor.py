@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from byoc.errors import ArtifactError
+from sentiment.evaluation.metrics import sigmoid
 from sentiment.model.artifact import Artifact, load_artifact
-from sentiment.model.network import evaluate
+from sentiment.model.network import SentimentLSTM, evaluate
 from sentiment.model.precision import Hardware
 from sentiment.model.predictor import Predictor
+from sentiment.text.sequences import Sequences
 from tests.support.reference_text import reference_words
 
 FORMAT_1 = Path(__file__).parents[3] / "support" / "artifact_format_1"
@@ -26,13 +28,55 @@ def predictor() -> Predictor:
 def test_format_1_loads() -> None:
     artifact = load_artifact(FORMAT_1)
     assert artifact.network.hidden_dim == 4
+    assert artifact.ngram_model is not None
+    assert len(artifact.ngram_model.coefficients) == 300
     assert len(artifact.vocabulary) == artifact.network.vocab_size == 102
 
 
 def test_format_1_predictions_are_unchanged(predictor: Predictor) -> None:
     good, bad = predictor.predict(["A great, great film. I love it!", "The worst film. A bad, bad waste."])
     assert (good["label"], bad["label"]) == ("positive", "negative")
-    np.testing.assert_allclose([good["probability"], bad["probability"]], [0.962518, 0.082267], atol=1e-5)
+    np.testing.assert_allclose([good["probability"], bad["probability"]], [0.976582, 0.170441], atol=1e-5)
+
+
+TEXTS = ["A great, great film. I love it!", "The worst film. A bad, bad waste.", "film"]
+
+
+def network_logits() -> np.ndarray:
+    """Logits of the fixture's network for ``TEXTS``, without the predictor."""
+    artifact = load_artifact(FORMAT_1)
+    network = SentimentLSTM(artifact.network)
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in artifact.weights.items()})
+    return evaluate(network, sequences())
+
+
+def sequences() -> Sequences:
+    artifact = load_artifact(FORMAT_1)
+    words = [reference_words(text, artifact.text.stop_words) for text in TEXTS]
+    return Sequences.from_lists([artifact.vocabulary.ids(text) for text in words])
+
+
+def test_logits_of_both_models_are_added(predictor: Predictor) -> None:
+    ngram_model = load_artifact(FORMAT_1).ngram_model
+    assert ngram_model is not None
+    expected = sigmoid(network_logits() + ngram_model.logits(sequences()))
+    actual = [prediction["probability"] for prediction in predictor.predict(TEXTS)]
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+def test_network_alone_needs_no_ngrams() -> None:
+    predictor = Predictor(replace(load_artifact(FORMAT_1), ngram_model=None))
+    actual = [prediction["probability"] for prediction in predictor.predict(TEXTS)]
+    np.testing.assert_allclose(actual, sigmoid(network_logits()), atol=1e-6)
+    assert not np.allclose(
+        actual, [result["probability"] for result in Predictor.load(FORMAT_1).predict(TEXTS)]
+    )
+
+
+def test_unknown_words_are_counted(predictor: Predictor) -> None:
+    results = predictor.predict(["great film zyzzyva qwertz", "great", "", "zyzzyva"])
+    assert [result["_unknown_share"] for result in results] == [0.5, 0, 0, 1]
+    assert predictor.metrics(results) == {"unknown_share": 0.375}
 
 
 def test_predictions_keep_order(predictor: Predictor) -> None:

@@ -1,4 +1,4 @@
-"""Ids of words and n-grams."""
+"""Ids of words."""
 
 import json
 from pathlib import Path
@@ -37,34 +37,18 @@ def test_from_counts_drops_absent_words() -> None:
 
 
 def test_saved_vocabulary_loads_unchanged(tmp_path: Path) -> None:
-    Vocabulary(["good", "bad"], ["good bad"]).save(tmp_path / "v.json")
-    loaded = Vocabulary.load(tmp_path / "v.json")
-    assert loaded.words == ("good", "bad")
-    assert loaded.ngrams == ("good bad",)
-
-
-def test_ngrams_follow_the_words() -> None:
-    vocabulary = Vocabulary(["good", "bad"], ["good bad"])
-    assert vocabulary.first_ngram == 4
-    assert len(vocabulary) == 5
-    assert vocabulary.ids(["good", "bad"]) == [2, 3]
-
-
-def test_word_is_found_by_id() -> None:
-    assert Vocabulary(["good", "bad"]).word(3) == "bad"
+    Vocabulary(["good", "bad"]).save(tmp_path / "v.json")
+    assert Vocabulary.load(tmp_path / "v.json").words == ("good", "bad")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("{", "cannot be read as JSON"),
-        ("[]", "expected"),
-        ('{"words": ["a"], "ngrams": "a"}', "with strings"),
-        ('{"words": [1], "ngrams": []}', "with strings"),
-        ('{"words": ["a", "a"], "ngrams": []}', "duplicate token"),
-        ('{"words": ["a", "b"], "ngrams": ["a b", "a b"]}', "duplicate token"),
-        ('{"words": ["a"], "ngrams": ["a b"]}', "words of the vocabulary"),
-        ('{"words": ["a", "b"], "ngrams": ["a b a b"]}', "2 to 3 words"),
+        ("{}", "expected a list of words"),
+        ('"ab"', "expected a list of words"),
+        ('["a", 1]', "expected a list of words"),
+        ('["a", "b", "a"]', "duplicate word"),
     ],
 )
 def test_invalid_file_is_rejected_by_name(tmp_path: Path, content: str, message: str) -> None:
@@ -77,4 +61,4 @@ def test_invalid_file_is_rejected_by_name(tmp_path: Path, content: str, message:
 
 def test_saved_vocabulary_is_plain_json(tmp_path: Path) -> None:
     Vocabulary(["good"]).save(tmp_path / "v.json")
-    assert json.loads((tmp_path / "v.json").read_text()) == {"words": ["good"], "ngrams": []}
+    assert json.loads((tmp_path / "v.json").read_text()) == ["good"]

@@ -1,33 +1,35 @@
 """Optimizer steps and the EMA of the weights."""
 
 from dataclasses import replace
+from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from byoc.errors import TrainingError
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import SentimentLSTM
 from sentiment.model.precision import Hardware
 from sentiment.settings import NetworkSettings
-from sentiment.text.sequences import Sequences
-from sentiment.training.loader import DeviceBatch, Prefetcher, Targets
-from sentiment.training.optimizer import (
-    MICRO_BATCH_TOKENS,
-    Optimization,
-    lr_factor,
-    new_ema,
-    split_into_micro_batches,
-)
+from sentiment.training.optimizer import Optimization, lr_factor, new_ema
 
 HYPERPARAMETERS = Hyperparameters(learning_rate=0.02, precision="fp32")
-TARGETS = Targets(Sequences.from_lists([[2, 4], [3], [2], [3, 5, 6]]), np.array([1, 0, 1, 0], np.float32))
+IDS = torch.tensor([[2, 4, 0], [3, 0, 0], [2, 0, 0], [3, 5, 6]])
+LENGTHS, LABELS = torch.tensor([2, 1, 1, 3]), torch.tensor([1.0, 0.0, 1.0, 0.0])
 
 
-def batch() -> DeviceBatch:
-    return next(iter(Prefetcher(TARGETS, [np.arange(4)], torch.device("cpu"))))
+def step(optimization: Optimization, number: int, parts: int = 1) -> float:
+    """Take a step in equal micro-batches; returns the loss before it."""
+
+    def loss(rows: slice) -> Tensor:
+        logits = optimization.network(IDS[rows], LENGTHS[rows]).float()
+        return functional.binary_cross_entropy_with_logits(logits, LABELS[rows]) / parts
+
+    size = len(IDS) // parts
+    slices = [slice(start, start + size) for start in range(0, len(IDS), size)]
+    return optimization.step([partial(loss, rows) for rows in slices], number).item()
 
 
 def new(precision: str = "fp32") -> Optimization:
@@ -37,7 +39,7 @@ def new(precision: str = "fp32") -> Optimization:
 
 
 def losses(optimization: Optimization, begin: int, end: int) -> list[float]:
-    return [optimization.step(batch(), number).item() for number in range(begin, end)]
+    return [step(optimization, number) for number in range(begin, end)]
 
 
 def test_linear_schedule_rises_and_falls() -> None:
@@ -52,25 +54,12 @@ def test_constant_schedule_is_constant() -> None:
     assert {lr_factor(step, 100, "constant") for step in range(100)} == {1.0}
 
 
-@pytest.mark.parametrize(("most", "rows"), [(12, [4]), (11, [3, 1]), (6, [2, 2]), (1, [1, 1, 1, 1])])
-def test_micro_batches_respect_token_limit(most: int, rows: list[int]) -> None:
-    micro_batches = split_into_micro_batches(batch(), most)
-    assert [len(micro_batch.targets) for micro_batch in micro_batches] == rows
-    assert torch.equal(torch.cat([micro_batch.ids for micro_batch in micro_batches]), batch().ids)
-
-
-def test_micro_batches_do_not_change_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_micro_batches_do_not_change_step() -> None:
     whole, split = new(), new()
     expected = losses(whole, 0, 3)
-    monkeypatch.setitem(MICRO_BATCH_TOKENS, "cpu", 18)
-    assert losses(split, 0, 3) == pytest.approx(expected, rel=1e-6)
+    assert [step(split, number, parts=2) for number in range(3)] == pytest.approx(expected, rel=1e-6)
     for name, weight in whole.network.state_dict().items():
         torch.testing.assert_close(split.network.state_dict()[name], weight)
-
-
-def test_fp32_halves_micro_batches() -> None:
-    network, values = new().network, replace(HYPERPARAMETERS, precision="bf16")
-    assert 2 * new().micro_batch_tokens == Optimization(network, values, 1).micro_batch_tokens
 
 
 def vectors_moved(embedding_lr_scale: float) -> float:
@@ -80,25 +69,19 @@ def vectors_moved(embedding_lr_scale: float) -> float:
     network.embedding.requires_grad_(embedding_lr_scale > 0)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     values = replace(HYPERPARAMETERS, embedding_lr_scale=embedding_lr_scale, lr_schedule="constant")
-    Optimization(network, values, 100).step(batch(), 0)
+    step(Optimization(network, values, 100), 0)
     after = network.state_dict()
     moved = {name: (after[name] - before[name]).abs().max() for name in after}
     return float(moved["embedding.weight"] / moved["lstm.bias_ih_l0"])
 
 
 def test_weight_decay_spares_embeddings() -> None:
-    """Including the n-gram scores in them, which training does not read from the embedding."""
     torch.manual_seed(1)
-    network = SentimentLSTM(NetworkSettings(7, 4, 4, "mean", ngram_scores=True))
+    network = SentimentLSTM(NetworkSettings(8, 4, 4, "mean"))
     hidden, unread = network.lstm.get_parameter("weight_hh_l0").clone(), network.embedding.weight[-1].clone()
-    ngram_scores = network.embedding.weight[:, -1].clone()
-    frozen = batch()
-    frozen = frozen._replace(ids=frozen.ids.clamp(max=5), ngram_scores=torch.zeros(frozen.ids.shape))
     optimization = Optimization(network, replace(HYPERPARAMETERS, weight_decay=10.0), 100)
-    for number in range(20):
-        optimization.step(frozen, number)
+    losses(optimization, 0, 20)
     assert torch.equal(network.embedding.weight[-1], unread)
-    assert torch.equal(network.embedding.weight[:, -1], ngram_scores)
     assert network.lstm.get_parameter("weight_hh_l0").abs().sum() < hidden.abs().sum() / 2
 
 

@@ -9,24 +9,17 @@ import numpy as np
 from sentiment.data.channels import Source
 from sentiment.evaluation.metrics import evaluate_logits
 from sentiment.text.sequences import Examples, Sequences
-from sentiment.training.results import summarize, write_metrics, write_predictions
-from sentiment.training.state import Epoch
+from sentiment.training.results import to_json, write_metrics, write_predictions
 
 LABELS = np.array([1, 0], np.int8)
 LOGITS = np.array([2.0, 1.0], np.float32)
-HISTORY = [Epoch(1, 0.5, 0.4, 0.8, 100.0), Epoch(2, 0.4, 0.5, 0.8, 100.0)]
-
-
-def test_summary_has_epochs_and_metrics() -> None:
-    content = summarize(HISTORY, {"validation": evaluate_logits(LOGITS, LABELS)})
-    assert content["best_epoch"] == 1
-    assert content["epochs"][1]["train_loss"] == 0.4
-    assert content["validation"]["accuracy"] == 0.5
 
 
 def test_undefined_metric_is_null(tmp_path: Path) -> None:
-    write_metrics(tmp_path, summarize(HISTORY, {"validation": evaluate_logits(LOGITS[:1], LABELS[:1])}))
-    assert json.loads((tmp_path / "metrics.json").read_text())["validation"]["roc_auc"] is None
+    write_metrics(tmp_path, {"validation": to_json(evaluate_logits(LOGITS[:1], LABELS[:1]))})
+    content = json.loads((tmp_path / "metrics.json").read_text())["validation"]
+    assert content["roc_auc"] is None
+    assert content["accuracy"] == 1
 
 
 def test_predictions_have_file_and_line(tmp_path: Path) -> None:
@@ -37,7 +30,6 @@ def test_predictions_have_file_and_line(tmp_path: Path) -> None:
         Path("/data"),
         examples,
         {"validation": LOGITS},
-        {"validation": np.array([1, 2])},
         {"validation": sources},
     )
     with (tmp_path / "new" / "predictions.csv").open(newline="") as stream:

@@ -1,5 +1,6 @@
 """A training job of the LSTM in this process: results, stops and resumption."""
 
+import contextlib
 import csv
 import json
 import logging
@@ -23,16 +24,16 @@ from byoc.job import Job
 from byoc.opt_ml import OptMl
 from byoc.signals import NOTHING_TO_SAVE, StopFlag, Stopped
 from sentiment.data import datasets
-from sentiment.embeddings import store
 from sentiment.evaluation import report
 from sentiment.hyperparameters import Hyperparameters
+from sentiment.model import language_model
 from sentiment.model.artifact import load_artifact
 from sentiment.model.predictor import Predictor
-from sentiment.ngram_model import soft_labels
+from sentiment.ngram_model.nbsvm import NBSVM
+from sentiment.training import fine_tuning
 from sentiment.training import run as training
-from sentiment.training import trainer
-from sentiment.training.loader import DeviceBatch
 from sentiment.training.optimizer import Optimization
+from sentiment.training.pretraining import Pretraining
 from sentiment.training.trainer import Trainer
 from tests.conftest import PLAIN, make_base
 
@@ -174,7 +175,9 @@ def test_stop_in_first_epoch_writes_checkpoint(
     run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_until_step(monkeypatch, 2, run)
-    assert "stopped in epoch 1 after 2 of 8 batches; no model: no epoch is finished; " in caplog.text
+    assert (
+        "stopped in epoch 1 of training after 2 of 8 batches; no model: no epoch is finished; " in caplog.text
+    )
     assert len(list(checkpoints.iterdir())) == 1
     assert not (checkpoints.parent / "model").exists()
 
@@ -184,8 +187,8 @@ def test_later_stop_leaves_the_best_model(
 ) -> None:
     stop_at(monkeypatch, Optimization, "step", 11)
     folder = run(training=REVIEWS, test=REVIEWS)
-    line = f"stopped in epoch 2 after 3 of 8 batches; the best model so far is in {folder / 'model'}; "
-    assert line in caplog.text
+    model = f"the best model so far is in {folder / 'model'}"
+    assert f"stopped in epoch 2 of training after 3 of 8 batches; {model}; " in caplog.text
     assert Predictor.load(folder / "model").predict(["good"])
     assert len(metrics(folder)["epochs"]) == 1
     assert "test" not in metrics(folder)
@@ -194,9 +197,9 @@ def test_later_stop_leaves_the_best_model(
 def test_stop_skips_test_evaluation(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stop_at(monkeypatch, trainer, "evaluate", 3)
+    stop_at(monkeypatch, fine_tuning, "evaluate", 3)
     folder = run(training=REVIEWS, test=REVIEWS)
-    assert "stopped before the evaluation of the channel test" in caplog.text
+    assert f"stopped after training; the best model so far is in {folder / 'model'}" in caplog.text
     assert len(metrics(folder)["epochs"]) == 2
     assert "test" not in metrics(folder)
 
@@ -206,14 +209,13 @@ def test_nan_loss_keeps_model_and_checkpoint(
 ) -> None:
     step = Optimization.step
 
-    def diverge(
-        optimization: Optimization, batch: DeviceBatch, number: int, weight: float = 1.0
-    ) -> torch.Tensor:
-        return step(optimization, batch, number, torch.nan if number == 11 else weight)
+    def diverge(optimization: Optimization, losses: Any, number: int) -> torch.Tensor:
+        loss = step(optimization, losses, number)
+        return loss * torch.nan if number == 11 else loss
 
     monkeypatch.setattr(Optimization, "step", diverge)
     with pytest.raises(
-        TrainingError, match=r"^the training loss is nan in epoch 2\nuse a learning_rate below"
+        TrainingError, match=r"^the training loss is nan in epoch 2 of training\nuse a learning rate below"
     ):
         run()
     assert load_artifact(checkpoints.parent / "model").training["best_epoch"] == 1
@@ -276,87 +278,94 @@ def test_checkpoint_interval_may_change(run: Run) -> None:
     run({"checkpoint_interval_minutes": "1"})
 
 
-WARM_START = {
-    "embedding_init": "word2vec",
-    "soft_label_weight": "0.5",
-    "ema_decay": "0.9",
-    "word_dropout": "0.1",
-}
-DOCUMENTS = WARM_START | {"embedding_init": "documents"}
-NGRAM_SCORES = {
-    "embedding_init": "word2vec",
-    "max_ngrams": "20",
-    "ngram_init": "regression",
-    "pooling": "mean",
-}
+PRETRAINED = {"pretraining_epochs": "2", "ema_decay": "0.9", "word_dropout": "0.1"}
+SUM = PRETRAINED | {"ngram_weight": "1", "pooling": "mean-max"}
 PAIRS = [(f"film{i} was {'' if i % 2 else 'not '}good", str(i % 2)) for i in range(64)]
 UNLABELED = [("another film good", "1"), ("another film bad", "0")]
 
 
 def test_unlabeled_reviews_extend_the_vocabulary(run: Run) -> None:
-    artifact = load_artifact(run(WARM_START, training=REVIEWS, unlabeled=UNLABELED) / "model")
+    artifact = load_artifact(run(SUM, training=REVIEWS, unlabeled=UNLABELED) / "model")
     assert "another" in artifact.vocabulary.words
     assert artifact.training["reviews"]["unlabeled"] == 2
     assert artifact.training["reviews"]["training"] + artifact.training["validation"]["reviews"] == 64
 
 
-@pytest.mark.parametrize(
-    "hyperparameters",
-    [WARM_START, DOCUMENTS, NGRAM_SCORES],
-    ids=["soft labels", "documents", "n-gram scores"],
-)
-def test_resumed_job_skips_the_warm_start(
-    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, hyperparameters: dict[str, str]
+def test_metrics_have_perplexity_and_parts(run: Run) -> None:
+    content = metrics(run(SUM, training=PAIRS, test=PAIRS[:10]))
+    assert [epoch["pretraining_epoch"] for epoch in content["pretraining"]] == [1, 2]
+    assert content["pretraining"][1]["train_perplexity"] < content["pretraining"][0]["train_perplexity"]
+    assert content["weights"].keys() == {"ngram", "lstm", "intercept"}
+    assert content["parts"]["test"].keys() == {"ngram", "lstm"}
+    assert content["parts"]["test"]["ngram"]["accuracy"] == 1  # "was good" and "not good" tell the class
+
+
+def test_lstm_alone_has_no_parts(run: Run) -> None:
+    folder = run()
+    assert load_artifact(folder / "model").ngram_model is None
+    assert metrics(folder)["parts"] == {"validation": {}}
+    assert metrics(folder)["weights"].keys() == {"lstm", "intercept"}
+
+
+@pytest.mark.parametrize("step", [1, 3, 16, 17, 20])
+def test_resumed_pretraining_is_bit_identical(
+    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     folder = checkpoints.parent
-    run_until_step(monkeypatch, 1, lambda: run(hyperparameters, training=PAIRS, unlabeled=UNLABELED))
-    before, after = sorted(checkpoints.iterdir())
-    assert Checkpoint.from_bytes(before.read_bytes()).position == (0, 0)
-    after.unlink()
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "create_warm_start", None)
-        resumed = weights(train(folder))
+    monkeypatch.setattr("sentiment.training.pretraining.STEPS", 5)
+    with contextlib.suppress(Stopped):
+        run_until_step(monkeypatch, step, lambda: run(SUM, training=PAIRS, unlabeled=UNLABELED))
+    resumed = weights(train(folder))
     shutil.rmtree(checkpoints)
     assert weights(train(folder)) == resumed
 
 
-def test_stop_in_warm_start_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_at(monkeypatch, soft_labels.SoftLabels, "targets")
+def test_stop_in_pretraining_names_the_checkpoint(
+    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = rf"stopped in epoch 1 of pretraining after 1 of \d+ batches; no model.*{checkpoints}$"
+    with pytest.raises(Stopped, match=message):
+        run_until_step(monkeypatch, 1, lambda: run(SUM, training=PAIRS))
+    assert not (checkpoints.parent / "model").exists()
+
+
+def test_resumed_job_skips_pretraining(run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, fine_tuning, "evaluate")
+        run(SUM, training=PAIRS)
+    monkeypatch.setattr(Pretraining, "fit", None)
+    train(checkpoints.parent)
+
+
+def test_stop_in_ngram_fit_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_at(monkeypatch, NBSVM, "fit")
     with pytest.raises(Stopped, match=f"^{NOTHING_TO_SAVE}$"):
-        run(WARM_START)
+        run(SUM)
     assert not (tmp_path / "ml" / "model").exists()
 
 
-def test_stop_after_warm_start_keeps_it(
-    run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    stop_at(monkeypatch, Trainer, "fit")
-    run(WARM_START)
-    assert f"stopped before the next step; the same job resumes from {checkpoints}" in caplog.text
-    assert len(list(checkpoints.iterdir())) == 1
-
-
-@pytest.mark.parametrize("hyperparameters", [{}, NGRAM_SCORES], ids=["plain", "n-gram scores"])
-def test_served_probabilities_are_calibrated(run: Run, hyperparameters: dict[str, str]) -> None:
-    folder = run(hyperparameters, training=PAIRS, validation=PAIRS[:20])
-    assert bool(load_artifact(folder / "model").vocabulary.ngrams) == bool(hyperparameters)
-    assert metrics(folder)["temperature"] != 1
+@pytest.mark.parametrize("hyperparameters", [{}, SUM], ids=["LSTM alone", "sum"])
+def test_served_probabilities_equal_the_reported(run: Run, hyperparameters: dict[str, str]) -> None:
+    folder = run(hyperparameters, training=PAIRS, validation=PAIRS[:20], test=PAIRS[20:40])
     with (folder / "output" / "data" / "predictions.csv").open() as stream:
-        written = [float(row["probability"]) for row in csv.DictReader(stream)]
-    served = Predictor.load(folder / "model").predict([text for text, _ in PAIRS[:20]])
+        rows = [row for row in csv.DictReader(stream) if row["set"] == "test"]
+    written = [float(row["probability"]) for row in rows]
+    served = Predictor.load(folder / "model").predict([text for text, _ in PAIRS[20:40]])
     assert [prediction["probability"] for prediction in served] == pytest.approx(written, abs=1e-5)
 
 
 FIXED = {"embedding_lr_scale": "0", "epochs": "1"}  # the embeddings are not trained
 REVIEWS_ALONE = {"unlabeled": [(f"another film{i} so good", "") for i in range(30)]}
+ALONE = {"pretraining_epochs": "1"}
 
 
-def test_job_starts_from_pretrained_embeddings(run: Run) -> None:
-    made = run(name="first", **REVIEWS_ALONE) / "model"
-    vectors = store.load(made, 8)
-    assert "another" in vectors.vocabulary.words
+def test_job_starts_from_language_model(run: Run) -> None:
+    made = run(ALONE, name="first", **REVIEWS_ALONE) / "model"
+    pretrained = language_model.load_pretrained(made, 8, 8)
+    assert "another" in pretrained.vocabulary.words
     artifact = load_artifact(run(FIXED, name="second", pretrained=made, training=REVIEWS) / "model")
-    assert np.array_equal(artifact.weights["embedding.weight"], vectors.align(artifact.vocabulary))
+    expected = pretrained.align(artifact.vocabulary)["embedding.weight"].numpy()
+    assert np.array_equal(artifact.weights["embedding.weight"], expected)
     assert artifact.weights["embedding.weight"][artifact.vocabulary.ids(["good"])[0]].any()
 
 
@@ -367,13 +376,23 @@ def test_job_starts_from_trained_model(run: Run) -> None:
     second = run(other_seed, name="second", pretrained=first, **channels) / "model"
     without = run(other_seed, name="without", **channels) / "model"
     vectors = [load_artifact(folder).weights["embedding.weight"] for folder in (first, second, without)]
-    assert np.array_equal(vectors[0], vectors[1])
+    assert np.array_equal(vectors[0][1:], vectors[1][1:])
     assert not np.array_equal(vectors[0], vectors[2])
 
 
-def test_document_vectors_fall_back_to_word2vec(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    run({"embedding_init": "documents"}, **REVIEWS_ALONE)
-    assert "embedding_init=documents needs labeled reviews; this job uses word2vec" in caplog.text
+def test_pretraining_alone_needs_epochs(run: Run) -> None:
+    with pytest.raises(DataError, match="set pretraining_epochs above 0"):
+        run(**REVIEWS_ALONE)
+
+
+def test_pretraining_alone_resumes(run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.suppress(Stopped):
+        run_until_step(monkeypatch, 1, lambda: run(ALONE, **REVIEWS_ALONE))
+    made = train(checkpoints.parent) / "model" / "language_model.safetensors"
+    content = made.read_bytes()
+    shutil.rmtree(checkpoints)
+    train(checkpoints.parent)
+    assert made.read_bytes() == content
 
 
 @pytest.mark.parametrize("channel", ["validation", "test", "trainig"])
@@ -382,24 +401,15 @@ def test_missing_training_channel_is_an_error(run: Run, channel: str) -> None:
         run(**REVIEWS_ALONE, **{channel: REVIEWS})
 
 
-def test_embeddings_replace_the_model(run: Run) -> None:
+def test_language_model_replaces_the_model(run: Run) -> None:
     run()
-    model = run(**REVIEWS_ALONE) / "model"
-    assert "another" in store.load(model, 8).vocabulary.words
+    model = run(ALONE, **REVIEWS_ALONE) / "model"
+    assert "another" in language_model.load_pretrained(model, 8, 8).vocabulary.words
     with pytest.raises(ArtifactError, match="there is no trained model"):
-        check_artifact(model, "sentiment")
+        load_artifact(model)
 
 
-def test_folder_without_vectors_is_an_error(run: Run, tmp_path: Path) -> None:
+def test_folder_without_language_model_is_an_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match=r"channel pretrained: .* has neither"):
         run(pretrained=tmp_path / "nothing", training=REVIEWS)
-
-
-def test_stopped_embedding_job_writes_nothing(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stop_at(monkeypatch, training, "train_word2vec")
-    with pytest.raises(Stopped, match=r"^$"):
-        run(**REVIEWS_ALONE)
-    assert not (tmp_path / "ml" / "model").exists()

@@ -1,9 +1,9 @@
-"""The training loop, on words that reveal the label."""
+"""The training loop and fine-tuning, on words that reveal the label."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +16,14 @@ from byoc.signals import StopFlag, Stopped
 from sentiment.evaluation.metrics import log_loss
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import SentimentLSTM, evaluate
+from sentiment.model.weighted_sum import cross_fitted_sum
 from sentiment.settings import NetworkSettings
 from sentiment.text.sequences import Examples, Sequences
+from sentiment.training import fine_tuning
 from sentiment.training import trainer as trainer_module
-from sentiment.training.loader import DeviceBatch, Targets
+from sentiment.training.fine_tuning import FineTuning, best_epoch
 from sentiment.training.memory import set_up_torch
-from sentiment.training.state import Epoch, best_epoch
-from sentiment.training.trainer import Trainer
+from sentiment.training.trainer import Setup, Trainer
 
 HYPERPARAMETERS = Hyperparameters(epochs=4, batch_size=16, learning_rate=0.02, patience=4, precision="fp32")
 
@@ -34,7 +35,7 @@ def examples(count: int, seed: int, noise: float = 0.0) -> Examples:
     ids = [generator.integers(4, 30, generator.integers(3, 20)).tolist() for _ in range(count)]
     for words, label in zip(ids, labels, strict=True):
         words[0] = 2 if label == (generator.random() >= noise) else 3
-    return Examples(Sequences.from_lists(ids), labels)
+    return Examples(Sequences.from_lists(ids), labels, np.arange(count, dtype=np.uint64))
 
 
 TRAINING, VALIDATION = examples(320, 0), examples(64, 1)
@@ -43,68 +44,75 @@ NO_CHECKPOINTS = Checkpoints(Path("missing"), 1)
 
 
 def new_trainer(
-    hyperparameters: Hyperparameters = HYPERPARAMETERS, process_group: ProcessGroup = SINGLE_PROCESS
-) -> Trainer:
+    hyperparameters: Hyperparameters = HYPERPARAMETERS,
+    process_group: ProcessGroup = SINGLE_PROCESS,
+    validation: Examples = VALIDATION,
+    pretraining_epochs: int = 0,
+) -> FineTuning:
     set_up_torch(hyperparameters.seed)
     network = SentimentLSTM(NetworkSettings(30, 8, 8, "max"), 0.1, 0.1)
-    targets = Targets(TRAINING.sequences, TRAINING.labels.astype(np.float32))
-    config = {"seed": hyperparameters.seed}
-    return Trainer(network, targets, hyperparameters, process_group, config)
+    no_ngram_model = np.empty((0, len(validation.labels)), np.float32)
+    setup = Setup(hyperparameters, process_group, {"seed": hyperparameters.seed})
+    history = [{"pretraining_epoch": epoch + 1.0} for epoch in range(pretraining_epochs)]
+    return FineTuning(network, TRAINING, validation, no_ngram_model, setup, history)
 
 
-def fit(
-    trainer: Trainer, validation: Examples = VALIDATION, checkpoints: Checkpoints = NO_CHECKPOINTS
-) -> None:
-    trainer.fit(validation, StopFlag(), checkpoints, lambda: None)
-
-
-def train(hyperparameters: Hyperparameters = HYPERPARAMETERS, validation: Examples = VALIDATION) -> Trainer:
-    trainer = new_trainer(hyperparameters)
-    trainer.fit(validation, StopFlag(), NO_CHECKPOINTS, lambda: None)
+def train(
+    hyperparameters: Hyperparameters = HYPERPARAMETERS, validation: Examples = VALIDATION
+) -> FineTuning:
+    trainer = new_trainer(hyperparameters, validation=validation)
+    trainer.fit(StopFlag(), NO_CHECKPOINTS)
     return trainer
 
 
-def best_weights(trainer: Trainer) -> dict[str, bytes]:
+def best_weights(trainer: FineTuning) -> dict[str, bytes]:
     assert trainer.state.best is not None
     return {name: array.tobytes() for name, array in trainer.state.best.weights.items()}
 
 
 def checkpoint_of(trainer: Trainer) -> Checkpoint:
-    return trainer.state.to_checkpoint(trainer.config, {})
+    return trainer.state.to_checkpoint(trainer.config, trainer.values)
 
 
 @pytest.fixture(scope="module")
-def trained() -> Trainer:
+def trained() -> FineTuning:
     return train()
 
 
-def test_accuracy_rises(trained: Trainer) -> None:
-    assert trained.state.history[-1].validation_accuracy > 0.95
+def test_accuracy_rises(trained: FineTuning) -> None:
+    assert trained.state.history[-1]["validation_accuracy"] > 0.95
 
 
-def test_equal_seeds_give_equal_weights(trained: Trainer) -> None:
+def test_equal_seeds_give_equal_weights(trained: FineTuning) -> None:
     assert best_weights(train()) == best_weights(trained)
 
 
-def test_seeds_give_different_weights(trained: Trainer) -> None:
+def test_seeds_give_different_weights(trained: FineTuning) -> None:
     assert best_weights(train(replace(HYPERPARAMETERS, seed=2))) != best_weights(trained)
 
 
-def test_best_epoch_is_calibrated() -> None:
-    state = train(replace(HYPERPARAMETERS, patience=2), CONTRADICTING).state
-    best = best_epoch(state.history)
-    assert best.epoch < state.history[-1].epoch
+def test_best_epoch_is_kept() -> None:
+    trainer = train(replace(HYPERPARAMETERS, patience=2), CONTRADICTING)
+    state, best = trainer.state, best_epoch(trainer.state.history)
+    assert best < len(state.history)
     assert state.best is not None
-    np.testing.assert_allclose(
-        evaluate(state.load_best(), CONTRADICTING.sequences), state.best.logits, rtol=1e-5
-    )
-    uncalibrated = state.best.logits * np.float32(state.best.temperature)
-    assert log_loss(uncalibrated, CONTRADICTING.labels) == pytest.approx(best.validation_loss)
+    logits = evaluate(trainer.load_best(), CONTRADICTING.sequences)
+    np.testing.assert_allclose(logits, state.best.logits, rtol=1e-5)
+    calibrated = cross_fitted_sum(logits[None], CONTRADICTING)
+    loss = state.history[best - 1]["validation_loss"]
+    assert log_loss(calibrated, CONTRADICTING.labels) == pytest.approx(loss, rel=1e-4)
+
+
+def test_ngram_logits_count_in_validation() -> None:
+    trainer = new_trainer(replace(HYPERPARAMETERS, epochs=1, learning_rate=1e-8))
+    trainer.ngram_logits = np.where(VALIDATION.labels == 1, 3, -3).astype(np.float32)[None]
+    trainer.fit(StopFlag(), NO_CHECKPOINTS)
+    assert trainer.state.history[0]["validation_accuracy"] == 1
 
 
 def test_patience_stops_early() -> None:
     history = train(replace(HYPERPARAMETERS, epochs=20, patience=2), CONTRADICTING).state.history
-    assert len(history) == best_epoch(history).epoch + 2
+    assert len(history) == best_epoch(history) + 2
 
 
 def test_epoch_is_logged_in_plain_decimals(caplog: pytest.LogCaptureFixture) -> None:
@@ -118,23 +126,21 @@ def test_epoch_is_logged_in_plain_decimals(caplog: pytest.LogCaptureFixture) -> 
     assert [record for record in caplog.messages if re.fullmatch(pattern, record)]
 
 
-def test_small_loss_has_no_exponent() -> None:
-    assert "train_loss=0.0000;" in str(Epoch(1, 1e-9, 0.5, 0.5, 1e9))
-
-
 def test_nan_validation_loss_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     nan = np.full(len(VALIDATION.labels), np.nan, np.float32)
-    monkeypatch.setattr(trainer_module, "evaluate", lambda *_: nan)
-    with pytest.raises(TrainingError, match="the validation loss is nan in epoch 1\n"):
+    monkeypatch.setattr(fine_tuning, "evaluate", lambda *_: nan)
+    with pytest.raises(TrainingError, match="the validation loss is nan in epoch 1 of training\n"):
         train()
 
 
 def test_nan_training_loss_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forward(_network: SentimentLSTM, _ids: object, lengths: torch.Tensor, _: object) -> torch.Tensor:
+    def forward(_network: SentimentLSTM, _ids: object, lengths: torch.Tensor) -> torch.Tensor:
         return torch.full((len(lengths),), torch.nan, requires_grad=True)
 
     monkeypatch.setattr(SentimentLSTM, "forward", forward)
-    with pytest.raises(TrainingError, match="the training loss is nan in epoch 1\nuse a learning_rate below"):
+    with pytest.raises(
+        TrainingError, match="the training loss is nan in epoch 1 of training\nuse a learning"
+    ):
         train()
 
 
@@ -144,7 +150,7 @@ def test_progress_bar_needs_terminal(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
     train(replace(HYPERPARAMETERS, epochs=1))
-    assert ("epoch 1/1" in capsys.readouterr().err) == is_terminal
+    assert ("training, epoch 1/1" in capsys.readouterr().err) == is_terminal
 
 
 def stop_after(trainer: Trainer, steps: int) -> None:
@@ -152,13 +158,13 @@ def stop_after(trainer: Trainer, steps: int) -> None:
     stop = StopFlag()
     step, remaining = trainer.state.optimization.step, iter(range(1, steps))
 
-    def counting(batch: DeviceBatch, number: int, weight: float = 1.0) -> torch.Tensor:
+    def counting(losses: Any, number: int) -> torch.Tensor:
         stop.requested = next(remaining, None) is None
-        return step(batch, number, weight)
+        return step(losses, number)
 
     trainer.state.optimization.step = counting  # type: ignore[method-assign]
     with pytest.raises(Stopped):
-        trainer.fit(VALIDATION, stop, NO_CHECKPOINTS, lambda: None)
+        trainer.fit(stop, NO_CHECKPOINTS)
 
 
 def test_stop_completes_the_step() -> None:
@@ -174,26 +180,26 @@ def test_stop_skips_validation() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 19, 20, 21, 53])
-def test_resumed_training_is_bit_identical(steps: int, trained: Trainer) -> None:
+def test_resumed_training_is_bit_identical(steps: int, trained: FineTuning) -> None:
     first = new_trainer()
     stop_after(first, steps)
     content = checkpoint_of(first).to_bytes()
     second = new_trainer()
     second.restore(Checkpoint.from_bytes(content))
-    fit(second)
+    second.fit(StopFlag(), NO_CHECKPOINTS)
     assert best_weights(second) == best_weights(trained)
-    assert [epoch[:4] for epoch in second.state.history] == [epoch[:4] for epoch in trained.state.history]
+    losses = [[epoch["train_loss"] for epoch in each.state.history] for each in (second, trained)]
+    assert losses[0] == losses[1]
 
 
-def test_finished_training_is_not_continued(trained: Trainer) -> None:
+def test_finished_training_is_not_continued(trained: FineTuning) -> None:
     second = new_trainer()
     second.restore(checkpoint_of(trained))
     second.state.optimization.step = None  # type: ignore[assignment, method-assign]
-    fit(second)
+    second.fit(StopFlag(), NO_CHECKPOINTS)
     assert trained.state.best is not None
     assert second.state.best is not None
     assert np.array_equal(second.state.best.logits, trained.state.best.logits)
-    assert second.state.best.temperature == trained.state.best.temperature
 
 
 def names(folder: Path) -> list[str]:
@@ -201,7 +207,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_every_epoch_writes_a_checkpoint(tmp_path: Path) -> None:
-    fit(new_trainer(), checkpoints=Checkpoints(tmp_path, 10))
+    new_trainer().fit(StopFlag(), Checkpoints(tmp_path, 10))
     assert names(tmp_path)[-2:] == ["checkpoint-00003-00000000", "checkpoint-00004-00000000"]
 
 
@@ -217,7 +223,7 @@ def test_due_checkpoint_is_written(tmp_path: Path) -> None:
 
     checkpoints.write = stop_then  # type: ignore[method-assign]
     with pytest.raises(Stopped):
-        trainer.fit(VALIDATION, stop, checkpoints, lambda: None)
+        trainer.fit(stop, checkpoints)
     assert names(tmp_path) == ["checkpoint-00000-00000002", "checkpoint-00000-00000003"]
 
 
@@ -230,7 +236,7 @@ def test_only_rank_0_writes_checkpoints(tmp_path: Path, monkeypatch: pytest.Monk
         save(trainer, checkpoints)
 
     monkeypatch.setattr(Trainer, "save", recording)
-    fit(new_trainer(process_group=ProcessGroup(rank=1)), checkpoints=Checkpoints(tmp_path, 0))
+    new_trainer(process_group=ProcessGroup(rank=1)).fit(StopFlag(), Checkpoints(tmp_path, 0))
     assert positions == [(1, 0), (2, 0), (3, 0), (4, 0)]
     assert names(tmp_path) == []
 
@@ -239,16 +245,44 @@ def test_stop_before_first_step_writes_nothing(tmp_path: Path) -> None:
     stop = StopFlag()
     stop.requested = True
     with pytest.raises(Stopped):
-        new_trainer().fit(VALIDATION, stop, Checkpoints(tmp_path, 10), lambda: None)
+        new_trainer().fit(stop, Checkpoints(tmp_path, 10))
     assert names(tmp_path) == []
 
 
-def test_best_model_is_saved_at_once() -> None:
-    trainer = new_trainer(replace(HYPERPARAMETERS, epochs=20, patience=2))
-    saved: list[int] = []
-    save: Callable[[], None] = lambda: saved.append(len(trainer.state.history))  # noqa: E731
-    trainer.fit(CONTRADICTING, StopFlag(), NO_CHECKPOINTS, save)
-    assert saved == [1]
+def test_positions_count_pretraining_epochs(tmp_path: Path) -> None:
+    new_trainer(pretraining_epochs=3).fit(StopFlag(), Checkpoints(tmp_path, 10))
+    assert names(tmp_path)[-1] == "checkpoint-00007-00000000"
+
+
+def test_checkpoint_of_best_epoch_is_kept(tmp_path: Path) -> None:
+    hyperparameters = replace(HYPERPARAMETERS, epochs=20, patience=4)
+    trainer = new_trainer(hyperparameters, validation=CONTRADICTING, pretraining_epochs=3)
+    trainer.fit(StopFlag(), Checkpoints(tmp_path, 10))
+    best = 3 + best_epoch(trainer.state.history)
+    assert f"checkpoint-{best:05}-00000000" in names(tmp_path)
+
+
+def test_every_epoch_is_announced() -> None:
+    trainer = new_trainer()
+    finished: list[int] = []
+    trainer.fit(StopFlag(), NO_CHECKPOINTS, lambda: finished.append(len(trainer.state.history)))
+    assert finished == [1, 2, 3, 4]
+
+
+def test_micro_batches_keep_the_loss() -> None:
+    trainer = new_trainer()
+    trainer.network.eval()
+    (whole, *_) = trainer.steps()
+    trainer.micro_batch_tokens = 40
+    (split, *_) = trainer.steps()
+    assert len(whole.losses) < len(split.losses)
+    losses = [sum(loss().item() for loss in step.losses) for step in (whole, split)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_fp32_halves_micro_batches() -> None:
+    bf16 = new_trainer(replace(HYPERPARAMETERS, precision="bf16"))
+    assert 2 * new_trainer().micro_batch_tokens == bf16.micro_batch_tokens
 
 
 def test_epoch_keeps_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:

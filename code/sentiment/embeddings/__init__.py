@@ -1,1 +1,0 @@
-"""Initial embeddings: word2vec, document vectors, or pretrained by an earlier job."""
