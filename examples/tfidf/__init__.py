@@ -40,20 +40,19 @@ def train(job: "Job") -> None:
     # The import waits for the call: ``python -m jobs`` runs without scikit-learn.
     from .model import Model, evaluate, fit_slices, fit_vectorizer  # noqa: PLC0415
 
-    hyperparameters = job.hyperparameters
     with job.stop.interruptible():  # without a model, there is nothing to save
         training = read_channel("training", job.channel("training"))
         if "validation" in job.channels:
             validation = read_channel("validation", job.channel("validation"))
         else:
-            training, validation = split(training, hyperparameters.validation_fraction, hyperparameters.seed)
+            training, validation = split(training, job.hyperparameters)
         labels, held_out_labels = ([label for _, label in examples] for examples in (training, validation))
         if len(set(labels)) < 2 or not set(held_out_labels) <= set(labels):
             raise DataError("channel training: expected two labels or more, and all labels of the validation")
-        vectorizer, features = fit_vectorizer([text for text, _ in training], hyperparameters)
+        vectorizer, features = fit_vectorizer([text for text, _ in training], job.hyperparameters)
         held_out = vectorizer.transform([text for text, _ in validation])
     logger.info("training texts: %d; features: %d; validation texts: %d", *features.shape, len(validation))
-    for count, regression in enumerate(fit_slices(features, labels, hyperparameters), start=1):
+    for count, regression in enumerate(fit_slices(features, labels, job.hyperparameters), start=1):
         job.write_artifact(Model(vectorizer, regression).save)
         job.report_metrics(slice=count, **evaluate(regression, held_out, held_out_labels))
         if job.stop.requested:

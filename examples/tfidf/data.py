@@ -30,10 +30,10 @@ def read_channel(name: str, folder: Path) -> Examples:
     return examples
 
 
-def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
+def split(examples: Examples, hyperparameters: Any) -> tuple[Examples, Examples]:
     """Training and validation examples, in random order."""
-    shuffled = random.Random(seed).sample(examples, len(examples))
-    count = max(1, round(fraction * len(examples)))
+    shuffled = random.Random(hyperparameters.seed).sample(examples, len(examples))
+    count = max(1, round(hyperparameters.validation_fraction * len(examples)))
     return shuffled[count:], shuffled[:count]
 
 

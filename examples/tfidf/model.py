@@ -47,9 +47,8 @@ def fit_slices(features: csr_array, labels: Sequence[str], hyperparameters: Any)
 
 def evaluate(regression: Any, features: csr_array, labels: Sequence[str]) -> dict[str, float]:
     """Accuracy and mean log loss; every label must be one of the regression's."""
-    accuracy = regression.score(features, labels)
-    loss = log_loss(labels, regression.predict_proba(features), labels=regression.classes_)
-    return {"validation_accuracy": float(accuracy), "validation_log_loss": float(loss)}
+    loss = float(log_loss(labels, regression.predict_proba(features), labels=regression.classes_))
+    return {"validation_accuracy": float(regression.score(features, labels)), "validation_log_loss": loss}
 
 
 class Model(NamedTuple):
@@ -81,9 +80,7 @@ class Model(NamedTuple):
         content = json.loads((folder / "model.json").read_text("utf-8"))
         arrays = load_file(folder / "model.safetensors")
         if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ArtifactError(
-                f"{folder / 'model.safetensors'}: a number is not finite; train the model again"
-            )
+            raise ArtifactError(f"{folder}: a number is not finite; train the model again")
         options = {"ngram_range": tuple(content["ngram_range"]), "vocabulary": content["terms"]}
         vectorizer = TfidfVectorizer(**options, **_TERMS)
         vectorizer.idf_ = arrays["idf"]

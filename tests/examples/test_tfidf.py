@@ -74,14 +74,15 @@ def test_empty_channel_is_refused(tmp_path: Path) -> None:
 
 def test_split_partitions_the_examples() -> None:
     examples = [(str(i), "x") for i in range(20)]
-    training, validation = split(examples, 0.1, 1)
+    training, validation = split(examples, tfidf.Hyperparameters(validation_fraction=0.1))
     assert len(validation) == 2
     assert sorted(training + validation) == sorted(examples)
 
 
 def test_split_depends_on_the_seed() -> None:
     examples = [(str(i), "x") for i in range(20)]
-    assert split(examples, 0.5, 1) == split(examples, 0.5, 1) != split(examples, 0.5, 2)
+    first, other = (tfidf.Hyperparameters(validation_fraction=0.5, seed=seed) for seed in (1, 2))
+    assert split(examples, first) == split(examples, first) != split(examples, other)
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from sentiment.text.sequences import Examples, Sequences
 logger = logging.getLogger(__name__)
 
 _MAX_ITERATIONS = 200
-# Length of a review whose logit stays as it is. The sum of coefficients grows with the length, the evidence
-# of its words less so: logits of a mean over words, smoothed as in the network, are better calibrated.
+# Length of a review whose logit stays as it is. The sum of coefficients grows with the length, the certainty
+# of a reader less so: logits of a mean over words, smoothed as in the network, are better calibrated.
 _TYPICAL_WORDS = 200
 _REMEDY = "provide more reviews, or set ngram_weight=0"
 

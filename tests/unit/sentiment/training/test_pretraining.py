@@ -33,8 +33,8 @@ def test_inclusion_follows_powers_of_counts() -> None:
 
 
 def test_certain_tokens_leave_the_rest() -> None:
-    # The weights are 27, 8, 1, 1 and 1. The first token is certain. Of the two draws that remain, 16 / 11
-    # would go to the second, so it is certain as well, and the last three have one draw.
+    # The weights are 27, 8, 1, 1 and 1. The first token is certain. Two draws remain; 16 / 11 of
+    # them would go to the second, so it is certain as well, and the last three have one draw.
     sampler = CandidateSampler(np.array([81, 16, 1, 1, 1]), 3)
     assert inclusion(sampler) == pytest.approx([1, 1, 1 / 3, 1 / 3, 1 / 3])
 
