@@ -54,7 +54,7 @@ class Review(NamedTuple):
 
 
 def is_pretraining(channels: Mapping[str, Path]) -> bool:
-    """Whether the job makes word embeddings only: a second channel may be a misspelled training channel."""
+    """Whether the job only pretrains: a second channel may be a misspelled training channel."""
     return channels.keys() == {UNLABELED_CHANNEL}
 
 
