@@ -31,7 +31,7 @@ def test_evaluate_measures_the_logits() -> None:
 @pytest.mark.parametrize(("factor", "offset"), [(0.5, 0), (1.0, 2), (1.5, -2)])
 def test_calibration_gaps_ignore_factor_and_offset(factor: float, offset: float) -> None:
     logits, labels = draw(20_000, factor)
-    gaps = calibration_gaps(logits + offset, labels)
+    gaps = calibration_gaps(logits + np.float32(offset), labels)
     assert np.abs(gaps).sum() / 20_000 < 0.02
 
 
