@@ -47,6 +47,7 @@ class FineTuning(Trainer):
     """
 
     stage = "training"
+    rate = "learning_rate"
 
     def __init__(
         self,

@@ -43,6 +43,7 @@ class Pretraining(Trainer):
     """
 
     stage = "pretraining"
+    rate = "pretraining_learning_rate"
 
     def __init__(
         self,

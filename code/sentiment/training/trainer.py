@@ -53,10 +53,12 @@ class Trainer(ABC):
 
     Attributes:
         stage: name of the stage in checkpoints and messages.
+        rate: name of the hyperparameter that holds its learning rate.
         saved: position of the newest checkpoint.
     """
 
     stage: str
+    rate: str
 
     def __init__(self, setup: Setup, state: TrainingState, values: Mapping[str, Any] | None = None) -> None:
         self.state = state
@@ -164,7 +166,7 @@ class Trainer(ABC):
         if not np.isfinite(loss):
             raise TrainingError(
                 f"the {name} loss is {loss} in epoch {len(self.state.history) + 1} of {self.stage}\n"
-                f"use a learning rate below {self.hyperparameters.learning_rate:g} or a lower max_grad_norm"
+                f"use a {self.rate} below {self.hyperparameters.learning_rate:g} or a lower max_grad_norm"
             )
 
     def save(self, checkpoints: Checkpoints) -> None:

@@ -215,7 +215,7 @@ def test_nan_loss_keeps_model_and_checkpoint(
 
     monkeypatch.setattr(Optimization, "step", diverge)
     with pytest.raises(
-        TrainingError, match=r"^the training loss is nan in epoch 2 of training\nuse a learning rate below"
+        TrainingError, match=r"^the training loss is nan in epoch 2 of training\nuse a learning_rate below"
     ):
         run()
     assert load_artifact(checkpoints.parent / "model").training["best_epoch"] == 1
