@@ -145,17 +145,29 @@ def test_two_hosts_match_one(
     assert list((job.bases[1] / "checkpoints").iterdir()) == []
 
 
-def test_stopped_hosts_resume_bitwise(few_reviews: list[Review], hosts: Hosts) -> None:
+DROPOUT = {"dropout": "0.5", "embedding_dropout": "0.5"}
+PRETRAINING = {"pretraining_epochs": "12", "pretraining_batch_size": "5", "ngram_weight": "1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "moment", "progress"),
+    [
+        ({"epochs": "40", "patience": "40"}, "epoch=2;", "the best model so far is in"),
+        (PRETRAINING, "pretraining_epoch=2;", "of pretraining after"),
+    ],
+    ids=["training", "pretraining"],
+)
+def test_stopped_hosts_resume_bitwise(
+    options: dict[str, str], moment: str, progress: str, few_reviews: list[Review], hosts: Hosts
+) -> None:
     both = (few_reviews, few_reviews[:33])
-    options = {"epochs": "40", "patience": "40", "dropout": "0.5", "embedding_dropout": "0.5"}
-    bases = hosts(both, both, sharded=False, **options)
+    bases = hosts(both, both, sharded=False, **DROPOUT, **options)
     with TwoHostJob(bases) as job:
-        job.wait_for("epoch=2;")
+        job.wait_for(moment)
         job.processes[1].send_signal(signal.SIGTERM)
         assert job.wait(60) == [0, 0], job.log(0) + job.log(1)
-    assert "the best model so far is in" in job.log(0)
+    assert progress in job.log(0)
     assert "stop requested" in job.log(1)
-    assert (bases[0] / "model" / "model.json").is_file()
     # Only the first host's checkpoints count.
     (bases[1] / "checkpoints" / "checkpoint-00099-00000000-0123456789abcdef.safetensors").touch()
     with TwoHostJob(bases) as job:

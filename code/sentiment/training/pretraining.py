@@ -104,13 +104,13 @@ class Pretraining(Trainer):
     def _loss(self, batch: Tensor, candidates: Tensor, weight: float) -> Callable[[], Tensor]:
         def loss() -> Tensor:
             carried = self.state.carried
-            hidden = (carried["hidden"], carried["cell"]) if carried else None
+            before = (carried["hidden"][None], carried["cell"][None]) if carried else None
             log_inclusion = self.sampler.log_inclusion.to(candidates.device)[candidates]
             result: Tensor
-            result, (hidden_state, cell) = self.state.optimization.network(
-                batch[:-1], batch[1:], candidates, log_inclusion, hidden
+            result, (hidden, cell) = self.state.optimization.network(
+                batch[:-1], batch[1:], candidates, log_inclusion, before
             )
-            self.state.carried = {"hidden": hidden_state.float(), "cell": cell.float()}
+            self.state.carried = {"hidden": hidden[0].float(), "cell": cell[0].float()}
             return result * weight
 
         return loss

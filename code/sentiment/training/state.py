@@ -28,7 +28,8 @@ class TrainingState:
         ema: moving average of the network's weights; None with ``ema_decay=0``.
         history: results of the finished epochs, JSON-serializable.
         best: the model of the best epoch; None before the first validation.
-        carried: tensors that this process, but no other, carries over to the next step.
+        carried: tensors that this process, but no other, carries over to the next step; their first
+            dimensions may differ between processes.
         loss_sum: sum of the losses of this epoch's examples.
         seconds: time spent in this epoch's steps.
     """
