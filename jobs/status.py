@@ -32,7 +32,9 @@ def facts(resource: Resource) -> list[tuple[str, Any]]:
     """Names and values of the known properties of a resource."""
     d = resource.description
     hosts = d.get("ResourceConfig") or d.get("TransformResources") or {}
-    instances = f"{hosts.get('InstanceCount')} x {hosts.get('InstanceType')}" if hosts else None
+    preferences = [each.get("InstanceType") for each in hosts.get("InstancePreferences", [])]
+    types = hosts.get("InstanceType") or " or ".join(preferences)
+    instances = f"{hosts.get('InstanceCount')} x {types}" if hosts else None
     variants = d.get("ProductionVariants", [])
     counts = ", ".join(str(variant.get("CurrentInstanceCount", "serverless")) for variant in variants)
     facts = [

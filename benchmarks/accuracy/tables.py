@@ -1,4 +1,4 @@
-"""Tables of all runs in ``docs/experiments.md``: fold 0, and all folds."""
+"""Tables of all runs in ``docs/experiments.md``: fold 0, and the folds of ``preset=default``."""
 
 import json
 from collections import Counter
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy.folds import FOLDS
 from benchmarks.harness import RESULTS, ROOT
 
 Run = dict[str, Any]
@@ -62,10 +61,12 @@ def on_first_fold(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run["fold"] == 0]
 
 
-def on_all_folds(runs: Sequence[Run]) -> list[Run]:
-    """Runs of the specifications and seeds that were measured on every fold."""
-    count = Counter((run["run_spec"], run["seed"]) for run in runs)
-    return [run for run in runs if count[run["run_spec"], run["seed"]] == FOLDS]
+def on_common_folds(runs: Sequence[Run]) -> list[Run]:
+    """Runs on the folds of ``preset=default``, of the specifications and seeds measured on each of them."""
+    folds = {run["fold"] for run in runs if run["run_spec"] == "preset=default"}
+    common = [run for run in runs if run["fold"] in folds]
+    count = Counter((run["run_spec"], run["seed"]) for run in common)
+    return [run for run in common if count[run["run_spec"], run["seed"]] == len(folds)]
 
 
 def table(runs: Sequence[Run]) -> str:
@@ -90,8 +91,8 @@ def format_figures(summary: dict[str, Any]) -> list[str]:
 
 
 def tables(runs: Sequence[Run]) -> str:
-    """The tables of the first fold and of all folds."""
-    return f"{table(on_first_fold(runs))}\n{table(on_all_folds(runs))}"
+    """The tables of the first fold and of the folds of ``preset=default``."""
+    return f"{table(on_first_fold(runs))}\n{table(on_common_folds(runs))}"
 
 
 def write_tables(runs: Sequence[Run]) -> None:

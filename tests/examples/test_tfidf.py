@@ -112,7 +112,7 @@ def test_weights_must_be_finite(model: Model, tmp_path: Path) -> None:
     save_file(
         {**arrays, "intercept": np.full_like(arrays["intercept"], np.inf)}, tmp_path / "model.safetensors"
     )
-    with pytest.raises(ArtifactError, match=r"model\.safetensors: a number is not finite"):
+    with pytest.raises(ArtifactError, match=r": a number is not finite"):
         tfidf.load(tmp_path, "cpu", "fp32")
 
 

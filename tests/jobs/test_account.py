@@ -10,7 +10,7 @@ from tests.jobs.conftest import ACCOUNT
 @pytest.mark.usefixtures("aws")
 def test_bucket_defaults_to_sdk_bucket() -> None:
     assert Account("sentiment", "eu-west-1").bucket == f"sagemaker-eu-west-1-{ACCOUNT}"
-    assert Account("sentiment", "eu-west-1", "mine").uri("training") == "s3://mine/sentiment/training"
+    assert Account("sentiment", "eu-west-1", "mine").uri("training") == "s3://mine/sentiment/training/"
 
 
 @pytest.mark.parametrize(

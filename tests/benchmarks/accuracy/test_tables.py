@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.accuracy import tables
-from benchmarks.accuracy.folds import FOLDS
 from benchmarks.accuracy.tables import (
     BEGIN,
     END,
     Run,
     by_run_spec,
-    on_all_folds,
+    on_common_folds,
     summarize,
     write_tables,
 )
@@ -50,9 +49,10 @@ def test_most_accurate_run_spec_comes_first() -> None:
     assert list(by_run_spec([run("a", 0, 1, 0.7), run("b", 0, 1, 0.9)])) == ["b", "a"]
 
 
-def test_all_folds_need_one_seed() -> None:
-    complete = [run("a", fold, 1, 0.7) for fold in range(FOLDS)]
-    assert on_all_folds([*complete, run("a", 0, 2, 0.8), run("b", 0, 1, 0.8)]) == complete
+def test_common_folds_are_those_of_default() -> None:
+    common = [run(spec, fold, 1, 0.7) for spec in ("preset=default", "a") for fold in (1, 2)]
+    others = [run("a", 0, 1, 0.8), run("a", 1, 2, 0.8), run("b", 1, 1, 0.8)]
+    assert on_common_folds([*common, *others]) == common
 
 
 def test_write_tables_replaces_only_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

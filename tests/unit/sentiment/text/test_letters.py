@@ -50,7 +50,7 @@ def test_high_share_is_rejected_with_examples() -> None:
 
 
 def test_low_share_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="sentiment")
     count("a" * 999 + "é").check("channel training", 0.01)
     assert "channel training: tokenizer=ascii drops 0.100 % of the letters" in caplog.text
 
