@@ -166,8 +166,8 @@ def walk(root: Path) -> Iterator[File]:
     """
     for path in list_files(root):
         relative = path.relative_to(root) if path != root else Path(path.name)
-        opener = partial(_open_file, path)
-        yield from _expand(File(PurePosixPath(relative), str(path), path.stat().st_size, opener))
+        size = path.stat().st_size if path.is_file() else 1  # a pipe has no size, but is not empty
+        yield from _expand(File(PurePosixPath(relative), str(path), size, partial(_open_file, path)))
 
 
 def _expand(file: File) -> Iterator[File]:
