@@ -1,6 +1,6 @@
 """A job that is killed at random times and resumed ends with the weights of an uninterrupted job.
 
-``KILLS`` is the number of kills (default 20): ``KILLS=200 scripts/test -s tests/end_to_end/test_kills.py``.
+``KILLS`` is the number of kills (default 10): ``KILLS=200 scripts/test -s tests/end_to_end/test_kills.py``.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.support.programs import start_train
 
 pytestmark = pytest.mark.whole_path
 
-KILLS = int(os.environ.get("KILLS", "20"))
+KILLS = int(os.environ.get("KILLS", "10"))
 # Long enough to be hit several times, with a checkpoint about every third step.
 HYPERPARAMETERS = PLAIN | {
     "epochs": "12",
@@ -30,7 +30,7 @@ HYPERPARAMETERS = PLAIN | {
     "checkpoint_interval_minutes": "0.001",
 }
 SUM = {
-    "pretraining_epochs": "6",
+    "pretraining_epochs": "3",
     "pretraining_batch_size": "8",
     "ngram_weight": "1",
     "pooling": "mean-max",
