@@ -91,7 +91,7 @@ def test_pretrained_option_adds_the_channel(
     assert "pretrained: " not in trained.stdout
     model = shutil.copytree(clone / "local_test" / "test_dir" / "model", tmp_path / "model")
     result = train(clone, "--data", data, "--pretrained", model, *TRAIN, cwd=data)
-    assert "pretrained: embeddings of" in result.stdout
+    assert "pretrained: language model of" in result.stdout
     result = train(clone, "--data", data, *TRAIN, cwd=data)
     assert "pretrained: " not in result.stdout
 

@@ -13,7 +13,7 @@ from tests.support.programs import run_train
 pytestmark = pytest.mark.whole_path
 
 METRICS = ModelPackage(DEFAULT).metric_definitions
-VALUES = PLAIN | {"epochs": "2", "hidden_dim": "4", "vocab_size": "500"}
+VALUES = PLAIN | {"pretraining_epochs": "1", "epochs": "2", "hidden_dim": "4", "vocab_size": "500"}
 
 
 def last_value(name: str, log: str) -> float:

@@ -146,7 +146,7 @@ def test_two_hosts_match_one(
 
 
 DROPOUT = {"dropout": "0.5", "embedding_dropout": "0.5"}
-PRETRAINING = {"pretraining_epochs": "12", "pretraining_batch_size": "5", "ngram_weight": "1"}
+PRETRAINING = {"pretraining_epochs": "5", "pretraining_batch_size": "5", "ngram_weight": "1"}
 
 
 @pytest.mark.parametrize(
