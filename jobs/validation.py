@@ -70,13 +70,13 @@ def _text_faults(shape: Any, value: str, path: str) -> Iterator[str]:
     if shape.enum and value not in shape.enum:
         nearest = ", ".join(get_close_matches(value, shape.enum) or shape.enum[:8])
         yield f"{path}: {value} is not among the values of boto3 {botocore.__version__}, such as {nearest}"
-    pattern = _compile(shape.metadata.get("pattern", ".*"))
+    pattern = compile_java(shape.metadata.get("pattern", ".*"))
     if pattern and not pattern.fullmatch(value):
         yield f"{path}: {value} does not match {pattern.pattern}"
 
 
 @cache
-def _compile(pattern: str) -> re.Pattern[str] | None:
+def compile_java(pattern: str) -> re.Pattern[str] | None:
     """A pattern in Java's syntax; None where Python has no equivalent."""
     for java, python in CLASSES.items():
         pattern = pattern.replace(java, python)

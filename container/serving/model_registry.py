@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -113,8 +114,11 @@ class ModelRegistry:
                 raise ModelError(500, f"model {name} cannot be loaded: {reason}")
             (self._folder / "routes" / name).touch()
             for count in range(together, workers):
-                if self._wait(lambda: len(self.workers(name)) >= count, LOAD_SECONDS):  # noqa: B023
+                if self._wait(partial(self._has_workers, name, count), LOAD_SECONDS):
                     self._server.scale(name, count + 1)
+
+    def _has_workers(self, name: str, count: int) -> bool:
+        return len(self.workers(name)) >= count
 
     @staticmethod
     def _wait(condition: Callable[[], bool], seconds: float) -> bool:

@@ -60,14 +60,14 @@ def train(job: "Job") -> None:
             return
 
 
-def load(folder: Path, device: str, precision: str) -> Any:  # noqa: ARG001
+def load(folder: Path, device: str, precision: str) -> Any:  # noqa: ARG001 (the protocol has them)
     """The model in an artifact folder; runs on the CPU in double precision."""
     from .model import Model  # noqa: PLC0415
 
     return Model.load(folder)
 
 
-def check(path: Path, channel: str, hyperparameters: Hyperparameters) -> str:  # noqa: ARG001
+def check(path: Path, channel: str, hyperparameters: Hyperparameters) -> str:  # noqa: ARG001 (protocol)
     """Read a channel as a training job does."""
     examples = read_channel(channel, path)
     return f"{len(examples)} texts, {len({label for _, label in examples})} labels"

@@ -62,7 +62,7 @@ def peak_memory(container: Container) -> int:
 def test_serverless_fits_1_gib_and_tmp(image: str, trained: Path) -> None:
     # As `jobs deploy` sets it.
     worker = ("--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1")
-    options = ("--memory", "1g", "--memory-swap", "1g", "--read-only", "--tmpfs", "/tmp", *worker)  # noqa: S108
+    options = ("--memory", "1g", "--memory-swap", "1g", "--read-only", "--tmpfs", "/tmp", *worker)  # noqa: S108 (in the container)
     with serving(image, trained / "model", options=options) as container:
         # SageMaker sends at most 4 MB to a serverless endpoint.
         body = json.dumps(["word " * 4_000] * 199).encode()

@@ -8,7 +8,7 @@ import pytest
 
 from jobs import overrides
 from jobs.aws_request import Request
-from jobs.validation import InvalidRequestError
+from jobs.validation import InvalidRequestError, compile_java
 from tests.jobs.conftest import ROLE, Run
 
 TRAIN: dict[str, Any] = {
@@ -128,11 +128,9 @@ def test_tag_accepts_letters_of_any_script() -> None:
 
 def test_patterns_of_sagemaker_compile() -> None:
     """Only surrogates, which Python's strings lack, and classes of symbols are skipped."""
-    from jobs.validation import _compile  # noqa: PLC0415
-
     model = botocore.session.get_session().get_service_model("sagemaker")
     patterns = {shape.metadata.get("pattern", "") for shape in map(model.shape_for, model.shape_names)}
-    skipped = {pattern for pattern in patterns if _compile(pattern) is None}
+    skipped = {pattern for pattern in patterns if compile_java(pattern) is None}
     assert len(patterns) > 200
     assert all(re.search(r"\\p\{(S|P|Alnum)\}|\\uD800", pattern) for pattern in skipped)
 

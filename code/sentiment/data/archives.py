@@ -29,6 +29,7 @@ MAX_EXPANDED = 10**9
 
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 _GZIP, _BZIP2 = (".gz", ".tgz"), (".bz2", ".tbz2")
+# Exceptions of the standard library for damaged archives; those of the second line come from their parsers.
 _DAMAGE = (
     EOFError, OSError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, struct.error,
     NotImplementedError, RuntimeError, ValueError, IndexError, KeyError, OverflowError,

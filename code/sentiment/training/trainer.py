@@ -77,7 +77,7 @@ class Trainer(ABC):
     def steps(self) -> Iterator[Step]:
         """The remaining steps of the current epoch."""
 
-    def prefetch(self) -> None:  # noqa: B027 (optional)
+    def prefetch(self) -> None:  # noqa: B027 (a stage whose batches are cheap to make needs none)
         """Prepare the next step while a GPU computes."""
 
     @abstractmethod
