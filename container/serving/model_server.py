@@ -106,7 +106,10 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
 
     The first two take precedence over the server's command line, so they must not come from outside.
     """
+    # How long idle threads spin: several workers share the CPUs (benchmarks/results/threads.json).
+    is_set = not os.environ.keys().isdisjoint({"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"})
     return {
+        **({} if is_set else {"GOMP_SPINCOUNT": "1000"}),
         "MMS_CONFIG_FILE": str(folder / CONFIGURATION),
         # The server starts mms/model_service_worker.py and mms/metrics/metric_collector.py in this folder.
         "MODEL_SERVER_HOME": str(CONTAINER),

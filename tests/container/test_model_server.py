@@ -159,6 +159,17 @@ def test_environment_pins_the_configuration_file() -> None:
     assert environment()["MMS_CONFIG_FILE"] == "/run/x/config.properties"
 
 
+@pytest.mark.parametrize(
+    ("name", "spins"), [("", "1000"), ("GOMP_SPINCOUNT", None), ("OMP_WAIT_POLICY", None)]
+)
+def test_workers_bound_spinning(monkeypatch: pytest.MonkeyPatch, name: str, spins: str | None) -> None:
+    for variable in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(variable, raising=False)
+    if name:
+        monkeypatch.setenv(name, "1")
+    assert environment().get("GOMP_SPINCOUNT") == spins
+
+
 @pytest.mark.parametrize("name", ["model_service_worker.py", "metrics/metric_collector.py"])
 def test_server_starts_the_replaced_programs(name: str) -> None:
     program = Path(environment()["MODEL_SERVER_HOME"]) / "mms" / name
