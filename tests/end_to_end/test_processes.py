@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.conftest import PLAIN, make_base, write_csv
-from tests.support.programs import run_train
+from tests.support.programs import run_train, start_train
 from tests.support.two_hosts import HOSTS, TwoHostJob, configure_host
 
 pytestmark = pytest.mark.whole_path
@@ -28,6 +28,8 @@ SMALL = PLAIN | {
     "dropout": "0",
     "embedding_dropout": "0",
 }
+
+DROPOUT = {"dropout": "0.5", "embedding_dropout": "0.5"}
 
 
 def metrics(base: Path) -> dict[str, Any]:
@@ -97,6 +99,26 @@ def test_processes_share_pretraining_and_ngrams(few_reviews: list[Review], tmp_p
     assert first == pytest.approx(second, rel=1e-5)
 
 
+def test_stopped_pretraining_resumes_bitwise(few_reviews: list[Review], tmp_path: Path) -> None:
+    values = SMALL | {"processes_per_host": "2", "pretraining_epochs": "4", "pretraining_batch_size": "33"}
+    weights = []
+    for name in ("stopped", "whole"):
+        base = make_base(tmp_path / name, values | DROPOUT | {"epochs": "1"}, training=few_reviews)
+        (base / "checkpoints").mkdir()
+        if name == "stopped":
+            with start_train(base) as process:
+                assert process.stdout is not None
+                while "pretraining_epoch=1;" not in process.stdout.readline():
+                    assert process.poll() is None
+                process.send_signal(signal.SIGTERM)
+                log = process.stdout.read()
+            assert process.returncode == 0, log
+            assert "pretraining_epoch=4;" not in log
+        assert run_train(base).returncode == 0
+        weights.append(load_file(base / "model" / "model.safetensors"))
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
 Hosts = Callable[..., list[Path]]
 
 
@@ -143,9 +165,6 @@ def test_two_hosts_match_one(
         assert_equal_up_to_rounding(job.bases[0], single_process)
     assert not (job.bases[1] / "model").exists()
     assert list((job.bases[1] / "checkpoints").iterdir()) == []
-
-
-DROPOUT = {"dropout": "0.5", "embedding_dropout": "0.5"}
 
 
 def test_stopped_hosts_resume_bitwise(few_reviews: list[Review], hosts: Hosts) -> None:
