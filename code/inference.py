@@ -132,6 +132,7 @@ def _load(model_dir: Path, gpu: int | None) -> _Worker:
 
     container/serving/model_registry.py makes the folders.
     """
+    started = time.monotonic()
     json_log.use(os.environ.get("SERVE_LOG_LEVEL") or "info", _is_routine)
     # Prints a traceback when the supervisor kills an overdue worker.
     faulthandler.enable()
@@ -155,7 +156,7 @@ def _load(model_dir: Path, gpu: int | None) -> _Worker:
     default = Limits()
     worker = _Worker(
         model,
-        WorkerFile(folder / "workers" / name),
+        WorkerFile(folder / "workers" / name, time.monotonic() - started),
         Limits(
             int(os.environ.get("SERVE_MAX_TEXTS") or default.texts),
             int(os.environ.get("SERVE_MAX_CHARACTERS") or default.characters),

@@ -1,10 +1,12 @@
 """One JSON object a line on stdout, from every program of the container."""
 
+import json
 import os
 import re
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from byoc.serving import json_log
@@ -13,6 +15,8 @@ from byoc.serving import json_log
 _NGINX = re.compile(r"[\d/]+ [\d:]+ \[(\w+)\] \d+#\d+: (.*)")
 _LEVEL = re.compile(r'\{"time": ?"[^"]*", ?"level": ?"(\w+)"')
 _NGINX_LEVELS = {"warn": "warning", "notice": "info", "info": "info", "debug": "debug"}
+# The lowest status of a request that is logged.
+_STATUSES = {"debug": 0, "info": 0, "warning": 400, "error": 500}
 _HARMLESS = (
     # The packing of the model server's jar dropped a part of log4j, which prints this at every start.
     "sun.reflect.Reflection.getCallerClass is not supported",
@@ -22,10 +26,16 @@ _HARMLESS = (
 
 
 class Log:
-    """Writes whole lines of ``level`` and above; ``source`` names the program."""
+    """Writes whole lines of ``level`` and above; ``source`` names the program.
+
+    Attributes:
+        observe: called with each line of the request log, written or not.
+    """
 
     def __init__(self, level: str = "info") -> None:
         self._minimum = json_log.LEVELS.index(level)
+        self._status = _STATUSES[level]
+        self.observe: Callable[[Mapping[str, Any]], None] = lambda _request: None
 
     def write(self, level: str, message: str, source: str = "serve", **fields: Any) -> None:
         """Write one line."""
@@ -33,10 +43,7 @@ class Log:
             self._emit(json_log.line(level, message, source, time.time(), **fields))
 
     def relay(self, stream: IO[str], source: str, level: str) -> threading.Thread:
-        """Copy the output of a program until its end: JSON lines unchanged, other lines wrapped in JSON.
-
-        nginx filters its JSON lines, which are requests, by their status.
-        """
+        """Copy the output of a program until its end: JSON lines unchanged, other lines wrapped in JSON."""
         thread = threading.Thread(target=self._relay, args=(stream, source, level), daemon=True)
         thread.start()
         return thread
@@ -47,7 +54,11 @@ class Log:
                 text = line.rstrip()
                 if text.startswith("{"):
                     level_field = _LEVEL.match(text)
-                    if level_field is None or source == "nginx" or self._is_wanted(level_field[1]):
+                    if (
+                        self._is_wanted_request(text)
+                        if source == "nginx"
+                        else level_field is None or self._is_wanted(level_field[1])
+                    ):
                         self._emit(text)
                 elif not text or any(line in text for line in _HARMLESS):
                     continue
@@ -55,6 +66,17 @@ class Log:
                     self.write(_NGINX_LEVELS.get(match[1], "error"), match[2], source)
                 else:
                     self.write(level, text, source)
+
+    def _is_wanted_request(self, text: str) -> bool:
+        """Whether to write a line of nginx: requests are filtered by their status."""
+        try:
+            request = json.loads(text)
+        except ValueError:
+            return True
+        if request.get("source") != "request":
+            return self._is_wanted(request.get("level", ""))
+        self.observe(request)
+        return bool(request["status"] >= self._status)
 
     def _is_wanted(self, level: str) -> bool:
         return level not in json_log.LEVELS or json_log.LEVELS.index(level) >= self._minimum

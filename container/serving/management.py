@@ -1,4 +1,4 @@
-"""The server that nginx asks for /ping and, on a multi-model endpoint, for /models.
+"""The server that nginx asks for /ping, /metrics and, on a multi-model endpoint, /models.
 
 Routes and status codes: https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 """
@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from serving.logs import Log
+from serving.metrics import CONTENT_TYPE, Metrics
 from serving.model_registry import Model, ModelError, ModelRegistry, warn_of_user_code
 
 # The supervisor asks the model server for an answer every second.
@@ -65,6 +66,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     request_queue_size = 128
     health: Health
     models: ModelRegistry
+    metrics: Metrics
     log: Log
 
     def handle_error(self, *_request: Any) -> None:
@@ -75,10 +77,12 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
 
 @contextlib.contextmanager
-def management_server(path: Path, health: Health, models: ModelRegistry, log: Log) -> Iterator[None]:
+def management_server(
+    path: Path, health: Health, models: ModelRegistry, metrics: Metrics, log: Log
+) -> Iterator[None]:
     """Answer on the unix socket ``path`` while the block runs."""
     with _Server(str(path), _Handler) as server:
-        server.health, server.models, server.log = health, models, log
+        server.health, server.models, server.metrics, server.log = health, models, metrics, log
         # nginx does not run as root.
         path.chmod(0o666)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -96,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self) -> None:
-        """Health, the list of models, or one model."""
+        """Health, metrics, the list of models, or one model."""
         path = urlsplit(self.path).path
         if path == "/ping":
             reason = self.server.health.unhealthy_reason()
@@ -106,6 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self.server.health.is_starting = False
                 self._answer(http.HTTPStatus.OK, {})
+        elif path == "/metrics":
+            in_flight = int(self.headers.get("X-In-Flight") or 1) - 1
+            self._send(
+                http.HTTPStatus.OK, self.server.metrics.render(in_flight), {"Content-Type": CONTENT_TYPE}
+            )
         elif path == "/models":
             models = self.server.models.all()
             self._answer(http.HTTPStatus.OK, {"models": [_describe(model) for model in models]})
@@ -149,11 +158,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(http.HTTPStatus.SERVICE_UNAVAILABLE, {"error": f"the model server: {error}"})
 
     def _answer(self, status: int, content: dict[str, Any], headers: Mapping[str, str] = {}) -> None:
-        body = json.dumps(content).encode()
+        self._send(status, json.dumps(content).encode(), {"Content-Type": "application/json", **headers})
+
+    def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

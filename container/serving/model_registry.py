@@ -26,7 +26,7 @@ from byoc.artifact import MANIFEST, check_artifact
 from byoc.errors import ArtifactError
 from byoc.opt_ml import OptMl
 from byoc.package import import_package, package_name
-from byoc.serving.worker_status import Worker, workers
+from byoc.serving.worker_status import LOADS, Worker, workers
 from serving import cgroup
 from serving.footprint import MIB, Footprint
 from serving.logs import Log
@@ -56,11 +56,13 @@ class Model:
     """A model, from the start of its loading to the start of its unloading.
 
     Attributes:
+        workers: number of workers that are started.
         parent: process id of the workers' parent, once the supervisor has seen it.
     """
 
     name: str
     artifact: Path
+    workers: int = 1
     parent: int | None = None
 
 
@@ -80,8 +82,8 @@ class ModelRegistry:
         # nginx looks for the files in it, and does not run as root.
         (folder / "routes").chmod(0o711)
 
-    def _add(self, name: str, artifact: Path) -> None:
-        self._models[name] = Model(name, artifact)
+    def _add(self, name: str, artifact: Path, workers: int) -> None:
+        self._models[name] = Model(name, artifact, workers)
         (self._folder / "models" / name).mkdir()
         (self._folder / "workers" / name).mkdir()
         (self._folder / "artifacts" / name).symlink_to(artifact)
@@ -100,7 +102,7 @@ class ModelRegistry:
                 raise ModelError(409, f"model {name} is loaded already")
             workers, together = self._check(artifact)
             try:
-                self._add(name, artifact)
+                self._add(name, artifact, workers)
                 answer = self._server.register(
                     name, self._settings, together, wait=self._settings.multi_model
                 )
@@ -191,6 +193,13 @@ class ModelRegistry:
             longest = time.monotonic() - self._resumed
             found = workers(self._folder / "workers" / name)
             return [Worker(pid, min(busy, longest)) for pid, busy in found]
+        except FileNotFoundError:
+            return []
+
+    def load_seconds(self, name: str) -> list[float]:
+        """The time of each load of the model by a worker, dead ones included, in order."""
+        try:
+            return [float(line) for line in (self._folder / "workers" / name / LOADS).read_text().split()]
         except FileNotFoundError:
             return []
 

@@ -16,6 +16,7 @@ from byoc.errors import UserError
 from serving import cgroup, model_server, nginx
 from serving.logs import Log
 from serving.management import Health, management_server
+from serving.metrics import Metrics
 from serving.model_registry import Model, ModelError, ModelRegistry
 from serving.settings import Settings
 
@@ -116,6 +117,8 @@ class Supervisor:
         self._server = model_server.ModelServer(folder)
         self._models = ModelRegistry(folder, settings, self._server)
         self._health = Health(self._models, settings.request_seconds, multi_model=settings.multi_model)
+        self._metrics = Metrics(settings, self._models)
+        log.observe = self._metrics.observe
         self._killed: set[int] = set()
         self._load_error: str | None = None
 
@@ -129,7 +132,9 @@ class Supervisor:
         nginx_binary = nginx.find()
         with (
             self._start_model_server() as server_process,
-            management_server(self._folder / "control.sock", self._health, self._models, self._log),
+            management_server(
+                self._folder / "control.sock", self._health, self._models, self._metrics, self._log
+            ),
             self._start_nginx(nginx_binary) as nginx_process,
         ):
             threading.Thread(target=self._load_model, daemon=True).start()

@@ -3,6 +3,7 @@
 import io
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -53,9 +54,19 @@ def test_json_lines_are_copied_unchanged(capfd: pytest.CaptureFixture[str]) -> N
     assert capfd.readouterr().out == '{"a":1}\n{"b": "é"}\n'
 
 
-def test_requests_are_filtered_by_nginx_alone(capfd: pytest.CaptureFixture[str]) -> None:
-    Log("error").relay(io.StringIO('{"time":"now","level":"info","status":507}'), "nginx", "info").join()
-    assert len(lines(capfd)) == 1
+@pytest.mark.parametrize("least", ["info", "error"])
+def test_every_request_is_observed(least: str) -> None:
+    log = Log(least)
+    observed: list[Mapping[str, Any]] = []
+    log.observe = observed.append
+    printed = [f'{{"level":"info","source":"{s}","status":200}}\n' for s in ("request", "ping", "request")]
+    log.relay(io.StringIO("".join(printed)), "nginx", "info").join()
+    assert [request["source"] for request in observed] == ["request", "request"]
+
+
+def test_broken_line_of_nginx_is_copied(capfd: pytest.CaptureFixture[str]) -> None:
+    Log("error").relay(io.StringIO('{"status":000}\n'), "nginx", "info").join()
+    assert capfd.readouterr().out == '{"status":000}\n'
 
 
 @pytest.mark.parametrize("space", ["", " "])

@@ -1,6 +1,7 @@
-"""Health, and the server that nginx asks for /ping and /models."""
+"""Health, and the server that nginx asks for /ping, /metrics and /models."""
 
 import json
+import os
 import socket
 import socketserver
 import time
@@ -10,13 +11,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from byoc.serving.worker_status import Worker
+from byoc.serving.worker_status import Worker, WorkerFile
 from serving import cgroup, management, model_registry
 from serving.logs import Log
 from serving.management import Health, management_server
+from serving.metrics import Metrics
 from serving.model_registry import ModelRegistry
 from serving.model_server import ModelServer
 from serving.settings import Settings
+from tests.support.prometheus import value
 from tests.support.toy import ARTIFACT
 from tests.support.unix_http import Response, answering, ask
 
@@ -120,7 +123,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manageme
     path = tmp_path / "control.sock"
     with (
         answering(tmp_path / "management.sock", lambda _request: Response()),
-        management_server(path, health, subject, Log()),
+        management_server(path, health, subject, Metrics(settings, subject), Log()),
     ):
         yield Management(path, health, subject)
 
@@ -145,6 +148,26 @@ def test_healthy_ping_is_200(server: Management) -> None:
 def test_ping_ignores_its_query(server: Management) -> None:
     server.health.server_answered()
     assert server.ask("GET", "/ping?x=/models")[0] == 200
+
+
+@pytest.mark.parametrize(("headers", "in_flight"), [({"X-In-Flight": "3"}, 2), ({}, 0)])
+def test_metrics_are_in_text_format(server: Management, headers: dict[str, str], in_flight: int) -> None:
+    answer = ask(server.path, "GET", "/metrics", headers=headers)
+    assert (answer.status, answer.headers["Content-Type"]) == (
+        200,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )
+    assert value(answer.body, "byoc_requests_in_flight") == in_flight
+
+
+def test_metrics_are_answered_while_workers_are_busy(server: Management) -> None:
+    server.load("toy_artifact")
+    status = WorkerFile(server.path.parent / "workers" / "toy_artifact", 1.5)
+    status.busy()
+    body = ask(server.path, "GET", "/metrics").body
+    os.close(status._file)
+    for name, expected in (("workers_ready", 1), ("workers_busy", 1), ("model_load_seconds", 1.5)):
+        assert value(body, f"byoc_{name}", model="toy_artifact") == expected
 
 
 def test_socket_is_open_to_all_users(server: Management) -> None:

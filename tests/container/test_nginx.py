@@ -266,11 +266,17 @@ def test_unknown_path_is_404(server: RunningNginx, method: str, path: str) -> No
 
 def test_reason_of_404_names_the_routes(server: RunningNginx) -> None:
     assert error(server.ask("GET", "/none")) == (
-        "no such route; expected GET or HEAD /ping, POST /invocations, GET /execution-parameters"
+        "no such route; expected GET or HEAD /ping, GET /metrics, POST /invocations, "
+        "GET /execution-parameters"
     )
 
 
-ROUTES = [("/ping", "GET, HEAD"), ("/invocations", "POST"), ("/execution-parameters", "GET")]
+ROUTES = [
+    ("/ping", "GET, HEAD"),
+    ("/metrics", "GET"),
+    ("/invocations", "POST"),
+    ("/execution-parameters", "GET"),
+]
 
 
 @pytest.mark.parametrize(("path", "allowed"), ROUTES)
@@ -299,6 +305,27 @@ def test_head_ping_is_ping_without_body(server: RunningNginx, status: int) -> No
     server.management = ping
     answer = server.ask("HEAD", "/ping")
     assert (answer.status, answer.body, methods) == (status, b"", ["GET"])
+
+
+def test_scrape_has_the_requests_in_flight(server: RunningNginx) -> None:
+    counts: list[str] = []
+
+    def scrape(request: Request) -> Response:
+        counts.append(request.headers["x-in-flight"])
+        return Response()
+
+    server.management = scrape
+    with busy(server, 2):
+        server.ask("GET", "/metrics")
+    server.ask("GET", "/metrics")
+    assert counts == ["3", "1"]
+
+
+def test_scrape_keeps_its_content_type(server: RunningNginx) -> None:
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+    server.management = lambda _request: Response(200, b"x 1\n", {"Content-Type": content_type})
+    answer = server.ask("GET", "/metrics")
+    assert (answer.body, answer.headers["content-type"]) == (b"x 1\n", content_type)
 
 
 def test_head_of_other_route_is_405(server: RunningNginx) -> None:
@@ -495,6 +522,7 @@ def test_multi_model_ping_goes_to_management(multi: RunningNginx) -> None:
     ("path", "allowed"),
     [
         ("/ping", "GET, HEAD"),
+        ("/metrics", "GET"),
         ("/models", "GET, POST"),
         ("/models/a", "GET, DELETE"),
         ("/models/a/invoke", "POST"),

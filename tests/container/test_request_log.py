@@ -149,6 +149,18 @@ def test_healthy_ping_is_not_logged(server: RunningNginx) -> None:
     assert invoke(server)["path"] == "/invocations"
 
 
+@pytest.mark.parametrize("response", [Response(), UNHEALTHY, None])
+def test_scrape_is_not_logged(server: RunningNginx, response: Response | None) -> None:
+    server.management = lambda _request: response
+    assert server.ask("GET", "/metrics?x").status == (response.status if response else 503)
+    assert invoke(server)["path"] == "/invocations"
+
+
+def test_other_method_on_metrics_is_logged(server: RunningNginx) -> None:
+    server.ask("PUT", "/metrics")
+    assert [(line["path"], line["status"]) for line in server.lines(1)] == [("/metrics", 405)]
+
+
 def test_unhealthy_ping_has_no_metrics(server: RunningNginx) -> None:
     server.management = lambda _request: UNHEALTHY
     server.ask("GET", "/ping")
@@ -190,7 +202,7 @@ def test_level_filters_requests_by_status(
         server.management = lambda _request: next(pings)
         server.ask("GET", "/ping")
         server.ask("GET", "/ping")
-        server.lines(len(statuses))
+        server.lines(8)
         Log(level).relay(io.StringIO("".join(server.log)), "nginx", "info").join()
     lines = capfd.readouterr().out.splitlines()
     assert [json.loads(line)["status"] for line in lines] == statuses

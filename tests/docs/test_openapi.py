@@ -1,7 +1,8 @@
 """docs/openapi.yaml is valid and agrees with the code."""
 
 import copy
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import requests
@@ -13,6 +14,9 @@ from byoc.errors import MalformedBodyError, RequestError
 from byoc.model import Result
 from byoc.serving.request import CSV, JSON, JSON_LINES, TEXT, Limits
 from byoc.serving.response import Fields, encode
+from serving.metrics import CONTENT_TYPE, Metrics
+from serving.model_registry import ModelRegistry
+from serving.settings import Settings
 from tests.support import openapi
 
 FIELDS = Fields(sentiment.csv_fields, sentiment.plain_field)
@@ -62,14 +66,19 @@ def test_answers_with_errors_match_description(media_type: str) -> None:
     check(encode(ANSWERS, media_type, FIELDS), media_type)
 
 
+def test_metrics_match_description() -> None:
+    metrics = Metrics(Settings.from_environment({}), cast(ModelRegistry, SimpleNamespace(all=list)))
+    check(metrics.render(0), CONTENT_TYPE, "/metrics", "GET")
+
+
 @pytest.mark.parametrize("media_type", [JSON, JSON_LINES, CSV])
 def test_wrong_answer_violates_description(media_type: str) -> None:
     with pytest.raises(Failure, match="violates schema"):
         check(encode(ANSWERS, media_type, FIELDS).replace(b"positive", b"good"), media_type)
 
 
-def check(body: bytes, media_type: str) -> None:
-    request = requests.Request("POST", "http://localhost/invocations").prepare()
+def check(body: bytes, media_type: str, path: str = "/invocations", method: str = "POST") -> None:
+    request = requests.Request(method, f"http://localhost{path}").prepare()
     response = schemathesis.Response(
         status_code=200,
         headers={"content-type": [media_type]},
@@ -78,4 +87,4 @@ def check(body: bytes, media_type: str) -> None:
         elapsed=0,
         verify=False,
     )
-    openapi.load()["/invocations"]["POST"].validate_response(response)
+    openapi.load()[path][method].validate_response(response)

@@ -4,6 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from sagemaker_inference import parameters
@@ -11,6 +13,8 @@ from sagemaker_inference import parameters
 from byoc.errors import RequestError
 from byoc.serving.json_log import LEVELS
 from serving import nginx
+from serving.metrics import Metrics
+from serving.model_registry import ModelRegistry
 from serving.settings import Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +83,7 @@ SINGLE, MULTI = [
 
 @pytest.mark.parametrize(
     ("environment", "documented"),
-    [({}, SINGLE), ({"SAGEMAKER_MULTI_MODEL": "true"}, MULTI | {"GET /ping", "HEAD /ping"})],
+    [({}, SINGLE), ({"SAGEMAKER_MULTI_MODEL": "true"}, MULTI | {"GET /ping", "HEAD /ping", "GET /metrics"})],
     ids=["one model", "many models"],
 )
 def test_routes_are_documented(environment: dict[str, str], documented: set[str]) -> None:
@@ -108,6 +112,14 @@ def test_metric_units_are_documented() -> None:
     metrics = dict(re.findall(r'"Name":"(\w+)","Unit":"(\w+)"', CONFIGURATION))
     units = {name: "" if unit == "None" else unit.lower() for name, unit in metrics.items()}
     assert {name: FIELDS[name] for name in metrics} == units
+
+
+def test_prometheus_metrics_are_documented() -> None:
+    settings = Settings.from_environment({})
+    exported = Metrics(settings, cast(ModelRegistry, SimpleNamespace(all=list))).render(0)
+    documented = {name: row[1] for row in table("metric") for name in re.findall(r"`(\w+)`", row[0])}
+    types = re.findall(r"^# TYPE (\w+) (\w+)$", exported.decode(), re.MULTILINE)
+    assert documented == dict(types)
 
 
 def test_metric_namespace_is_documented() -> None:

@@ -18,7 +18,7 @@ from tests.support.hostile_bodies import accepts, bodies, content_types, media_t
 
 FIELDS = Fields(sentiment.csv_fields, sentiment.plain_field)
 LIMITS = Limits(text_fields=(*sentiment.text_fields, "inputs"), labels=sentiment.labels)
-ROUTES = {"/ping": "GET", "/invocations": "POST", "/execution-parameters": "GET"}
+ROUTES = {"/ping": "GET", "/metrics": "GET", "/invocations": "POST", "/execution-parameters": "GET"}
 
 OK, MISSING, NOT_ALLOWED, UNSUPPORTED = ({status} for status in (200, 404, 405, 415))
 SURVIVED = {200, *range(400, 500)}
@@ -63,7 +63,7 @@ def predictions(
 
 methods = one_of(b"GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS|TRACE|PROPFIND|LOCK|PURGE|X|G-T").map(bytes.decode)
 segments = one_of(
-    b"ping|invocations|models|model|predictions|execution-parameters|api-description|invoke|index.html"
+    b"ping|metrics|invocations|models|model|predictions|execution-parameters|api-description|invoke|index.html"
     b"|..|.|%2e%2e|%2f|%00|%|%zz|%70ing|\xe9|;x|*|",
     b"a" * 300,
 ).map(lambda segment: segment.decode("latin-1"))
@@ -97,6 +97,7 @@ SMALL: Mapping[bytes, set[int]] = {
     request(headers=[(b"Content-Type", b"image/png")]): UNSUPPORTED,
     GET_PING: OK,
     GET_PING.replace(b"/ping", b"/execution-parameters"): OK,
+    GET_PING.replace(b"/ping", b"/metrics"): OK,
     GET_PING.replace(b"/ping", b"/models"): MISSING,
     GET_PING.replace(b"GET", b"PUT"): NOT_ALLOWED,
 }

@@ -151,7 +151,10 @@ class Fuzzer:
         return st.one_of(
             invocations.as_strategy(),
             invocations.as_strategy(generation_mode=GenerationMode.NEGATIVE),
-            *[self._schema[path]["GET"].as_strategy() for path in ("/ping", "/execution-parameters")],
+            *[
+                self._schema[path]["GET"].as_strategy()
+                for path in ("/ping", "/metrics", "/execution-parameters")
+            ],
         )
 
     def _send(self, sent: Any, seed: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.image.containers import Answer, Container, inspect
+from tests.support.prometheus import families, value
 
 MULTI_MODEL = ("--env", "SAGEMAKER_MULTI_MODEL=true", "--publish", "127.0.0.1::8080")
 URL = "/opt/ml/models/{}/model"
@@ -66,6 +67,15 @@ def test_loaded_model_answers(first: Container) -> None:
     answer = invoke(first, "first")
     assert answer.status == 200
     assert json.loads(answer.body)[0]["label"] in ("positive", "negative")
+
+
+def test_metrics_are_labeled_by_loaded_models(first: Container) -> None:
+    invoke(first, "first")
+    invoke(first, "none")
+    body = first.request("/metrics").body
+    assert value(body, "byoc_workers_ready", model="first") == 1
+    labels = {sample.labels["model"] for sample in families(body)["byoc_texts"].samples}
+    assert labels <= {"first", ""}
 
 
 def test_loaded_models_are_listed(first: Container) -> None:

@@ -1,6 +1,8 @@
-"""Many requests at a time: batched, bounded, sized for the container, and logged."""
+"""Many requests at a time: batched, bounded, sized for the container, logged, and counted."""
 
+import contextlib
 import json
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from sentiment.model.predictor import Predictor
 from tests.image import faults
 from tests.image.conftest import Review
 from tests.image.containers import Answer, Container, serving
+from tests.support.prometheus import buckets, value
 
 
 def records(container: Container) -> list[dict[str, Any]]:
@@ -30,14 +33,41 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     return faults.mount(tmp_path_factory.mktemp("faults"))
 
 
+@contextlib.contextmanager
+def scraping(container: Container) -> Iterator[list[bytes]]:
+    """Scrape the metrics every second while the block runs."""
+    bodies: list[bytes] = []
+    done = threading.Event()
+
+    def scrape() -> None:
+        while not done.wait(1):
+            answer = container.request("/metrics")
+            assert answer.status == 200, answer
+            bodies.append(answer.body)
+
+    with ThreadPoolExecutor(1) as pool:
+        scrapes = pool.submit(scrape)
+        try:
+            yield bodies
+        finally:
+            done.set()
+        scrapes.result()
+
+
 @pytest.fixture(scope="module")
 def loaded(
     image: str, trained: Path, reviews: list[Review]
 ) -> Iterator[tuple[Container, list[str], list[Answer]]]:
-    """A container that has answered 3,000 requests from 32 clients; with the texts and the answers."""
+    """A container that has answered 3,000 requests from 32 clients while its metrics were scraped.
+
+    With the texts and the answers.
+    """
     texts = [text for text, _ in reviews] * 10
     with serving(image, trained / "model") as container, ThreadPoolExecutor(32) as clients:
-        yield container, texts, list(clients.map(container.predict, texts))
+        with scraping(container) as scrapes:
+            answers = list(clients.map(container.predict, texts))
+        assert scrapes == sorted(scrapes, key=lambda body: value(body, "byoc_requests_total"))
+        yield container, texts, answers
 
 
 def test_no_request_fails_under_load(loaded: tuple[Container, list[str], list[Answer]]) -> None:
@@ -57,13 +87,20 @@ def test_each_request_gets_its_own_answer(
 
 def test_waiting_requests_are_batched(image: str, trained: Path, faulty: tuple[str, ...]) -> None:
     options = (*faulty, "--env", "SAGEMAKER_MODEL_SERVER_WORKERS=1")
-    with serving(image, trained / "model", options=options) as container, ThreadPoolExecutor(25) as clients:
+    with (
+        serving(image, trained / "model", options=options) as container,
+        ThreadPoolExecutor(25) as clients,
+        scraping(container) as scrapes,
+    ):
         first = clients.submit(container.predict, f"{faults.SLEEP}4")
         time.sleep(1)
         list(clients.map(container.predict, ["good"] * 24))
         assert first.result().status == 200
         sizes = [request["batch_size"] for request in requests_in(container) if "batch_size" in request]
     assert sorted(sizes) == [1, *[8] * 8, *[16] * 16]
+    # Answered while the only worker sleeps.
+    assert max(value(body, "byoc_workers_busy") for body in scrapes) == 1
+    assert max(value(body, "byoc_requests_in_flight") for body in scrapes) >= 25
 
 
 def test_request_has_a_log_line(loaded: tuple[Container, list[str], list[Answer]]) -> None:
@@ -74,6 +111,22 @@ def test_request_has_a_log_line(loaded: tuple[Container, list[str], list[Answer]
     assert (line["texts"], line["characters"], line["batch_size"]) == (1, 8, 1)
     assert 0 <= line["unknown_share"] <= 1
     assert 0 <= line["queue_seconds"] <= line["latency"]
+
+
+def test_metrics_agree_with_the_log(loaded: tuple[Container, list[str], list[Answer]]) -> None:
+    container = loaded[0]
+    time.sleep(1)  # nginx logs a request after its answer
+    requests, body = requests_in(container), container.request("/metrics").body
+    counts = buckets(body, "byoc_request_duration_seconds")
+    assert counts == {bound: sum(request["latency"] <= bound for request in requests) for bound in counts}
+    answered = [request for request in requests if "texts" in request]
+    assert value(body, "byoc_texts_total") == sum(request["texts"] for request in answered) >= 3000
+    unknown = sum(request["unknown_share"] for request in answered)
+    assert value(body, "sentiment_unknown_share_sum") == pytest.approx(unknown)
+
+
+def test_scrapes_are_not_logged(loaded: tuple[Container, list[str], list[Answer]]) -> None:
+    assert "/metrics" not in loaded[0].log()
 
 
 def test_log_holds_no_text(loaded: tuple[Container, list[str], list[Answer]]) -> None:

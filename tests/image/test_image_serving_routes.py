@@ -1,4 +1,4 @@
-"""The public port: three routes, bounded bodies, no code from an artifact."""
+"""The public port: four routes, bounded bodies, no code from an artifact."""
 
 import contextlib
 import http.client
@@ -48,7 +48,8 @@ def test_malformed_path_is_400(server: Container) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "allowed"), [("/ping", "GET, HEAD"), ("/invocations", "POST"), ("/execution-parameters", "GET")]
+    ("path", "allowed"),
+    [("/ping", "GET, HEAD"), ("/metrics", "GET"), ("/invocations", "POST"), ("/execution-parameters", "GET")],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "FOO"])
 def test_unknown_method_is_405(server: Container, path: str, allowed: str, method: str) -> None:

@@ -87,9 +87,9 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def ask(path: Path, method: str, target: str, body: bytes = b"") -> Response:
+def ask(path: Path, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] = {}) -> Response:
     """Send one request to a server on a unix socket."""
     with contextlib.closing(_Connection(path)) as connection:
-        connection.request(method, target, body)
+        connection.request(method, target, body, headers)
         response = connection.getresponse()
         return Response(response.status, response.read(), dict(response.getheaders()))

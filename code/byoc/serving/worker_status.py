@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+# Next to the status files: the time of each load of the model, in seconds.
+LOADS = "loads"
 _FORMAT = "%020.6f\n"
 
 
@@ -21,19 +23,21 @@ class Worker(NamedTuple):
 
 
 class WorkerFile:
-    """The status file of this process, until it ends.
+    """The status file of this process, until it ends, and a line with its ``load_seconds``.
 
     Raises:
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, load_seconds: float = 0.0) -> None:
         path = folder / str(os.getpid())
         # Another name until it is locked: a file without a lock counts as left by a dead worker.
         new = path.with_suffix(".new")
         self._file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self.idle()
+        with (folder / LOADS).open("a") as loads:
+            loads.write(f"{load_seconds:.3f}\n")
         new.rename(path)
         self._decoded = folder / "decoded"
         self._has_decoded = False

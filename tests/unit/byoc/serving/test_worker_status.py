@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from byoc.serving.worker_status import WorkerFile, workers
+from byoc.serving.worker_status import LOADS, WorkerFile, workers
 
 ROOT = Path(__file__).resolve().parents[4]
 PROGRAM = """
@@ -51,6 +51,12 @@ def file(tmp_path: Path) -> Iterator[WorkerFile]:
     status = WorkerFile(tmp_path)
     yield status
     os.close(status._file)
+
+
+def test_each_worker_adds_its_load_time(tmp_path: Path) -> None:
+    for seconds in (1.25, 0.5):
+        os.close(WorkerFile(tmp_path, seconds)._file)
+    assert (tmp_path / LOADS).read_text() == "1.250\n0.500\n"
 
 
 def test_no_worker_in_an_empty_folder(tmp_path: Path) -> None:
@@ -98,7 +104,7 @@ def test_file_of_killed_process_is_removed(tmp_path: Path, idle: subprocess.Pope
     idle.kill()
     idle.wait()
     workers(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [LOADS]
 
 
 def test_child_does_not_hold_the_lock(tmp_path: Path) -> None:
