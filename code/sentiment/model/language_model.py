@@ -91,14 +91,18 @@ class LanguageModel(nn.Module):
             log_inclusion: [candidates] log probability of being a candidate.
             state: of the LSTM before the batch; None for zeros.
         """
-        count, targets = inputs.numel(), targets.flatten()
-        # One look-up each: the gradient of a look-up is as large as the embedding.
+        targets = targets.flatten()
+        sizes = [len(targets), len(candidates)]
+        # One look-up each, because its gradient is as large as the embedding; the gradients of a split are
+        # concatenated, those of slices would be padded with zeros and added.
         vectors = self.embedding(torch.cat([inputs.flatten(), targets, candidates]))
+        input_vectors, target_vectors, candidate_vectors = vectors.split([len(targets), *sizes])
         bias = self.bias_embedding(torch.cat([targets, candidates])).squeeze(1)
-        outputs, state = self.lstm(vectors[:count].unflatten(0, inputs.shape), state)
+        target_bias, candidate_bias = bias.split(sizes)
+        outputs, state = self.lstm(input_vectors.unflatten(0, inputs.shape), state)
         hidden = self.projection(outputs.flatten(0, 1))
-        target_logits = (hidden * vectors[count : 2 * count]).sum(1, dtype=torch.float32) + bias[:count]
-        logits = (hidden @ vectors[2 * count :].T).float() + (bias[count:] - log_inclusion)
+        target_logits = (hidden * target_vectors).sum(1, dtype=torch.float32) + target_bias
+        logits = (hidden @ candidate_vectors.T).float() + (candidate_bias - log_inclusion)
         logits = torch.cat([target_logits[:, None], logits], 1)
         # The target counts exactly, and so not as a candidate.
         column = torch.full((len(self.bias_embedding.weight),), -1, device=targets.device)
