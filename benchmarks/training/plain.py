@@ -20,7 +20,7 @@ from byoc.hyperparameters import parse_hyperparameters
 from sentiment.data import datasets
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.sequences import Examples
-from sentiment.training.memory import set_up_torch
+from sentiment.training.determinism import set_up_torch
 
 BASELINE = parse_hyperparameters(Hyperparameters, {"preset": "baseline"})
 MAX_LENGTH = 500

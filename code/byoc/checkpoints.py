@@ -3,7 +3,8 @@
 Each is a safetensors file ``checkpoint-EPOCHS-BATCHES-SHA256.safetensors``, named after the progress and the
 start of its checksum; the header holds JSON.
 
-SageMaker mirrors the folder to S3 at any time and marks files by files with a suffix, which are ignored:
+SageMaker may copy the folder to S3 at any time. It adds marker files, named after a checkpoint with a suffix,
+which are ignored:
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
 """
 

@@ -27,7 +27,7 @@ from byoc.signals import StopFlag
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import evaluate
 from sentiment.training.loader import Prefetcher
-from sentiment.training.memory import keep_freed_memory
+from sentiment.training.malloc import keep_freed_memory
 from sentiment.training.run import setup
 
 hyperparameters = Hyperparameters(pretraining_epochs=0)

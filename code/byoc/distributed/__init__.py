@@ -1,5 +1,5 @@
 """Training in several processes and on several hosts."""
 
-from byoc.threads import bound_spinning
+from byoc.spinning import bound_spinning
 
 bound_spinning()  # before torch is imported

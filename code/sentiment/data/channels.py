@@ -20,7 +20,7 @@ from sentiment.data.formats import (
     read_text,
 )
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.text.letters import LetterCounter
+from sentiment.text.dropped_letters import LetterCounter
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from sentiment.data.channels import (
     training_channel,
 )
 from sentiment.data.corpus import Corpus, ProvisionalVocabulary, Shard
-from sentiment.data.gather import gather_examples, gather_sources
+from sentiment.data.exchange import gather_examples, gather_sources
 from sentiment.data.split import read_and_split
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.language_model import PretrainedWeights, load_pretrained

@@ -80,9 +80,9 @@ class LanguageModel(nn.Module):
     ) -> tuple[Tensor, State]:
         """[] mean loss of a batch in nats, and the LSTM's state after it.
 
-        The normalizer is estimated from candidates, each weighted by the inverse of its probability of being
-        one: Bengio and Senécal, IEEE Transactions on Neural Networks 19 (2008). With all tokens as
-        candidates, it is exact.
+        The denominator of the softmax is estimated from a sample of the vocabulary, the candidates, each
+        weighted by the inverse of its probability of being sampled: Bengio and Senécal, IEEE Transactions on
+        Neural Networks 19 (2008). With all tokens as candidates, it is exact.
 
         Args:
             inputs: [time, batch] int64.

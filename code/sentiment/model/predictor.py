@@ -15,7 +15,7 @@ from sentiment.model.network import SentimentLSTM, evaluate
 from sentiment.model.precision import DTYPES, Hardware
 from sentiment.text.sequences import Sequences, truncate
 from sentiment.text.tokenizer import MAX_CHARACTERS, tokenize
-from sentiment.text.unknown_words import LIMIT, exceeds
+from sentiment.text.unknown_share import LIMIT, exceeds
 from sentiment.text.vocabulary import UNK_ID
 
 logger = logging.getLogger("worker")

@@ -33,10 +33,10 @@ from sentiment.model.weighted_sum import cross_fitted_sum, fit_weights, weighted
 from sentiment.ngram_model.nbsvm import NBSVM
 from sentiment.settings import NetworkSettings
 from sentiment.text.sequences import Sequences
-from sentiment.text.unknown_words import measure_unknown_share
+from sentiment.text.unknown_share import measure_unknown_share
 from sentiment.training import results
+from sentiment.training.determinism import set_up_torch
 from sentiment.training.fine_tuning import FineTuning, best_epoch, evaluate_sharded
-from sentiment.training.memory import set_up_torch
 from sentiment.training.pretraining import Pretraining
 from sentiment.training.trainer import Setup, Trainer
 

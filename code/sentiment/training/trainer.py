@@ -18,7 +18,7 @@ from byoc.errors import TrainingError
 from byoc.job import format_metrics
 from byoc.signals import StopFlag, Stopped
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.training.memory import keep_freed_memory
+from sentiment.training.malloc import keep_freed_memory
 from sentiment.training.state import TrainingState
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from byoc.errors import DataError
-from sentiment.text.letters import LetterCounter
+from sentiment.text.dropped_letters import LetterCounter
 
 
 def count(*reviews: str) -> LetterCounter:

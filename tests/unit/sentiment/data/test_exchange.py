@@ -9,7 +9,7 @@ THREE = """
 from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from sentiment.data.channels import Review, Source
 from sentiment.data.corpus import ProvisionalVocabulary, Shard, read
-from sentiment.data.gather import gather_examples, gather_sources
+from sentiment.data.exchange import gather_examples, gather_sources
 from sentiment.settings import TextSettings
 from sentiment.text.vocabulary import Vocabulary
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from byoc.threads import bound_spinning
+from byoc.spinning import bound_spinning
 
 
 @pytest.fixture(autouse=True)

@@ -1,18 +1,15 @@
-"""Settings of malloc and torch."""
+"""Settings of malloc."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
-from sentiment.training.memory import set_up_torch
 from tests.support.programs import environment
 
 PROGRAM = """
 import resource
 import torch
-from sentiment.training.memory import keep_freed_memory
+from sentiment.training.malloc import keep_freed_memory
 
 def pages_of_a_tensor():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -30,8 +27,3 @@ def test_freed_memory_is_kept(tmp_path: Path) -> None:
         [sys.executable, "-c", PROGRAM], env=environment(tmp_path), capture_output=True, text=True, check=True
     )
     assert int(printed.stdout) < 10
-
-
-def test_new_memory_is_not_filled() -> None:
-    set_up_torch(1)
-    assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]

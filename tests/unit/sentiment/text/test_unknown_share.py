@@ -3,7 +3,7 @@
 import pytest
 
 from sentiment.text.sequences import Sequences
-from sentiment.text.unknown_words import exceeds, measure_unknown_share
+from sentiment.text.unknown_share import exceeds, measure_unknown_share
 
 NONE = Sequences.from_lists([])
 
