@@ -96,8 +96,21 @@ def test_workers_folder_lists_live_workers(fake: Fake) -> None:
     os.close(file._file)
 
 
+def test_load_times_are_in_order(fake: Fake) -> None:
+    fake.models.load("a", ARTIFACT)
+    for seconds in (1.5, 0.25):
+        os.close(WorkerFile(fake.folder / "workers" / "a", seconds)._file)
+    assert fake.models.load_seconds("a") == [1.5, 0.25]
+
+
+def test_model_has_its_number_of_workers(fake: Fake) -> None:
+    fake.models.load("a", ARTIFACT)
+    assert fake.models.get("a").workers == Settings.from_environment(MULTI_MODEL).workers
+
+
 def test_unknown_model_has_no_workers(fake: Fake) -> None:
     assert fake.models.workers("a") == []
+    assert fake.models.load_seconds("a") == []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from sentiment.model.predictor import Predictor
 from tests.conftest import PLAIN, make_base
+from tests.support import clarify
 from tests.support.programs import Server, is_alive, run_train
 
 pytestmark = pytest.mark.whole_path
@@ -130,6 +131,19 @@ def test_content_types_give_equal_probabilities(
     expected = [round(p["probability"], 6) for p in Predictor.load(base / "model").predict(TEXTS)]
     actual = [record["probability"] for record in json.loads(answer)]
     assert actual == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.mark.parametrize("row", clarify.FORMATS, ids=lambda row: row.content_type)
+@pytest.mark.parametrize("count", [1, 2, 500])
+def test_clarify_gets_a_probability_per_copy(
+    server: Server, base: Path, row: clarify.Format, count: int
+) -> None:
+    copies = clarify.masked(TEXTS[1] + ' A "quiet" <br /> caf\xe9, and so on.', count)
+    headers = {"Content-Type": row.content_type, "Accept": row.accept}
+    status, _, answer = server.ask(row.body(copies).encode(), headers)
+    assert status == 200
+    expected = [result["probability"] for result in Predictor.load(base / "model").predict(copies)]
+    assert row.probabilities(answer.decode()) == pytest.approx(expected, abs=2e-6)
 
 
 def test_plain_text_is_one_review(server: Server) -> None:

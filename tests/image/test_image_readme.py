@@ -1,6 +1,7 @@
-"""Every code block of README, section On SageMaker, and of docs/sagemaker.md is run by an SDK or moto."""
+"""Code blocks of README (On SageMaker), docs/sagemaker.md and docs/clarify.md are run by an SDK or moto."""
 
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -12,6 +13,7 @@ from jobs import validation
 from tests.image.conftest import ROOT, Review, free_port, make_venv, run_local_mode, write_reviews
 from tests.image.containers import composed_log, unexpected
 from tests.image.readme import block, blocks, replace
+from tests.support import clarify
 
 # test_image_push runs the block that builds and pushes, tests/jobs checks the JSON.
 # Blocks of console output are not run.
@@ -135,6 +137,28 @@ def test_sdk_3_serves_and_transforms(aws: dict[str, str], tmp_path: Path) -> Non
     operations = [operation for _, operation, _ in requests]
     assert operations.count("CreateEndpoint") == 2
     assert {"InvokeEndpoint", "CreateTransformJob"} <= set(operations)
+
+
+def test_sdk_3_configures_clarify(aws: dict[str, str]) -> None:
+    """The block of docs/clarify.md. The processing jobs of moto have no logs."""
+    (code,) = re.findall(r"```python\n(.*?)```", clarify.PAGE, re.DOTALL)
+    code = code.replace("run_explainability(", "run_explainability(wait=False, logs=False, ")
+    key = "sentiment/explanations/analysis_config.json"
+    program = f"""
+import boto3
+role, bucket = "arn:aws:iam::123456789012:role/sentiment", "clarify"
+s3 = boto3.client("s3")
+s3.create_bucket(Bucket=bucket)
+{code}
+print(s3.get_object(Bucket=bucket, Key="{key}")["Body"].read().decode())
+"""
+    command = [str(make_venv("sdk3") / "python"), "-c", program]
+    environment = aws | {"AWS_DEFAULT_REGION": "us-east-1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-5000:]
+    analysis = json.loads(done.stdout.splitlines()[-1])
+    assert analysis["predictor"]["probability"] == 2
+    assert analysis["methods"]["shap"]["text_config"] == {"granularity": "token", "language": "english"}
 
 
 @pytest.fixture

@@ -149,6 +149,7 @@ def test_failing_request_harms_no_other(image: str, trained: Path, faulty: tuple
     with (
         serving(image, trained / "model", options=options, expect=expect) as container,
         ThreadPoolExecutor(4) as clients,
+        scraping(container),
     ):
         statuses = [answer.status for answer in clients.map(container.predict, texts)]
         assert {request["batch_size"] for request in requests_in(container) if "batch_size" in request} == {4}
@@ -161,6 +162,7 @@ def test_request_beyond_limit_is_503(image: str, trained: Path, faulty: tuple[st
     with (
         serving(image, trained / "model", options=options, expect=expect) as container,
         ThreadPoolExecutor(3) as clients,
+        scraping(container),
     ):
         waiting = [clients.submit(container.predict, f"{faults.SLEEP}5") for _ in range(3)]
         time.sleep(1)

@@ -1,4 +1,4 @@
-"""Every ``--set`` of docs/sagemaker.md, and its requests, are valid."""
+"""Every ``--set`` of docs/sagemaker.md and docs/clarify.md, and its requests, are valid."""
 
 import json
 import re
@@ -25,6 +25,15 @@ def test_set_is_sent(run: Run, trained: str, to_predict_folder: Path, line: str)
     sent = json.dumps([request["parameters"] for request in requests])
     for setting in re.findall(r"--set '?(\S+?)=", line):
         assert setting.rpartition(".")[2] in sent or f"{setting}=null" in line
+
+
+def test_explainer_configuration_is_sent(run: Run, trained: str) -> None:
+    page = (ROOT / "docs" / "clarify.md").read_text("utf-8")
+    (block,) = re.findall(r"```bash\npython -m jobs (.*?)```", page, re.DOTALL)
+    requests = json.loads(run(*shlex.split(block.replace("sentiment-1", trained)), "--dry-run").stdout)
+    (config,) = [r["parameters"] for r in requests if r["operation"] == "CreateEndpointConfig"]
+    shap = config["ExplainerConfig"]["ClarifyExplainerConfig"]["ShapConfig"]
+    assert shap["TextConfig"] == {"Language": "en", "Granularity": "token"}
 
 
 def test_table_names_every_feature() -> None:

@@ -318,6 +318,8 @@ def _text(value: Any, where: str, limits: Limits) -> Record:
         if len(values) > 1:
             return MalformedBodyError(f"{where}: several text fields; expected one")
         value = values[0] if values else None
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # a row of one column: docs/clarify.md
     if isinstance(value, str):
         return _bounded(value, where, limits)
     if isinstance(value, MalformedBodyError):

@@ -269,6 +269,24 @@ def test_refusal_counts_the_records() -> None:
         decode_records(b"7\n8", JSON_LINES)
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type", "texts"),
+    [
+        ('["a"]\n{"text": ["b"]}\n{"inputs": ["c"]}', JSON_LINES, ["a", "b", "c"]),
+        ('{"instances": [["a"], {"text": ["b"]}]}', JSON, ["a", "b"]),
+        ('{"text": ["a"]}', JSON, ["a"]),
+    ],
+)
+def test_list_of_one_text_is_the_text(body: str, content_type: str, texts: list[str]) -> None:
+    assert decode(body.encode(), content_type) == texts
+
+
+@pytest.mark.parametrize("line", ['["a", "b"]', '{"text": ["a", "b"]}', "[]", '[["a"]]', "[7]"])
+def test_other_list_in_a_line_is_refused(line: str) -> None:
+    with pytest.raises(MalformedBodyError, match="line 1: expected a string"):
+        decode(line.encode(), JSON_LINES)
+
+
 @pytest.mark.parametrize("content_type", LISTS)
 def test_as_many_texts_as_allowed(content_type: str) -> None:
     assert decode(LISTS[content_type](["a", "b", "c"]).encode(), content_type, FEW) == ["a", "b", "c"]
