@@ -51,7 +51,7 @@ def run(opt_ml: OptMl, arguments: Sequence[str], stop: StopFlag) -> None:
             logger.info("hosts: %d; processes on each: %d", len(hosts.names), processes)
             launcher.run(arguments, hosts, processes, stop)
             return
-    package.train(Job.create(package_name(), opt_ml, hyperparameters, stop, process_group))
+    package.train(Job(package_name(), opt_ml, hyperparameters, stop, process_group))
     process_group.destroy()
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 _CHECKPOINT_MINUTES = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """A training job in one of its processes.
 
@@ -27,7 +28,6 @@ class Job:
         opt_ml: paths and configuration below /opt/ml.
         hyperparameters: an instance of the package's ``Hyperparameters``.
         stop: ``stop.requested`` becomes True on SIGTERM; 120 seconds are left then.
-        checkpoints: the checkpoint store; writes nothing in a job without a checkpoint folder.
         process_group: the processes that train together.
     """
 
@@ -35,22 +35,13 @@ class Job:
     opt_ml: OptMl
     hyperparameters: Any
     stop: StopFlag
-    checkpoints: Checkpoints
     process_group: ProcessGroup = SINGLE_PROCESS
 
-    @classmethod
-    def create(
-        cls,
-        package: str,
-        opt_ml: OptMl,
-        hyperparameters: Any,
-        stop: StopFlag,
-        process_group: ProcessGroup = SINGLE_PROCESS,
-    ) -> "Job":
-        """A job with the checkpoint store of its folder."""
-        minutes = getattr(hyperparameters, "checkpoint_interval_minutes", _CHECKPOINT_MINUTES)
-        checkpoints = Checkpoints(opt_ml.checkpoints, minutes)
-        return cls(package, opt_ml, hyperparameters, stop, checkpoints, process_group)
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoint store; writes nothing in a job without a checkpoint folder."""
+        minutes = getattr(self.hyperparameters, "checkpoint_interval_minutes", _CHECKPOINT_MINUTES)
+        return Checkpoints(self.opt_ml.checkpoints, minutes)
 
     @property
     def channels(self) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from byoc.errors import DataError, HostError, HyperparameterError
+from byoc.errors import DataError, HostError, HyperparameterError, UserError
 
 _FAILURE_CHARACTERS = 1024  # SageMaker shows no more of the failure file
 
@@ -53,17 +53,17 @@ class OptMl:
         """Output other than the model: metrics, predictions, a report."""
         return self.base / "output" / "data"
 
+    @property
+    def _config(self) -> Path:
+        return self.base / "input" / "config"
+
     def hyperparameters(self) -> dict[str, Any]:
         """Names and values as SageMaker writes them; empty without the file.
 
         Raises:
             HyperparameterError: the file is not a JSON object.
         """
-        path = self.base / "input" / "config" / "hyperparameters.json"
-        try:
-            return _json_object(path)
-        except ValueError as error:
-            raise HyperparameterError(f"{path}: {error}") from error
+        return _json_object(self._config / "hyperparameters.json", HyperparameterError)
 
     def channels(self) -> dict[str, Path]:
         """The folders of the channels by name, from ``inputdataconfig.json`` and from the folder ``data``.
@@ -72,26 +72,26 @@ class OptMl:
             DataError: a channel's folder is missing, or its input mode is not supported.
         """
         data = self.base / "input" / "data"
-        path = self.base / "input" / "config" / "inputdataconfig.json"
-        try:
-            config = _json_object(path)
-        except ValueError as error:
-            raise DataError(f"{path}: {error}") from error
-        sharded = self.sharded_channels()
+        config, sharded = self._channel_settings(), self.sharded_channels()
         for name, settings in config.items():
-            _check_input_mode(name, settings if isinstance(settings, dict) else {})
+            _check_input_mode(name, settings)
             if not (data / name).is_dir() and name not in sharded:
-                raise DataError(f"channel {name}: folder {data / name} is missing; {path} lists the channel")
+                raise DataError(
+                    f"channel {name}: folder {data / name} is missing; inputdataconfig.json lists the channel"
+                )
         folders = [entry.name for entry in data.iterdir() if entry.is_dir()] if data.is_dir() else []
         return {name: data / name for name in sorted({*folders, *config})}
 
+    def _channel_settings(self) -> dict[str, dict[str, Any]]:
+        config = _json_object(self._config / "inputdataconfig.json", DataError)
+        return {name: value if isinstance(value, dict) else {} for name, value in config.items()}
+
     def sharded_channels(self) -> set[str]:
         """The channels whose files are distributed over the hosts; a host may have none."""
-        path = self.base / "input" / "config" / "inputdataconfig.json"
         return {
             name
-            for name, settings in _json_object(path).items()
-            if isinstance(settings, dict) and settings.get("S3DistributionType") == "ShardedByS3Key"
+            for name, settings in self._channel_settings().items()
+            if settings.get("S3DistributionType") == "ShardedByS3Key"
         }
 
     def hosts(self) -> Hosts:
@@ -100,11 +100,8 @@ class OptMl:
         Raises:
             HostError: the file does not list this host.
         """
-        path = self.base / "input" / "config" / "resourceconfig.json"
-        try:
-            config = _json_object(path)
-        except ValueError as error:
-            raise HostError(f"{path}: {error}") from error
+        path = self._config / "resourceconfig.json"
+        config = _json_object(path, HostError)
         current, names = config.get("current_host", "localhost"), config.get("hosts", ["localhost"])
         if not isinstance(names, list) or current not in names:
             raise HostError(f"{path}: current_host is {current!r}, expected one of hosts, {names!r}")
@@ -121,14 +118,16 @@ class OptMl:
         self.failure.write_text(message[:_FAILURE_CHARACTERS], "utf-8", errors="replace")
 
 
-def _json_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, or ValueError; empty without the file."""
+def _json_object(path: Path, error_type: type[UserError]) -> dict[str, Any]:
+    """The object in a JSON file; empty without the file."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
+    except ValueError as error:
+        raise error_type(f"{path}: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"expected a JSON object, got {type(content).__name__}")
+        raise error_type(f"{path}: expected a JSON object, got {type(content).__name__}")
     return content
 
 

@@ -31,7 +31,7 @@ from sentiment.training.malloc import keep_freed_memory
 from sentiment.training.run import setup
 
 hyperparameters = Hyperparameters(pretraining_epochs=0)
-run = setup(Job.create("sentiment", OptMl.from_environment(), hyperparameters, StopFlag()))
+run = setup(Job("sentiment", OptMl.from_environment(), hyperparameters, StopFlag()))
 trainer, state = run.trainer, run.trainer.state
 keep_freed_memory()
 lengths = trainer.training.sequences.lengths

@@ -123,7 +123,7 @@ def test_evaluation_of_training_texts_is_perfect(model: Model) -> None:
 
 
 def train(base: Path, **hyperparameters: float) -> None:
-    job = Job.create("tfidf", OptMl(base), tfidf.Hyperparameters(**hyperparameters), StopFlag())  # type: ignore[arg-type]
+    job = Job("tfidf", OptMl(base), tfidf.Hyperparameters(**hyperparameters), StopFlag())  # type: ignore[arg-type]
     tfidf.train(job)
 
 

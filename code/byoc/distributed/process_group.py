@@ -119,19 +119,8 @@ class ProcessGroup:
         return array if self.size == 1 else np.concatenate(self.all_gather(array))
 
     def gather_bytes(self, content: bytes) -> list[bytes]:
-        """The non-empty contents of all processes, by rank; an empty list on other ranks than 0."""
-        if self.rank > 0:
-            dist.send(torch.tensor([len(content)]), 0)
-            dist.send(_to_tensor(content), 0)
-            return []
-        contents = [content]
-        for rank in range(1, self.size):
-            size = torch.zeros(1, dtype=torch.int64)
-            dist.recv(size, rank)
-            tensor = torch.empty(int(size), dtype=torch.uint8)
-            dist.recv(tensor, rank)
-            contents.append(tensor.numpy().tobytes())
-        return contents
+        """The contents of all processes, by rank."""
+        return [array.tobytes() for array in self.all_gather(np.frombuffer(content, np.uint8))]
 
     def broadcast(self, content: bytes | None) -> bytes | None:
         """Rank 0's content, which is not empty, or None; the argument of the other processes is ignored."""

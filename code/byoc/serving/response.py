@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from byoc.errors import NotAcceptableError, RequestError
@@ -65,8 +65,14 @@ def encode(results: Sequence[Result | RequestError], media_type: str, fields: Fi
     Raises:
         ValueError: a result holds a number that is not finite, which JSON does not have.
     """
+    records = [_record(result) for result in results]
+    if media_type == JSON:
+        body = json.dumps(records, allow_nan=False)
+    else:
+        # No line end after the last record: batch transform adds it when it assembles the output.
+        body = "\n".join(_line(record, media_type, fields) for record in records)
     # A reason may quote half a surrogate pair of the caller's.
-    return _ENCODERS[media_type](results, fields).encode("utf-8", "backslashreplace")
+    return body.encode("utf-8", "backslashreplace")
 
 
 def _record(result: Result | RequestError) -> dict[str, Any]:
@@ -75,17 +81,12 @@ def _record(result: Result | RequestError) -> dict[str, Any]:
     return {key: value for key, value in result.items() if not key.startswith("_")}
 
 
-def _encode_json(results: Sequence[Result | RequestError], _fields: Fields) -> str:
-    return json.dumps([_record(result) for result in results], allow_nan=False)
-
-
-def _encode_json_lines(results: Sequence[Result | RequestError], _fields: Fields) -> str:
-    # No line end after the last record: batch transform adds it when it assembles the output.
-    return "\n".join(json.dumps(_record(result), allow_nan=False) for result in results)
-
-
-def _encode_csv(results: Sequence[Result | RequestError], fields: Fields) -> str:
-    return "\n".join(_csv_row(_record(result), fields.csv) for result in results)
+def _line(record: Mapping[str, Any], media_type: str, fields: Fields) -> str:
+    if media_type == CSV:
+        return _csv_row(record, fields.csv)
+    if media_type == TEXT:
+        return _text_line(record, fields.plain or "")
+    return json.dumps(record, allow_nan=False)
 
 
 def _csv_row(record: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -112,19 +113,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _encode_text(results: Sequence[Result | RequestError], fields: Fields) -> str:
-    return "\n".join(_text_line(_record(result), fields.plain or "") for result in results)
-
-
 def _text_line(record: Mapping[str, Any], key: str) -> str:
     if (value := record.get(key)) is not None and "error" not in record:
         return _one_line(_plain(value))
     return f"error: {_one_line(str(record.get('error') or record.get('warning') or f'no {key}'))}"
-
-
-_ENCODERS: dict[str, Callable[[Sequence[Result | RequestError], Fields], str]] = {
-    JSON: _encode_json,
-    JSON_LINES: _encode_json_lines,
-    CSV: _encode_csv,
-    TEXT: _encode_text,
-}

@@ -46,8 +46,8 @@ class Datasets:
     training: Examples
     unlabeled: Examples  # reviews without labels, none of a held-out group; may be empty
     held_out: dict[str, Examples]  # ``validation`` always, ``test`` if there is a channel of this name
-    sources: dict[str, list[Source]]  # [reviews] origin of each held-out set, on rank 0
-    files: list[dict[str, Any]]  # how each file was read, JSON-serializable; on rank 0
+    sources: dict[str, list[Source]]  # [reviews] origin of each held-out set
+    files: list[dict[str, Any]]  # how each file was read, JSON-serializable
     pretrained: PretrainedWeights | None = None  # of the channel ``pretrained``, if any
 
     def fingerprint(self) -> dict[str, str]:
@@ -200,13 +200,13 @@ class _Reader:
 
     def make_vocabulary(self, shards: Sequence[Corpus]) -> Vocabulary:
         """Select the most frequent words of all processes' shards."""
-        group, counts = self._process_group, Counter(self._provisional.count(*shards))
-        for content in group.gather_bytes(json.dumps(counts).encode())[1:]:
+        own_counts = json.dumps(self._provisional.count(*shards)).encode()
+        counts: Counter[str] = Counter()
+        for content in self._process_group.gather_bytes(own_counts):
             counts.update(json.loads(content))
         vocabulary = Vocabulary.from_counts(counts, self._hyperparameters.vocab_size)
-        words = json.loads(group.broadcast(json.dumps(vocabulary.words).encode()) or b"[]")
-        logger.info("vocabulary: kept %d of %d distinct words", len(words), len(counts))
-        return Vocabulary(words)
+        logger.info("vocabulary: kept %d of %d distinct words", len(vocabulary.words), len(counts))
+        return vocabulary
 
     def gather(self, name: str, shard: Corpus, vocabulary: Vocabulary) -> Examples:
         """Encode a shard and gather the shards of all processes."""

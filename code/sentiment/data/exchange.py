@@ -45,11 +45,11 @@ def gather_examples(
 
 
 def gather_sources(shard: Corpus, process_group: ProcessGroup) -> list[Source]:
-    """Gather the sources of all processes; complete on rank 0 only."""
+    """Gather the sources of all processes."""
     order = _gather_order(shard, process_group)
     contents = process_group.gather_bytes(json.dumps(shard.sources).encode())
     sources = [Source(*entry) for content in contents for entry in json.loads(content)]
-    return [sources[index] for index in order[: len(sources)].tolist()]
+    return [sources[index] for index in order.tolist()]
 
 
 def _gather_order(shard: Corpus, process_group: ProcessGroup) -> NDArray[np.int64]:

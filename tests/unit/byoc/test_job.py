@@ -22,7 +22,7 @@ class Hyperparameters:
 
 
 def create(base: Path, hyperparameters: object = None, rank: int = 0) -> Job:
-    return Job.create("toy", OptMl(base), hyperparameters, StopFlag(), ProcessGroup(rank, 2))
+    return Job("toy", OptMl(base), hyperparameters, StopFlag(), ProcessGroup(rank, 2))
 
 
 def write_file(folder: Path) -> None:

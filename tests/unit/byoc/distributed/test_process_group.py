@@ -32,7 +32,7 @@ assert [array.tolist() for array in process_group.all_gather(rows)] == [[], [[0,
 assert process_group.concatenate(np.array([rank], np.uint64)).tolist() == [0, 1, 2]
 assert process_group.all_gather(np.empty(0, np.int8))[2].tolist() == []
 
-assert process_group.gather_bytes(b"x" * (rank + 1)) == ([b"x", b"xx", b"xxx"] if rank == 0 else [])
+assert process_group.gather_bytes(b"x" * (rank + 1)) == [b"x", b"xx", b"xxx"]
 assert process_group.broadcast(b"from 0" if rank == 0 else None) == b"from 0"
 assert process_group.broadcast(None if rank == 0 else b"ignored") is None
 

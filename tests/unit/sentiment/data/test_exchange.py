@@ -31,7 +31,7 @@ assert examples.sequences.ids.tolist() == expected.sequences.ids.tolist()
 assert examples.sequences.offsets.tolist() == expected.sequences.offsets.tolist()
 assert examples.labels.tolist() == [0, 1] * 4
 assert examples.groups.tolist() == expected.groups.tolist() and len(set(examples.groups.tolist())) == 4
-assert sources == (expected_sources if process_group.rank == 0 else [])
+assert sources == expected_sources
 process_group.destroy()
 """
 

@@ -72,7 +72,7 @@ def train(folder: Path) -> Path:
     opt_ml, stop = OptMl(folder), StopFlag()
     stop.listen()
     values = parse_hyperparameters(Hyperparameters, opt_ml.hyperparameters())
-    training.train(Job.create("sentiment", opt_ml, values, stop))
+    training.train(Job("sentiment", opt_ml, values, stop))
     return folder
 
 
