@@ -28,7 +28,7 @@ Run = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def _loggers() -> Iterator[None]:
     """Restore the loggers and signals that ``main`` changes."""
-    loggers = [logging.getLogger(name) for name in ("train", "byoc", "tests.support.toy")]
+    loggers = [logging.getLogger(name) for name in ("train", "byoc", "sentiment", "tests.support.toy")]
     before = [(item.handlers, item.level, item.propagate) for item in loggers]
     handler = signal.getsignal(signal.SIGTERM)
     yield

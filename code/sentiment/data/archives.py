@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from byoc.errors import DataError
 
@@ -42,7 +42,7 @@ class File(NamedTuple):
     path: PurePosixPath  # below the channel; an archive is one of the folders
     name: str  # for messages: the path on disk, and after ":" the path in the archive
     size: int  # bytes, compressed
-    open_raw: Callable[[], BinaryIO]
+    open_raw: Callable[[], Any]
 
     @property
     def is_compressed(self) -> bool:
@@ -63,28 +63,25 @@ class File(NamedTuple):
         content = gzip.GzipFile(fileobj=raw) if is_gzip else bz2.BZ2File(raw)
         return Stream([content, raw], self.name, max(MAX_RATIO * self.size, MAX_EXPANDED))
 
-    def open_seekable(self) -> BinaryIO:
+    @contextlib.contextmanager
+    def open_seekable(self) -> Iterator[Any]:
         """Open the decompressed content as a seekable stream, in a temporary file if necessary."""
-        if not self.is_compressed:
-            with describe_damage(self.name):
-                raw = self.open_raw()
-            if type(raw) is io.BufferedReader:  # a file on disk
-                return raw
-            raw.close()
-        with contextlib.ExitStack() as on_error, self.open() as stream:
-            copy = on_error.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(stream, copy)
-            copy.seek(0)
-            on_error.pop_all()  # the caller closes it
-        return cast(BinaryIO, copy)
+        with self.open() as stream:
+            if type(stream.content) is io.BufferedReader:  # a file on disk
+                yield stream.content
+                return
+            with tempfile.TemporaryFile() as copy:
+                shutil.copyfileobj(stream, copy)
+                copy.seek(0)
+                yield copy
 
 
 class Stream(io.BufferedIOBase):
     """Bytes of a file; counts them and names the file in errors."""
 
     def __init__(self, layers: Sequence[Any], name: str, limit: float = float("inf")) -> None:
-        self._layers = layers  # the first gives the content
-        self._raw = layers[0]
+        self._layers = layers
+        self.content = layers[0]
         self.count = 0  # bytes read
         self._head = b""
         self._name = name
@@ -97,7 +94,7 @@ class Stream(io.BufferedIOBase):
     def peek(self, size: int) -> bytes:
         """The first bytes, which ``read`` returns again; called before it."""
         with describe_damage(self._name):
-            self._head = self._raw.read(size)
+            self._head = self.content.read(size)
         return self._head
 
     def read(self, size: int | None = -1) -> bytes:
@@ -109,7 +106,7 @@ class Stream(io.BufferedIOBase):
         content, self._head = self._head, b""
         if not content or size is None or size < 0:
             with describe_damage(self._name):
-                content += self._raw.read(-1 if size is None else size)
+                content += self.content.read(-1 if size is None else size)
         self.count += len(content)
         if self.count > self._limit:
             raise DataError(
@@ -168,7 +165,7 @@ def walk(root: Path) -> Iterator[File]:
     for path in list_files(root):
         relative = path.relative_to(root) if path != root else Path(path.name)
         size = path.stat().st_size if path.is_file() else 1  # a pipe has no size, but is not empty
-        yield from _expand(File(PurePosixPath(relative), str(path), size, partial(_open_file, path)))
+        yield from _expand(File(PurePosixPath(relative), str(path), size, partial(path.open, "rb")))
 
 
 def _expand(file: File) -> Iterator[File]:
@@ -185,7 +182,7 @@ def _expand(file: File) -> Iterator[File]:
             yield from _expand(File(file.path / path, f"{file.name}:{path}", size, open_member))
 
 
-_Member = tuple[str, int, Callable[[], BinaryIO]]
+_Member = tuple[str, int, Callable[[], Any]]
 
 
 def _iterate_zip(file: File) -> Iterator[_Member]:
@@ -198,28 +195,12 @@ def _iterate_zip(file: File) -> Iterator[_Member]:
                 "unpack it and upload its content"
             )
         for member in members:
-            yield member.filename, member.file_size, partial(_open_zip_member, archive, member)
+            yield member.filename, member.file_size, partial(archive.open, member)
 
 
 def _iterate_tar(file: File) -> Iterator[_Member]:
     # Decompressed here, because tarfile's "r|gz" takes a truncated file for the end of the archive.
-    with (
-        file.open() as stream,
-        describe_damage(file.name),
-        tarfile.open(fileobj=stream, mode="r|") as tar,
-    ):
+    with file.open() as stream, describe_damage(file.name), tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             if member.isfile():
-                yield member.name, member.size, partial(_open_tar_member, tar, member)
-
-
-def _open_file(path: Path) -> BinaryIO:
-    return path.open("rb")
-
-
-def _open_zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
-    return cast(BinaryIO, archive.open(member))
-
-
-def _open_tar_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
-    return cast(BinaryIO, tar.extractfile(member))
+                yield member.name, member.size, partial(tar.extractfile, member)

@@ -10,15 +10,8 @@ from typing import Any, NamedTuple
 from byoc.errors import DataError
 from sentiment.data import acl_imdb
 from sentiment.data.archives import File, list_files, walk
-from sentiment.data.columns import NO_LABEL, ColumnNames, Labels
-from sentiment.data.formats import (
-    ACCEPTED,
-    ACCEPTED_UNLABELED,
-    FileReport,
-    ReadOptions,
-    read_records,
-    read_text,
-)
+from sentiment.data.columns import NO_LABEL, Labels
+from sentiment.data.formats import ACCEPTED, ACCEPTED_UNLABELED, FileReport, RecordReader, read_text
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.dropped_letters import LetterCounter
 
@@ -97,10 +90,6 @@ class ChannelReader:
         self.reports: list[dict[str, Any]] = []  # how each file was read so far, JSON-serializable
         self._hyperparameters = hyperparameters
         self._labeled = self.split != UNLABELED_CHANNEL
-        self._options = ReadOptions(
-            ColumnNames(hyperparameters.text_column, hyperparameters.label_column),
-            hyperparameters.csv_dialect,
-        )
         self._roles = self._assign_roles() if folder.exists() else {}
 
     @property
@@ -202,7 +191,7 @@ class ChannelReader:
 
     def _read_records(self, file: File, report: FileReport, labels: Labels) -> Iterator[Review]:
         name, labeled, values, label = file.name, self._labeled, labels.values, NO_LABEL
-        for line, text, label_text in read_records(file, self._options, labeled, report):
+        for line, text, label_text in RecordReader(file, self._hyperparameters, labeled, report).read():
             report.rows += 1
             if labeled:
                 report.labels[label_text] += 1

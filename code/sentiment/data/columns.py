@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from byoc.errors import DataError
+from sentiment.hyperparameters import Hyperparameters
 from sentiment.settings import TEXT_NAMES
 
 # Compared without case, spaces, "_" and "-".
@@ -20,13 +21,6 @@ NO_LABEL = -1  # as in scikit-learn's semi-supervised estimators
 
 _SHOWN_LABELS = 20
 _MAX_LABELS = 1_000  # distinct labels beyond which the column holds no labels
-
-
-class ColumnNames(NamedTuple):
-    """The columns that the hyperparameters name; an empty string for a documented name."""
-
-    text: str = ""
-    label: str = ""
 
 
 class Columns(NamedTuple):
@@ -65,20 +59,21 @@ def _find(role: str, names: Sequence[str], wanted: str, known: Sequence[str], ta
     raise ValueError(f"{problem}; the columns are {listed}; set {role}_column to one of them")
 
 
-def find_in_header(names: Sequence[str], wanted: ColumnNames, labeled: bool) -> Columns:
+def find_in_header(names: Sequence[str], options: Hyperparameters, labeled: bool) -> Columns:
     """Find the columns by name.
 
     Raises:
         ValueError: a column is missing or ambiguous.
     """
-    taken = [i for i, name in enumerate(names) if wanted.label and name.strip() == wanted.label]
-    text = _find("text", names, wanted.text, TEXT_NAMES, taken)
-    label = _find("label", names, wanted.label, LABEL_NAMES, [text]) if labeled else None
+    wanted = options.label_column
+    taken = [i for i, name in enumerate(names) if wanted and name.strip() == wanted]
+    text = _find("text", names, options.text_column, TEXT_NAMES, taken)
+    label = _find("label", names, wanted, LABEL_NAMES, [text]) if labeled else None
     return Columns(text, label, True)
 
 
 def find_in_rows(
-    rows: Sequence[Sequence[str]], wanted: ColumnNames, labeled: bool, is_text_first: bool = False
+    rows: Sequence[Sequence[str]], options: Hyperparameters, labeled: bool, is_text_first: bool
 ) -> Columns:
     """Find the columns from the first rows: a header, or two columns, or one without labels.
 
@@ -89,13 +84,14 @@ def find_in_rows(
         ValueError: a column is missing or ambiguous.
     """
     first, width = rows[0], len(rows[0])
+    wanted = (options.text_column, options.label_column)
     positions = [int(name) - 1 if re.fullmatch("[1-9][0-9]{0,3}", name) else width for name in wanted]
-    if wanted.text not in first and positions[0] < width and (not labeled or positions[1] < width):
+    if wanted[0] not in first and positions[0] < width and (not labeled or positions[1] < width):
         return Columns(positions[0], positions[1] if labeled else None, False)
     has_name = any(_normalize(cell) in (*TEXT_NAMES, *LABEL_NAMES) for cell in first)
     has_label = width == 2 and any(cell.strip().lower() in LABELS for cell in first)
     if any(wanted) or (has_name and not has_label):
-        return find_in_header(first, wanted, labeled)
+        return find_in_header(first, options, labeled)
     if width == 2:
         are_labels = [{row[i].strip().lower() for row in rows} <= LABELS.keys() for i in range(2)]
         label = 1 if is_text_first and are_labels != [True, False] else 0
@@ -103,7 +99,7 @@ def find_in_rows(
             return Columns(1 - label, label if labeled else None, False)
     if width == 1 and not labeled:
         return Columns(0, None, False)
-    return find_in_header(first, wanted, labeled)
+    return find_in_header(first, options, labeled)
 
 
 def normalize_label(value: object) -> str:

@@ -6,18 +6,19 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import product, starmap
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, cast
 
 from byoc.errors import DataError
 from sentiment.data.archives import File
-from sentiment.data.columns import ColumnNames, find_in_header, find_in_rows
+from sentiment.data.columns import find_in_header, find_in_rows
 from sentiment.data.dialects import MAX_FIELD, Dialect, open_table
-from sentiment.hyperparameters import CSV_DELIMITERS, CSV_DIALECTS, CSV_QUOTING
+from sentiment.hyperparameters import CSV_DELIMITERS, CSV_DIALECTS, CSV_QUOTING, Hyperparameters
 
 ACCEPTED = (
     "CSV, TSV, JSON Lines, JSON arrays, parquet, fastText lines, text<TAB>label lines (.txt), or folders "
@@ -70,13 +71,6 @@ class FileReport:
         return "; ".join(parts)
 
 
-class ReadOptions(NamedTuple):
-    """Hyperparameters that concern formats."""
-
-    columns: ColumnNames = ColumnNames()
-    csv_dialect: str = "auto"
-
-
 @contextmanager
 def open_text(file: File) -> Iterator[tuple[io.TextIOWrapper, bytes]]:
     """Open a file as UTF-8, or as UTF-16 if it begins with its byte order mark; keeps all line ends.
@@ -119,99 +113,132 @@ def _numbered_lines(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, s
         yield number, line
 
 
-def read_records(file: File, options: ReadOptions, labeled: bool, report: FileReport) -> Iterator[Record]:
-    """Read a file in the format of its suffix and content; completes ``report``.
+@dataclass(slots=True)
+class RecordReader:
+    """Reads a file in the format of its suffix and content; completes ``report``."""
 
-    Raises:
-        DataError: the format is unknown, or a line is invalid; names file and line.
-    """
-    suffixes = [suffix.lower() for suffix in file.path.suffixes]
-    suffix = (suffixes[:-1] if file.is_compressed else suffixes)[-1:]
-    match suffix:
-        case [".csv" | ".tsv" | ".tab" | ".txt" | ".ft" | ".train" | ".valid" | ".test"]:
-            return _read_lines(file, suffix[0], options, labeled, report)
-        case [".json" | ".jsonl" | ".ndjson" | ".manifest"]:
-            return _read_json(file, options, labeled, report)
-        case [".parquet"]:
-            return _read_parquet(file, options, labeled, report)
-    raise DataError(
-        f"{file.name} has an unknown format; expected {ACCEPTED if labeled else ACCEPTED_UNLABELED}"
-    )
+    file: File
+    options: Hyperparameters
+    labeled: bool
+    report: FileReport
 
+    def read(self) -> Iterator[Record]:
+        """Read the records.
 
-def _read_lines(
-    file: File, suffix: str, options: ReadOptions, labeled: bool, report: FileReport
-) -> Iterator[Record]:
-    with open_text(file) as (text, head):
-        if head.startswith(b"__label__"):
-            yield from _read_fasttext(file, text, report)
-        elif suffix in (".csv", ".tsv", ".tab") or labeled:
-            yield from _read_table(file, _lines(text), suffix, (options, labeled), report)
+        Raises:
+            DataError: the format is unknown, or a line is invalid; names file and line.
+        """
+        suffixes = [suffix.lower() for suffix in self.file.path.suffixes]
+        suffix = (suffixes[:-1] if self.file.is_compressed else suffixes)[-1:]
+        match suffix:
+            case [".csv" | ".tsv" | ".tab" | ".txt" | ".ft" | ".train" | ".valid" | ".test"]:
+                return self._read_lines(suffix[0])
+            case [".json" | ".jsonl" | ".ndjson" | ".manifest"]:
+                return self._read_json()
+            case [".parquet"]:
+                return self._read_parquet()
+        accepted = ACCEPTED if self.labeled else ACCEPTED_UNLABELED
+        raise DataError(f"{self.file.name} has an unknown format; expected {accepted}")
+
+    def _read_lines(self, suffix: str) -> Iterator[Record]:
+        with open_text(self.file) as (text, head):
+            if head.startswith(b"__label__"):
+                yield from self._read_fasttext(text)
+            elif suffix in (".csv", ".tsv", ".tab") or self.labeled:
+                yield from self._read_table(_lines(text), suffix)
+            else:
+                self.report.format = "text, one review"
+                yield 1, text.read(MAX_FIELD), ""
+
+    def _read_table(self, lines: Iterator[str], suffix: str) -> Iterator[Record]:
+        is_table, report = suffix in (".csv", ".tsv", ".tab"), self.report
+        if not is_table:
+            candidates = [Dialect("\t", "unquoted")]
+        elif self.options.csv_dialect in CSV_DIALECTS:
+            delimiter, _, quoting = self.options.csv_dialect.partition("-")
+            candidates = [Dialect(CSV_DELIMITERS[delimiter], quoting)]
         else:
-            report.format = "text, one review"
-            yield 1, text.read(MAX_FIELD), ""
+            candidates = list(starmap(Dialect, product(CSV_DELIMITERS.values(), CSV_QUOTING)))
+        find = partial(find_in_rows, options=self.options, labeled=self.labeled, is_text_first=not is_table)
+        table = open_table(self.file.name, lines, candidates, "" if suffix == ".csv" else "\t", find)
+        if table is None:
+            return
+        report.format = f"CSV, {table.dialect}" if is_table else "text, tab, label"
+        text, label, is_header = table.columns
+        report.text, report.label = f"column {text + 1}", f"column {label + 1}" if label is not None else ""
+        for line, row in table.rows:
+            if not row:
+                report.skipped["empty row"] += 1
+                continue
+            record = row[text], row[label] if label is not None else ""
+            if is_header:
+                is_header = False
+                report.text, report.label = record
+            else:
+                yield line, *record
 
+    def _read_fasttext(self, text: io.TextIOWrapper) -> Iterator[Record]:
+        self.report.format, self.report.label = "fastText lines", "__label__"
+        for number, line in _numbered_lines(self.file, text):
+            if match := _FASTTEXT_LINE.fullmatch(line.strip()):
+                yield number, match[2], match[1].rstrip(",")
+            elif line.strip():
+                raise DataError(
+                    f"{self.file.name}, line {number}: expected __label__LABEL and a text after one label"
+                )
 
-def _read_table(
-    file: File, lines: Iterator[str], suffix: str, how: tuple[ReadOptions, bool], report: FileReport
-) -> Iterator[Record]:
-    options, labeled = how
-    is_table = suffix in (".csv", ".tsv", ".tab")
-    if not is_table:
-        candidates = [Dialect("\t", "unquoted")]
-    elif options.csv_dialect in CSV_DIALECTS:
-        delimiter, _, quoting = options.csv_dialect.partition("-")
-        candidates = [Dialect(CSV_DELIMITERS[delimiter], quoting)]
-    else:
-        candidates = [
-            Dialect(delimiter, quoting) for delimiter in CSV_DELIMITERS.values() for quoting in CSV_QUOTING
-        ]
-    find = partial(find_in_rows, wanted=options.columns, labeled=labeled, is_text_first=not is_table)
-    table = open_table(file.name, lines, candidates, "" if suffix == ".csv" else "\t", find)
-    if table is None:
-        return
-    report.format = f"CSV, {table.dialect}" if is_table else "text, tab, label"
-    text, label, is_header = table.columns
-    report.text, report.label = f"column {text + 1}", f"column {label + 1}" if label is not None else ""
-    for line, row in table.rows:
-        if not row:
-            report.skipped["empty row"] += 1
-        elif is_header:
-            is_header = False
-            report.text, report.label = row[text], row[label] if label is not None else ""
-        else:
-            yield line, row[text], row[label] if label is not None else ""
+    def _read_json(self) -> Iterator[Record]:
+        file, report = self.file, self.report
+        keys: dict[tuple[str, ...], tuple[str, str]] = {}
+        with open_text(file) as (text, head):
+            report.format = "JSON array" if head.startswith(b"[") else "JSON Lines"
+            values = _iterate_array(file, text) if head.startswith(b"[") else _iterate_json_lines(file, text)
+            for line, value in values:
+                if not isinstance(value, dict):
+                    raise DataError(f"{file.name}, line {line}: expected a JSON object with text and label")
+                record = _read_ground_truth(value, self.options.label_column) if "source" in value else value
+                names = tuple(record)
+                if names not in keys:
+                    keys = {} if len(keys) > _MAX_KEYS else keys
+                    try:
+                        keys[names] = self._find_names(names)
+                    except ValueError as error:
+                        raise DataError(f"{file.name}, line {line}: {error}") from error
+                report.text, report.label = keys[names]
+                content, label = record[report.text], record.get(report.label)
+                yield line, content if isinstance(content, str) else "", _label_text(label)
 
+    def _find_names(self, names: Sequence[str]) -> tuple[str, str]:
+        """Names of the columns of text and label; empty without labels."""
+        text, label, _ = find_in_header(names, self.options, self.labeled)
+        return names[text], names[label] if label is not None else ""
 
-def _read_fasttext(file: File, text: io.TextIOWrapper, report: FileReport) -> Iterator[Record]:
-    report.format, report.label = "fastText lines", "__label__"
-    for number, line in _numbered_lines(file, text):
-        if match := _FASTTEXT_LINE.fullmatch(line.strip()):
-            yield number, match[2], match[1].rstrip(",")
-        elif line.strip():
-            raise DataError(f"{file.name}, line {number}: expected __label__LABEL and a text after one label")
+    def _read_parquet(self) -> Iterator[Record]:
+        from arro3.io import read_parquet  # noqa: PLC0415 (a library of 35 MB, for this format alone)
 
-
-def _read_json(file: File, options: ReadOptions, labeled: bool, report: FileReport) -> Iterator[Record]:
-    keys: dict[tuple[str, ...], tuple[str, str]] = {}
-    with open_text(file) as (text, head):
-        report.format = "JSON array" if head.startswith(b"[") else "JSON Lines"
-        values = _iterate_array(file, text) if head.startswith(b"[") else _iterate_json_lines(file, text)
-        for line, value in values:
-            if not isinstance(value, dict):
-                raise DataError(f"{file.name}, line {line}: expected a JSON object with text and label")
-            record = _read_ground_truth(value, options.columns.label) if "source" in value else value
-            names = tuple(record)
-            if names not in keys:
-                try:
-                    columns = find_in_header(names, options.columns, labeled)
-                except ValueError as error:
-                    raise DataError(f"{file.name}, line {line}: {error}") from error
-                keys = {} if len(keys) > _MAX_KEYS else keys
-                keys[names] = names[columns.text], names[columns.label] if columns.label is not None else ""
-            report.text, report.label = keys[names]
-            content, label = record[report.text], record.get(report.label)
-            yield line, content if isinstance(content, str) else "", _label_text(label)
+        name, report = self.file.name, self.report
+        report.format = "parquet"
+        with self.file.open_seekable() as stream:
+            try:
+                with _silence_panics():
+                    reader = read_parquet(stream)
+                report.text, report.label = self._find_names(reader.schema.names)
+                row = 0
+                # The type stubs of arro3 0.9 are wrong here.
+                batches = iter(cast(Any, reader))
+                while (batch := _next_batch(batches)) is not None:
+                    texts = batch.column(report.text).to_pylist()
+                    labels = batch.column(report.label).to_pylist() if report.label else [None] * len(texts)
+                    for review, value in zip(texts, labels, strict=True):
+                        row += 1
+                        yield row, review if isinstance(review, str) else "", _label_text(value)
+            except ValueError as error:
+                raise DataError(f"{name}: {error}") from error
+            except BaseException as error:
+                # arro3 panics, and the exception of a panic is no Exception.
+                if type(error).__name__ not in ("PanicException", "Exception", "ArrowException"):
+                    raise
+                raise DataError(f"{name}: no parquet file, or a damaged one; upload it again") from error
 
 
 def _label_text(label: Any) -> str:
@@ -273,36 +300,6 @@ def _iterate_array(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, An
         position, separator = end, re.compile(r"\s*,?\s*")
 
 
-def _read_parquet(file: File, options: ReadOptions, labeled: bool, report: FileReport) -> Iterator[Record]:
-    from arro3.io import read_parquet  # noqa: PLC0415 (a library of 35 MB, for this format alone)
-
-    report.format = "parquet"
-    with file.open_seekable() as stream:
-        _check_parquet(file, stream)
-        try:
-            with _silence_panics():
-                reader = read_parquet(stream)
-            names = reader.schema.names
-            text, label, _ = find_in_header(names, options.columns, labeled)
-            report.text, report.label = names[text], names[label] if label is not None else ""
-            row = 0
-            # The type stubs of arro3 0.9 are wrong here.
-            batches = iter(cast(Any, reader))
-            while (batch := _next_batch(batches)) is not None:
-                texts = batch.column(text).to_pylist()
-                labels = batch.column(label).to_pylist() if label is not None else [None] * len(texts)
-                for review, value in zip(texts, labels, strict=True):
-                    row += 1
-                    yield row, review if isinstance(review, str) else "", _label_text(value)
-        except ValueError as error:
-            raise DataError(f"{file.name}: {error}") from error
-        except BaseException as error:
-            # arro3 panics, and the exception of a panic is no Exception.
-            if type(error).__name__ not in ("PanicException", "Exception", "ArrowException"):
-                raise
-            raise DataError(f"{file.name}: the parquet file is damaged ({error}); upload it again") from error
-
-
 def _next_batch(batches: Iterator[Any]) -> Any:
     with _silence_panics():
         return next(batches, None)
@@ -319,16 +316,6 @@ def _silence_panics() -> Iterator[None]:
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
-
-
-def _check_parquet(file: File, stream: BinaryIO) -> None:
-    """Check the magic numbers, so that a truncated file does not reach the reader."""
-    size = stream.seek(0, io.SEEK_END)
-    for position in (0, size - 4):
-        stream.seek(max(0, position))
-        if size < 12 or stream.read(4) != b"PAR1":
-            raise DataError(f"{file.name}: no parquet file, or truncated; upload it again")
-    stream.seek(0)
 
 
 def read_text(file: File) -> str:

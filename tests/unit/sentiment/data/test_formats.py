@@ -221,7 +221,7 @@ def test_missing_parquet_text_is_rejected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"text,label\n", b"PAR1", make_parquet(["a" * 999], [1])[:-9]])
 def test_damaged_parquet_is_rejected(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(DataError, match=r"r\.parquet: no parquet file, or truncated"):
+    with pytest.raises(DataError, match=r"r\.parquet: no parquet file, or a damaged one"):
         read(write_files(tmp_path, {"r.parquet": content}))
 
 
