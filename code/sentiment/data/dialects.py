@@ -47,12 +47,23 @@ def _double_quote(match: re.Match[str]) -> str:
     return '""' if match[1] == '"' else "\\"
 
 
+class _RowError(Exception):
+    """Rows that a dialect cannot read; ``line`` is the place of the fault."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+
+    def to_data_error(self, name: str, skipped_lines: int) -> DataError:
+        """The error for the user."""
+        return DataError(f"{name}, line {self.line + skipped_lines}: {self}")
+
+
 class _Misfit(NamedTuple):
-    """Reason why a dialect does not fit; the dialect with the largest rank explains a file that none fits."""
+    """Why a dialect does not fit; the misfit with the largest rank explains a file that no dialect fits."""
 
     rank: tuple[bool, int, int]
-    line: int
-    reason: str
+    fault: _RowError
     width: int = 0  # number of columns, if all rows have as many
 
 
@@ -74,16 +85,10 @@ class _Lines:
         self.buffer: list[str] = []
 
     def __iter__(self) -> Iterator[str]:
-        i = 0
-        while i < len(self.buffer) or self._extend():
-            yield self.buffer[i]
-            i += 1
-
-    def _extend(self) -> bool:
-        line = next(self.rest, None)
-        if line is not None:
+        yield from self.buffer
+        for line in self.rest:
             self.buffer.append(line)
-        return line is not None
+            yield line
 
 
 class Table(NamedTuple):
@@ -113,9 +118,8 @@ def open_table(
     first = next(iter(buffered), "")
     skipped = 0
     if match := _SEP_LINE.fullmatch(first):
-        candidates = (
-            [Dialect(match[1], quoting) for quoting in CSV_QUOTING] if len(candidates) > 1 else candidates
-        )
+        if len(candidates) > 1:
+            candidates = [Dialect(match[1], quoting) for quoting in CSV_QUOTING]
         buffered.buffer.clear()
         skipped = 1
     results = list(_try_all(candidates, buffered, find_columns))
@@ -127,16 +131,15 @@ def open_table(
         misfits = [result for result in results if isinstance(result, _Misfit)]
         if not misfits:
             return None
-        best = max(misfits, key=lambda misfit: misfit.rank)
-        raise DataError(f"{name}, line {best.line + skipped}: {best.reason}")
+        raise max(misfits, key=lambda misfit: misfit.rank).fault.to_data_error(name, skipped)
     if len(fits) > 1:
         raise DataError(
             f"{name}: {fits[0].dialect} and {fits[1].dialect} both fit the first rows; "
             f"set csv_dialect to one of them"
         )
-    fit = fits[0]
-    rows = _iterate(name, fit.dialect, chain(buffered.buffer, buffered.rest), fit.width, skipped)
-    return Table(fit.dialect, fit.columns, rows)
+    dialect = fits[0].dialect
+    rows = _read_all(name, dialect, chain(buffered.buffer, buffered.rest), skipped)
+    return Table(dialect, fits[0].columns, rows)
 
 
 def _try_all(
@@ -161,38 +164,30 @@ def _try(
 ) -> _Fit | _Misfit | None:
     """None without any row."""
     rows: list[Row] = []
-    recorded: Row = []
-    reader = dialect.reader(_record(iter(lines), recorded))
-    misfit: tuple[int, str] | None = None
-    line, characters = 1, 0
+    fault: _RowError | None = None
+    characters = 0
     try:
-        for row in reader:
+        for _, row in _read_rows(dialect, iter(lines)):
+            rows += [row] if row else []
             characters += sum(map(len, row))
-            if any(row):
-                if rows and len(row) != len(rows[0]):
-                    misfit = line, _width_error(dialect, row, rows[0], reader.line_num - line)
-                    break
-                rows.append(row)
-                if len(rows) == SAMPLE_ROWS or characters > _SAMPLE_CHARACTERS:
-                    break
-            line = reader.line_num + 1
-            recorded.clear()
-    except csv.Error as error:
-        misfit = _explain(dialect, recorded, line, error)
-    width = len(rows[0]) if rows and not misfit else 0
+            if len(rows) == SAMPLE_ROWS or characters > _SAMPLE_CHARACTERS:
+                break
+    except _RowError as error:
+        fault = error
+    width = len(rows[0]) if rows and not fault else 0
     columns = None
     if rows:
         try:
             columns = find_columns(rows)
         except ValueError as error:
-            misfit = misfit or (1, str(error))
-    if misfit:
+            fault = fault or _RowError(1, str(error))
+    if fault:
         rank = (columns is not None, min(len(rows[0]), 2) if rows else 0, len(rows))
-        return _Misfit(rank, *misfit, width)
+        return _Misfit(rank, fault, width)
     if not rows:
         return None
     if may_be_quoted and dialect.quoting == "unquoted" and _are_quoted(rows):
-        return _Misfit((False, 0, 0), 1, "the texts are quoted")
+        return _Misfit((False, 0, 0), _RowError(1, "the texts are quoted"))
     return _Fit(dialect, columns, rows)
 
 
@@ -216,24 +211,36 @@ def _plain(rows: list[Row]) -> list[Row]:
     return [[cell.replace("\\", "") for cell in row] for row in rows]
 
 
-def _iterate(
-    name: str, dialect: Dialect, lines: Iterator[str], width: int, skipped: int
+def _read_all(
+    name: str, dialect: Dialect, lines: Iterator[str], skipped_lines: int
 ) -> Iterator[tuple[int, Row]]:
-    """All rows, an empty list for one whose cells are all empty."""
+    try:
+        for line, row in _read_rows(dialect, lines):
+            yield line + skipped_lines, row
+    except _RowError as fault:
+        raise fault.to_data_error(name, skipped_lines) from fault
+
+
+def _read_rows(dialect: Dialect, lines: Iterator[str]) -> Iterator[tuple[int, Row]]:
+    """Rows with their first lines, an empty list for a row whose cells are all empty.
+
+    Raises:
+        _RowError: quotes or lengths are wrong, or a row has another number of columns than the first.
+    """
     recorded: Row = []
     reader = dialect.reader(_record(lines, recorded))
-    line = 1
+    line, width = 1, 0
     try:
         for row in reader:
-            if len(row) != width and any(row):
-                error = _width_error(dialect, row, range(width), reader.line_num - line)
-                raise DataError(f"{name}, line {line + skipped}: {error}")
-            yield line + skipped, row if any(row) else []
+            if any(row):
+                width = width or len(row)
+                if len(row) != width:
+                    raise _RowError(line, _width_error(dialect, row, width, reader.line_num - line))
+            yield line, row if any(row) else []
             line = reader.line_num + 1
             recorded.clear()
     except csv.Error as error:
-        line, reason = _explain(dialect, recorded, line, error)
-        raise DataError(f"{name}, line {line + skipped}: {reason}") from error
+        raise _explain(dialect, recorded, line, error) from error
 
 
 def _record(lines: Iterator[str], recorded: Row) -> Iterator[str]:
@@ -245,16 +252,16 @@ def _record(lines: Iterator[str], recorded: Row) -> Iterator[str]:
         yield line
 
 
-def _width_error(dialect: Dialect, row: Row, expected: Any, more_lines: int) -> str:
+def _width_error(dialect: Dialect, row: Row, width: int, more_lines: int) -> str:
     lines = f" in {more_lines + 1} lines" if more_lines else ""
     return (
-        f"{len(row)} columns{lines}, expected {len(expected)} ({dialect}); "
+        f"{len(row)} columns{lines}, expected {width} ({dialect}); "
         "put texts with delimiters, quotes or line breaks in double quotes"
     )
 
 
-def _explain(dialect: Dialect, lines: Row, first: int, error: csv.Error) -> tuple[int, str]:
-    """Line of the quote that causes an error of ``csv``, and the reason."""
+def _explain(dialect: Dialect, lines: Row, first: int, error: csv.Error) -> _RowError:
+    """The quote that causes an error of ``csv``."""
     text = "".join(
         _ESCAPE.sub(_double_quote, line) if dialect.quoting == "escaped" else line for line in lines
     )
@@ -264,11 +271,12 @@ def _explain(dialect: Dialect, lines: Row, first: int, error: csv.Error) -> tupl
     while match := field.match(text, position):
         position = match.end()
         if not match[1]:
-            return first, f"{error} ({dialect})"
+            return _RowError(first, f"{error} ({dialect})")
     line = first + len(re.findall(r"\r\n?|\n", text[:position]))
     fate = "never closed" if "unexpected end" in str(error) else "closed before more text"
     literal = dialect._replace(quoting="unquoted")
-    return line, (
+    return _RowError(
+        line,
         f"a quote is opened here and {fate} ({dialect}); double the quotes in a text, or set "
-        f"csv_dialect={literal} if no quote quotes"
+        f"csv_dialect={literal} if no quote quotes",
     )
