@@ -7,9 +7,9 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from jobs import wait
+from jobs import overrides, wait
 from jobs.account import Account
-from jobs.aws_request import Request, send
+from jobs.aws_request import Request, send, show
 from jobs.resources import TRAINING, Resource, ResourceType
 
 # P3 is the project's reference; AWS retires it.
@@ -17,7 +17,7 @@ DEFAULT_TYPES = ("ml.p3.2xlarge", "ml.g5.xlarge", "ml.g4dn.xlarge", "ml.c5.2xlar
 # Tag of a job that replaces a failed one, with the failed job's name.
 REPLACES = "replaces"
 
-Build = Callable[[str, list[dict[str, str]], list[str]], Request]
+MakeRequest = Callable[[str, list[dict[str, str]], list[str]], Request]
 
 
 def select_types(account: Account, values: Mapping[str, Any]) -> list[str]:
@@ -58,27 +58,35 @@ def job_name(name: str, attempt: int, limit: int = 63) -> str:
 
 
 def run(
-    account: Account,
-    type_: ResourceType,
-    name: str,
-    types: list[str],
-    build: Build,
-    values: Mapping[str, Any],
+    account: Account, type_: ResourceType, name: str, make_request: MakeRequest, values: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Run a job; on a refusal or, on spot instances, without capacity, run it on the remaining types.
 
-    ``build`` makes the request from the job's name, additional tags and the instance types. Returns the final
-    description; None without ``wait``.
+    ``make_request`` gets the job's name, its tags and the instance types. Returns the final description; None
+    without ``wait`` and for ``dry_run``, which prints the request.
 
     Raises:
+        click.ClickException: no instance type has quota.
         jobs.wait.EndedError: the job failed for another reason, or on every type.
         botocore.exceptions.ClientError: AWS refuses the request for every type, or for another reason.
     """
-    types, attempt = list(types), 1
+    types, attempt = select_types(account, values), 1
+    minutes = values["max_minutes"]
+    click.echo(
+        f"{name}: {values['instance_count']} x {' or '.join(types)}, for at most {minutes} minutes", err=True
+    )
+
+    def build(attempt_name: str, types: list[str]) -> Request:
+        replaces = [] if attempt_name == name else [{"Key": REPLACES, "Value": name}]
+        request = make_request(attempt_name, values["tags"] + replaces, types)
+        return overrides.apply([request], values["settings"])[0]
+
+    if values["dry_run"]:
+        show([build(name, types)])
+        return None
     while True:
         attempt_name = job_name(name, attempt, 63 if type_ is TRAINING else 32)
-        tags = [{"Key": REPLACES, "Value": name}] if attempt > 1 else []
-        start = partial(_send, account, partial(build, attempt_name, tags), types)
+        start = partial(_send, account, partial(build, attempt_name), types)
         try:
             return wait.run(account, type_, attempt_name, start, watch=values["wait"])
         except wait.EndedError as error:

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from jobs import artifact, fallback, image, options, overrides, role, storage
+from jobs import artifact, fallback, image, options, role, storage
 from jobs.account import Account
-from jobs.aws_request import Request, sagemaker, send_all, show
+from jobs.aws_request import Request, sagemaker, send_all
 from jobs.resources import TRAINING
 from jobs.security import security, vpc
 
@@ -51,11 +51,6 @@ def _channel(name: str, uri: str, sharded: bool) -> dict[str, Any]:
     distribution = "ShardedByS3Key" if sharded and name == "training" else "FullyReplicated"
     source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": distribution}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
-
-
-def capacity(types: list[str], values: Mapping[str, Any]) -> str:
-    """The billed capacity of a job."""
-    return f"{values['instance_count']} x {' or '.join(types)}, for at most {values['max_minutes']} minutes"
 
 
 def resources(types: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,36 +110,30 @@ def train(account: Account, hyperparameters: dict[str, str], name: str, **values
 
     For example: python -m jobs train epochs=3 hidden_dim=100 --spot
     """
-    tags, watch, pretrain, group = (values[option] for option in ("tags", "wait", "pretrain", "register"))
-    if group and not watch:
+    pretrain, group = values["pretrain"], values["register"]
+    if group and not values["wait"]:
         raise click.UsageError("--register needs --wait: the model exists only after the job")
     if pretrain and (group or any(values[channel] for channel in CHANNELS if channel != "unlabeled")):
         raise click.UsageError("--pretrain trains no model and accepts no channel except --unlabeled")
     checkpoints = values["checkpoints"] or (account.uri("checkpoints", name) if values["spot"] else None)
     shared = definition(account, values)
-    types = fallback.select_types(account, values)
 
-    def build(name: str, more_tags: list[dict[str, str]], types: list[str]) -> Request:
-        request = sagemaker(
+    def make_request(name: str, tags: list[dict[str, str]], types: list[str]) -> Request:
+        return sagemaker(
             "CreateTrainingJob",
             TrainingJobName=name,
             HyperParameters=hyperparameters,
             ResourceConfig=resources(types, values),
             **shared,
             CheckpointConfig={"S3Uri": checkpoints} if checkpoints else None,
-            Tags=tags + more_tags,
+            Tags=tags,
         )
-        return overrides.apply([request], values["settings"])[0]
 
-    click.echo(f"{name}: {capacity(types, values)}", err=True)
-    if values["dry_run"]:
-        return show([build(name, [], types)])
-    job = fallback.run(account, TRAINING, name, types, build, values)
+    job = fallback.run(account, TRAINING, name, make_request, values)
     if job:
         if group:
-            send_all(account, artifact.register(account, job, group, tags))
+            send_all(account, artifact.register(account, job, group, values["tags"]))
         click.echo(artifact.uri(job))
         folder = artifact.uri(job).removesuffix("model.tar.gz")
         command = f"train --pretrained {folder}" if pretrain else f"deploy {job['TrainingJobName']}"
         click.echo(f"next: python -m jobs {command}", err=True)
-    return None

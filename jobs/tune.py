@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from jobs import fallback, options, overrides
+from jobs import fallback, options
 from jobs.account import Account
-from jobs.aws_request import Request, sagemaker, show
+from jobs.aws_request import Request, sagemaker
 from jobs.model_package import ModelPackage
 from jobs.resources import TUNING
-from jobs.train import capacity, definition, job_options, resources
+from jobs.train import definition, job_options, resources
 
 RANGES = ("ContinuousParameterRanges", "IntegerParameterRanges", "CategoricalParameterRanges")
 
@@ -83,10 +83,9 @@ def tune(account: Account, hyperparameters: dict[str, str], name: str, **values:
     search = read_tuning(package, values["tuning"] or package.folder / "tuning.json", hyperparameters)
     limits = {"MaxNumberOfTrainingJobs": jobs, "MaxParallelTrainingJobs": min(values["parallel"], jobs)}
     shared = definition(account, values)
-    types = fallback.select_types(account, values)
 
-    def build(name: str, more_tags: list[dict[str, str]], types: list[str]) -> Request:
-        request = sagemaker(
+    def make_request(name: str, tags: list[dict[str, str]], types: list[str]) -> Request:
+        return sagemaker(
             "CreateHyperParameterTuningJob",
             HyperParameterTuningJobName=name,
             HyperParameterTuningJobConfig={
@@ -101,17 +100,13 @@ def tune(account: Account, hyperparameters: dict[str, str], name: str, **values:
                 **_resources(types, values),
                 **shared,
             },
-            Tags=values["tags"] + more_tags,
+            Tags=tags,
         )
-        return overrides.apply([request], values["settings"])[0]
 
-    click.echo(f"{name}: {jobs} jobs, each on {capacity(types, values)}", err=True)
-    if values["dry_run"]:
-        return show([build(name, [], types)])
-    description = fallback.run(account, TUNING, name, types, build, values)
+    click.echo(f"training jobs: {jobs}", err=True)
+    description = fallback.run(account, TUNING, name, make_request, values)
     if description:
         best = description["BestTrainingJob"]
         for key, value in best["TunedHyperParameters"].items():
             click.echo(f"{key}={value}")
         click.echo(f"next: python -m jobs deploy {best['TrainingJobName']}", err=True)
-    return None

@@ -1,10 +1,12 @@
 """Accuracy, F1, ROC AUC, log loss, calibration error and confusion matrix of a set of predictions."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, roc_auc_score
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
@@ -24,18 +26,8 @@ def log_loss(logits: NDArray[np.floating[Any]], labels: Labels) -> float:
 
 
 def roc_auc(scores: NDArray[np.float32], labels: Labels) -> float:
-    """Area under the ROC curve, from mean ranks (Fawcett, Pattern Recognition Letters 27, 2006).
-
-    NaN for a single class.
-    """
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    mean_ranks = np.cumsum(counts) - (counts - 1) / 2
-    positives = int((labels == 1).sum())
-    negatives = len(labels) - positives
-    if positives == 0 or negatives == 0:
-        return float("nan")
-    rank_sum = float(mean_ranks[inverse][labels == 1].sum())
-    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+    """Area under the ROC curve; NaN for a single class."""
+    return float(roc_auc_score(labels, scores)) if len(np.unique(labels)) == 2 else math.nan
 
 
 def calibration_error(probabilities: Floats, labels: Labels, bins: int = CALIBRATION_BINS) -> float:
@@ -63,11 +55,8 @@ class Metrics:
 
 def evaluate_logits(logits: NDArray[np.float32], labels: Labels) -> Metrics:
     """All metrics of [reviews] logits and labels; at least one review."""
-    predicted = logits > 0
-    actual = labels == 1
-    true_positives = int((predicted & actual).sum())
-    false_positives = int((predicted & ~actual).sum())
-    false_negatives = int((~predicted & actual).sum())
+    counts = confusion_matrix(labels, logits > 0, labels=[0, 1])
+    (true_negatives, false_positives), (false_negatives, true_positives) = counts.tolist()
     errors = false_positives + false_negatives
     return Metrics(
         reviews=len(labels),
@@ -78,6 +67,6 @@ def evaluate_logits(logits: NDArray[np.float32], labels: Labels) -> Metrics:
         calibration_error=calibration_error(sigmoid(logits), labels),
         true_positives=true_positives,
         false_positives=false_positives,
-        true_negatives=len(labels) - true_positives - errors,
+        true_negatives=true_negatives,
         false_negatives=false_negatives,
     )

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import platform
+import statistics
 import tempfile
 from array import array
 from collections.abc import Iterable, Mapping
@@ -118,20 +119,22 @@ def render(
         data = base64.b64encode(images[name]).decode()
         return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(name.replace("_", " "), data)
 
+    environment.filters["thousands"] = "{:,}".format
+    environment.filters["duration"] = _format_duration
     return environment.get_template("report.html").render(
         when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         version=version(),
         model=model,
         metrics=metrics,
-        columns=list(_COLUMNS),
+        sets=sets,
+        columns=_COLUMNS,
         rows=_rows(metrics, sets),
-        tiles=_tiles(metrics, seconds),
-        pretraining=metrics.get("pretraining", []),
         mistakes=mistakes,
-        data=_data(model, sets),
-        files=metrics.get("files", []),
-        machine=_machine(model["training"]["hardware"], metrics, seconds),
-        hyperparameters=_hyperparameters(model["training"]["hyperparameters"]),
+        seconds=seconds,
+        rate=round(statistics.median(epoch["reviews_per_second"] for epoch in metrics["epochs"])),
+        threads=torch.get_num_threads(),
+        versions={"Python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        fields={spec.name: spec for spec in fields(Hyperparameters)},
         image=image,
     )
 
@@ -140,21 +143,21 @@ _PARTS = {"ngram": "n-gram model alone", "lstm": "LSTM alone"}
 _COLUMNS = {
     "reviews": "reviews",
     "accuracy": "accuracy",
-    "F1": "f1",
-    "ROC AUC": "roc_auc",
-    "log loss": "log_loss",
-    "calibration error": "calibration_error",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
 }
 
 
-def _rows(metrics: Mapping[str, Any], sets: Iterable[str]) -> dict[str, list[str]]:
+def _rows(metrics: Mapping[str, Any], sets: Iterable[str]) -> dict[str, dict[str, str]]:
     """The formatted metrics of each set, and of each part of the sum on it, by the head of the row."""
     tables = {}
     for name in sets:
         tables[name] = metrics[name]
         for part, values in metrics.get("parts", {}).get(name, {}).items():
             tables[f"{name}, {_PARTS[part]}"] = values
-    return {head: [_format(values, key) for key in _COLUMNS.values()] for head, values in tables.items()}
+    return {head: {key: _format(values, key) for key in _COLUMNS} for head, values in tables.items()}
 
 
 def _format(metrics: Mapping[str, Any], key: str) -> str:
@@ -167,53 +170,7 @@ def _format(metrics: Mapping[str, Any], key: str) -> str:
     return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
 
 
-def _tiles(metrics: Mapping[str, Any], seconds: float) -> list[tuple[str, str, str]]:
-    """Headline metrics as (name, value, note), of the test set if there is one."""
-    name = "test" if "test" in metrics else "validation"
-    text = {key: _format(metrics[name], key) for key in _COLUMNS.values()}
-    accuracy, _, error = text["accuracy"].partition(" ")
-    return [
-        (f"Accuracy on {name}", accuracy, f"{error} over {text['reviews']} reviews"),
-        ("ROC AUC", text["roc_auc"], "1 is perfect, 0.5 is chance"),
-        ("Log loss", text["log_loss"], "0.6931 is chance"),
-        ("Calibration error", text["calibration_error"], "0 is perfect"),
-        ("Time", _duration(seconds), f"{len(metrics['epochs'])} epochs, the best {metrics['best_epoch']}"),
-    ]
-
-
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _data(model: Mapping[str, Any], sets: Mapping[str, Predictions]) -> list[tuple[str, str]]:
-    counts = [("training reviews", f"{model['training']['reviews']['training']:,}")]
-    for name, predictions in sets.items():
-        counts += [
-            (f"{name} reviews", f"{len(predictions.labels):,}"),
-            (f"positive {name} reviews", f"{int(predictions.labels.sum()):,}"),
-            (f"{name} tokens after truncation", f"{int(predictions.words.sum()):,}"),
-        ]
-    return [*counts, ("vocabulary size", f"{model['network']['vocab_size']:,}")]
-
-
-def _machine(hardware: str, metrics: Mapping[str, Any], seconds: float) -> list[tuple[str, str]]:
-    rates = [epoch["reviews_per_second"] for epoch in metrics["epochs"]]
-    return [
-        ("job duration", _duration(seconds)),
-        ("reviews per second, median over epochs", f"{np.median(rates):,.0f}"),
-        ("hardware", hardware),
-        ("CPU threads", str(torch.get_num_threads())),
-        ("Python", platform.python_version()),
-        ("torch", torch.__version__),
-        ("numpy", np.__version__),
-    ]
-
-
-def _hyperparameters(values: Mapping[str, Any]) -> list[tuple[str, Any, Any, str]]:
-    """Name, value, default and help text of each hyperparameter."""
-    specs = {spec.name: spec for spec in fields(Hyperparameters)}
-    return [
-        (name, value, specs[name].default, specs[name].metadata["help"]) for name, value in values.items()
-    ]

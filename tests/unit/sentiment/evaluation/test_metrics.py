@@ -26,13 +26,11 @@ def test_metrics_equal_scikit_learn() -> None:
     assert metrics.log_loss == pytest.approx(reference.log_loss(LABELS, sigmoid(LOGITS)))
 
 
-def test_confusion_matrix_equals_scikit_learn() -> None:
-    metrics = evaluate_logits(LOGITS, LABELS)
-    matrix = reference.confusion_matrix(LABELS, LOGITS > 0)
-    assert matrix.tolist() == [
-        [metrics.true_negatives, metrics.false_positives],
-        [metrics.false_negatives, metrics.true_positives],
-    ]
+def test_confusion_matrix_counts_reviews() -> None:
+    logits, labels = np.array([-1, -1, -1, 2, 2, 2], np.float32), np.array([0, 0, 1, 0, 1, 1], np.int8)
+    metrics = evaluate_logits(np.append(logits, 2).astype(np.float32), np.append(labels, 1).astype(np.int8))
+    assert (metrics.true_negatives, metrics.false_positives) == (2, 1)
+    assert (metrics.false_negatives, metrics.true_positives) == (1, 3)
 
 
 def test_calibration_error_of_four_reviews() -> None:
