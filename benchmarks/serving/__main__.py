@@ -47,7 +47,7 @@ def main() -> None:
     has_bf16 = Hardware.from_device(torch.device("cpu")).resolve("auto") == "bf16"
     variants = [OURS, OURS_BF16] if has_bf16 else [OURS]
     images = dict.fromkeys(variants, arguments.image)
-    images |= {spec: docker.build(spec.name, arguments.image) for spec in alternatives}
+    images |= {spec: docker.build(spec.folder, arguments.image) for spec in alternatives}
     rounds: dict[str, list[Round]] = {spec.name: [] for spec in images}
     with fixtures.prepare(arguments) as (folder, model):
         generator = Generator(arguments.image, folder, cores)

@@ -20,7 +20,8 @@ class ServerSpec:
     """One of the compared servers.
 
     Attributes:
-        name: in the results; the folder with its Dockerfile, unless it is this project's image.
+        name: in the results.
+        folder: with its Dockerfile; empty for this project's image.
         route: path of predictions.
         workers_variable: environment variable with the number of worker processes.
         variables: additional environment variables.
@@ -28,6 +29,7 @@ class ServerSpec:
     """
 
     name: str
+    folder: str = ""
     route: str = "/invocations"
     workers_variable: str = "SAGEMAKER_MODEL_SERVER_WORKERS"
     variables: tuple[str, ...] = ()
@@ -42,10 +44,10 @@ class ServerSpec:
 OURS = ServerSpec("ours", command=("serve",))
 OURS_BF16 = ServerSpec("ours_bf16", variables=("SERVE_PRECISION=auto",), command=("serve",))
 ALTERNATIVES = (
-    ServerSpec("toolkit"),
-    ServerSpec("torchserve", "/predictions/model", "TS_DEFAULT_WORKERS_PER_MODEL"),
-    ServerSpec("fastapi", workers_variable="WEB_CONCURRENCY"),
-    ServerSpec("uvicorn", workers_variable="WEB_CONCURRENCY"),
+    ServerSpec("toolkit", "toolkit"),
+    ServerSpec("torchserve", "torchserve", "/predictions/model", "TS_DEFAULT_WORKERS_PER_MODEL"),
+    ServerSpec("fastapi", "fastapi", workers_variable="WEB_CONCURRENCY"),
+    ServerSpec("uvicorn", "fastapi", workers_variable="WEB_CONCURRENCY", command=("batching:app",)),
 )
 
 
