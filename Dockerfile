@@ -40,12 +40,15 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/venv/bin/python -m pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} torch==2.13.0
 
 # The requirements of another model, if there is one. (The brackets make the file optional.)
-COPY container/strip.py container/strip.txt .model-requirements.tx[t] /tmp/
+COPY container/strip.txt .model-requirements.tx[t] /tmp/
+# hadolint ignore=DL3003,SC2046
 RUN --mount=type=cache,target=/root/.cache/pip \
     if [ -f /tmp/.model-requirements.txt ]; then \
         /opt/venv/bin/python -m pip install --require-hashes -r /tmp/.model-requirements.txt; \
     fi \
-    && python3 /tmp/strip.py /tmp/strip.txt /opt/venv/lib/python3.*/site-packages
+    && cd /opt/venv/lib/python3.*/site-packages \
+    && rm -r $(grep -v '^#' /tmp/strip.txt) \
+    && find . -type d \( -name tests -o -name test \) -prune -exec rm -r {} +
 
 # The native part of the server's netty. Otherwise each start unpacks it into /tmp and loads it from there, which fails
 # where /tmp is mounted with noexec, Docker's default for --tmpfs.
