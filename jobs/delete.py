@@ -53,11 +53,6 @@ def undo(account: Account, request: Request) -> None:
     send(account, Request(request.service, f"Delete{shape}", name))
 
 
-def remove(account: Account, name: str) -> None:
-    """Delete an endpoint and its dependents."""
-    send_all(account, requests(account, name))
-
-
 @click.command()
 @options.with_account
 @click.argument("name", required=False)

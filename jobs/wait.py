@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from jobs import delete
 from jobs.account import Account
-from jobs.aws_request import send
+from jobs.aws_request import send, send_all
 from jobs.resources import Resource, ResourceType
 
 POLL_SECONDS = 10
@@ -103,7 +103,7 @@ def offer_to_end(account: Account, type_: ResourceType, name: str) -> None:
             if type_.find(account, name):
                 click.echo("waiting: SageMaker cannot delete an endpoint while it is being created", err=True)
                 until_done(account, type_, name)
-            delete.remove(account, name)
+            send_all(account, delete.requests(account, name))
         click.echo(f"{command} requested", err=True)
     except (click.Abort, KeyboardInterrupt):
         click.echo(f"left running; {warning}", err=True)

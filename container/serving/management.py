@@ -167,10 +167,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def address_string(self) -> str:
-        """Name of the client: a unix socket has no address."""
-        return "nginx"
-
     def log_message(self, *_arguments: Any) -> None:
         """Log nothing: nginx writes the request log."""
 

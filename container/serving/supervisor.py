@@ -40,7 +40,7 @@ class Program:
     """A child process whose output goes to the log, stopped at the end of a ``with`` block.
 
     ``environment`` is added to this process' variables. At the end of the block the program gets
-    ``stop_signal``, and SIGKILL after ``stop_seconds`` (default and after a fault: ``STOP_SECONDS``).
+    ``stop_signal``, and SIGKILL after ``stop_seconds`` (after a fault: ``STOP_SECONDS``).
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class Program:
         log: Log,
         environment: Mapping[str, str] = {},
         stop_signal: signal.Signals = signal.SIGTERM,
-        stop_seconds: float | None = None,
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self.name = name
         self._stop_signal = stop_signal
-        self._stop_seconds = STOP_SECONDS if stop_seconds is None else stop_seconds
+        self._stop_seconds = stop_seconds
         # A session of its own: Ctrl-C reaches only the supervisor, and killpg also a dead program's children.
         self.process = subprocess.Popen(
             command,

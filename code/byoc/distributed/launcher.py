@@ -68,7 +68,9 @@ def run(arguments: Sequence[str], hosts: Hosts, processes: int, stop: StopFlag) 
         HostError: the job failed on any host; the message is the reason.
     """
     _set_environment(hosts, processes)
-    with _temporary_folder() as folder, HeartbeatMonitor(hosts) as monitor:
+    # After a failure, torchrun may still write into it.
+    temporary = tempfile.TemporaryDirectory(prefix="train-", ignore_cleanup_errors=True)
+    with temporary as folder, HeartbeatMonitor(hosts) as monitor:
         try:
             while not monitor.wait(0.2):
                 if stop.requested or monitor.stop_requested:
@@ -114,11 +116,6 @@ def end(code: int = 0) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
-    # After a failure, torchrun may still write into it.
-    return tempfile.TemporaryDirectory(prefix="train-", ignore_cleanup_errors=True)
 
 
 def _set_environment(hosts: Hosts, processes: int) -> None:

@@ -195,7 +195,7 @@ def _read_csv(body: bytes, limits: Limits, header: str) -> Iterator[Record]:
     body = body.rstrip(b"\r\n")
     is_line = b"\n" not in body and not body.startswith(b'"')
     width, column, first = 1, 0, 1
-    row = _first_row(body)
+    row = next(_ROW.finditer(body))  # the pattern matches any body
     values = [_unquote(field).decode("utf-8", "replace") for field in _fields(row)]
     if header == "present" or (header != "absent" and _is_header(values, limits, is_line=is_line)):
         width, column, first = len(values), _find_text_column(values, limits), 2
@@ -223,12 +223,6 @@ def _fields(row: re.Match[bytes]) -> list[bytes]:
 
 def _unquote(field: bytes) -> bytes:
     return field[1:-1].replace(b'""', b'"') if field.startswith(b'"') else field
-
-
-def _first_row(body: bytes) -> re.Match[bytes]:
-    row = _ROW.match(body)
-    assert row is not None, "the pattern matches any body"
-    return row
 
 
 def _is_header(names: Sequence[str], limits: Limits, *, is_line: bool) -> bool:
@@ -268,15 +262,11 @@ def _csv_text(row: re.Match[bytes], where: str, width: int, column: int, limits:
     if row["fields"] is None and row["line"].startswith(b'"'):
         return MalformedBodyError(f"{where}: expected one text in double quotes, with inner quotes doubled")
     fields = _fields(row)
-    if len(fields) == width:
-        field = fields[column]
-        return (
-            _utf8(_unquote(field), where, limits)
-            if field.startswith(b'"')
-            else _unquoted(field, where, limits)
-        )
     if fields == [b""]:
         return _unquoted(b"", where, limits)
+    if len(fields) == width:
+        field = fields[column]
+        return _utf8(_unquote(field), where, limits) if field else _unquoted(field, where, limits)
     remedy = "put each text in double quotes, or send a header" if width == 1 else "as many as the header"
     return MalformedBodyError(f"{where}: {len(fields)} columns, expected {width}: {remedy}")
 

@@ -3,15 +3,7 @@
 from collections.abc import Iterable
 
 from sentiment.data.channels import Review
-from sentiment.data.corpus import (
-    UNSHARDED,
-    Corpus,
-    CorpusBuilder,
-    ProvisionalVocabulary,
-    Shard,
-    Tokenizer,
-    hash_text,
-)
+from sentiment.data.corpus import Corpus, CorpusBuilder, ProvisionalVocabulary, Shard, Tokenizer, hash_text
 
 
 def is_held_out(review: Review, fraction: float, seed: int) -> bool:
@@ -29,7 +21,7 @@ def read_and_split(
     vocabulary: ProvisionalVocabulary,
     fraction: float,
     seed: int,
-    shard: Shard = UNSHARDED,
+    shard: Shard,
 ) -> tuple[Corpus, Corpus]:
     """Read a training and a validation corpus with provisional ids.
 

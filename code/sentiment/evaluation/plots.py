@@ -1,6 +1,6 @@
 """The plots of the report, drawn by matplotlib without a display."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -16,6 +16,7 @@ from sentiment.evaluation.metrics import CALIBRATION_BINS
 
 SIZE = (5.4, 3.6)  # inches
 COLORS = {"training": "#8a93a0", "validation": "#1f6feb", "test": "#d9730d"}
+LOSSES = {"training": "train_loss", "validation": "validation_loss"}
 _STYLE: Any = {
     "axes.edgecolor": "#8a93a0",
     "axes.grid": True,
@@ -35,8 +36,8 @@ def draw(metrics: Mapping[str, Any], sets: Sets) -> dict[str, Figure]:
     """All plots by name, from the content of ``metrics.json`` and the held-out sets by name."""
     with mpl.rc_context(_STYLE):
         return {
-            "loss": loss(metrics["epochs"], metrics["best_epoch"]),
-            "accuracy": accuracy(metrics["epochs"], metrics["best_epoch"]),
+            "loss": by_epoch("Loss", "mean log loss (nats)", metrics, **LOSSES),
+            "accuracy": by_epoch("Accuracy", "accuracy", metrics, validation="validation_accuracy"),
             "roc": roc(sets),
             "precision_recall": precision_recall(sets),
             "calibration": calibration(sets),
@@ -53,29 +54,19 @@ def _figure(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def loss(epochs: Sequence[Mapping[str, Any]], best_epoch: int) -> Figure:
-    """Training and validation loss by epoch."""
-    figure, axes = _figure("Loss", "epoch", "mean log loss (nats)")
-    _by_epoch(axes, epochs, best_epoch, training="train_loss", validation="validation_loss")
-    return figure
-
-
-def accuracy(epochs: Sequence[Mapping[str, Any]], best_epoch: int) -> Figure:
-    """Validation accuracy by epoch."""
-    figure, axes = _figure("Accuracy", "epoch", "accuracy")
-    _by_epoch(axes, epochs, best_epoch, validation="validation_accuracy")
-    return figure
-
-
-def _by_epoch(axes: Axes, epochs: Sequence[Mapping[str, Any]], best_epoch: int, **keys: str) -> None:
+def by_epoch(title: str, y: str, metrics: Mapping[str, Any], **keys: str) -> Figure:
+    """Values of each epoch; ``keys`` are their names in an epoch's metrics, by set."""
+    figure, axes = _figure(title, "epoch", y)
+    epochs = metrics["epochs"]
     numbers = [epoch["epoch"] for epoch in epochs]
     for name, key in keys.items():
         axes.plot(
             numbers, [epoch[key] for epoch in epochs], "o-", markersize=4, color=COLORS[name], label=name
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.axvline(best_epoch, color="#57606a", linestyle=":", label="best epoch")
+    axes.axvline(metrics["best_epoch"], color="#57606a", linestyle=":", label="best epoch")
     axes.legend()
+    return figure
 
 
 def _diagonal(axes: Axes, label: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sentiment.data.channels import Review, Source
-from sentiment.data.corpus import ProvisionalVocabulary
+from sentiment.data.corpus import UNSHARDED, ProvisionalVocabulary
 from sentiment.data.split import is_held_out, read_and_split
 
 
@@ -26,26 +26,29 @@ def test_split_depends_on_the_seed() -> None:
 
 def test_every_review_is_on_one_side() -> None:
     reviews = [make_review(f"text{i}") for i in range(1_000)]
-    training, validation = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.2, 1)
+    training, validation = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.2, 1, UNSHARDED)
     assert len(training) + len(validation) == 1_000
 
 
 def test_drop_texts_removes_shared_texts() -> None:
     reviews = [make_review(f"text{i % 10}", f"tt{i}") for i in range(1_000)]
-    training, validation = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.5, 1)
+    training, validation = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.5, 1, UNSHARDED)
     assert set(training.texts) & set(validation.texts)
     assert not set(training.texts) & set(validation.drop_texts(training.texts).texts)
 
 
 def test_shards_agree_without_communication() -> None:
     reviews = [make_review(f"text{i}") for i in range(1_000)]
-    _, whole = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.2, 1)
-    shards = [read_and_split(reviews[i::2], str.split, ProvisionalVocabulary(), 0.2, 1)[1] for i in range(2)]
+    _, whole = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.2, 1, UNSHARDED)
+    shards = [
+        read_and_split(reviews[i::2], str.split, ProvisionalVocabulary(), 0.2, 1, UNSHARDED)[1]
+        for i in range(2)
+    ]
     assert sorted(whole.texts) == sorted(np.concatenate([shard.texts for shard in shards]))
 
 
 def test_only_held_out_reviews_keep_sources() -> None:
     reviews = [make_review(f"text{i}") for i in range(100)]
-    training, validation = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.5, 1)
+    training, validation = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.5, 1, UNSHARDED)
     assert training.sources == []
     assert len(validation.sources) == len(validation) > 0

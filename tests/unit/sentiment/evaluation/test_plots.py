@@ -14,6 +14,8 @@ EPOCHS = [
     {"epoch": 1, "train_loss": 0.6, "validation_loss": 0.5, "validation_accuracy": 0.7},
     {"epoch": 2, "train_loss": 0.4, "validation_loss": 0.6, "validation_accuracy": 0.6},
 ]
+COUNTS = {"true_negatives": 0, "false_positives": 0, "false_negatives": 2, "true_positives": 2}
+METRICS = {"epochs": EPOCHS, "best_epoch": 1, "validation": COUNTS}
 SET = Predictions(np.array([0, 0, 1, 1], np.int8), np.array([0.1, 0.7, 0.6, 0.9]), np.array([5, 10, 20, 500]))
 
 
@@ -23,17 +25,14 @@ def lines(figure: Figure) -> dict[str, Any]:
 
 
 def test_loss_plot_has_every_epoch() -> None:
-    drawn = lines(plots.loss(EPOCHS, 1))
+    drawn = lines(plots.by_epoch("Loss", "nats", METRICS, **plots.LOSSES))
     assert drawn["training"] == [[1, 0.6], [2, 0.4]]
     assert drawn["validation"] == [[1, 0.5], [2, 0.6]]
+    assert drawn["best epoch"] == [[1, 0], [1, 1]]
 
 
 def test_accuracy_plot_has_every_epoch() -> None:
-    assert lines(plots.accuracy(EPOCHS, 1))["validation"] == [[1, 0.7], [2, 0.6]]
-
-
-def test_best_epoch_is_marked() -> None:
-    assert lines(plots.loss(EPOCHS, 1))["best epoch"] == [[1, 0], [1, 1]]
+    assert lines(plots.draw(METRICS, {"validation": SET})["accuracy"])["validation"] == [[1, 0.7], [2, 0.6]]
 
 
 def test_roc_plot_has_every_threshold() -> None:
@@ -70,8 +69,6 @@ def test_length_plot_has_accuracy_by_length() -> None:
 @pytest.mark.parametrize("label", [0, 1])
 def test_undefined_curves_are_omitted(label: int) -> None:
     alone = SET._replace(labels=np.full(4, label, np.int8))
-    counts = {"true_negatives": 0, "false_positives": 0, "false_negatives": 2, "true_positives": 2}
-    metrics = {"epochs": EPOCHS, "best_epoch": 1, "validation": counts}
-    figures = plots.draw(metrics, {"validation": alone})
+    figures = plots.draw(METRICS, {"validation": alone})
     assert "validation" not in lines(figures["roc"])
     assert ("validation" in lines(figures["precision_recall"])) == (label == 1)
