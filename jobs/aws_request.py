@@ -1,8 +1,8 @@
 """A call of an AWS service: checked, then printed or sent."""
 
 import json
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import click
 from botocore import xform_name
@@ -32,18 +32,32 @@ def sagemaker(operation: str, **parameters: Any) -> Request:
     return Request("sagemaker", operation, _prune(parameters))
 
 
+def put_alarm(name: str, namespace: str, metric: str, **parameters: Any) -> Request:
+    """The request for an alarm that a value of 1 or more in a minute raises."""
+    alarm = {
+        "AlarmName": name,
+        "Namespace": namespace,
+        "MetricName": metric,
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "Threshold": 1.0,
+    }
+    return Request("cloudwatch", "PutMetricAlarm", alarm | parameters)
+
+
 def _prune(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _prune(member) for name, member in value.items() if member is not None}
     return [_prune(member) for member in value] if isinstance(value, list) else value
 
 
-def show(requests: Iterable[Request]) -> None:
-    """Check requests and print them as JSON."""
-    requests = list(requests)
+def show(requests: Sequence[Request]) -> NoReturn:
+    """Check requests, print them as JSON, and end the command: for ``--dry-run``."""
     for request in requests:
         request.check()
     click.echo(json.dumps([request._asdict() for request in requests], indent=2))
+    raise click.exceptions.Exit(0)
 
 
 def send(account: Account, request: Request) -> dict[str, Any]:

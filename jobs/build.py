@@ -162,7 +162,7 @@ def build(account: Account, repository: str, tag: str, cpu: bool, dry_run: bool)
     bucket, _, key = _location(account).partition("/")
     requests = _requests(account, repository, command)
     if dry_run:
-        return show([Request("s3", "PutObject", {"Bucket": bucket, "Key": key}), *requests])
+        show([Request("s3", "PutObject", {"Bucket": bucket, "Key": key}), *requests])
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         for name, path in sorted(source_files(model).items()):
@@ -176,4 +176,3 @@ def build(account: Account, repository: str, tag: str, cpu: bool, dry_run: bool)
     names = {"repositoryNames": [repository]}
     answer = send(account, Request("ecr", "DescribeRepositories", names))
     click.echo(f"{answer['repositories'][0]['repositoryUri']}:{tag}")
-    return None

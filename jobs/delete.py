@@ -70,9 +70,9 @@ def delete(account: Account, name: str | None, codebuild: bool, yes: bool, dry_r
     if not deletions:
         raise click.ClickException(f"no endpoint or model {name} in {account.region}")
     if dry_run:
-        return show(deletions)
+        show(deletions)
     for request in deletions:
         click.echo(f"{request.operation} {request.parameters}", err=True)
     if not yes:
         click.confirm("Delete", abort=True, err=True)
-    return send_all(account, deletions)
+    send_all(account, deletions)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from byoc.serving.request import CSV, JSON, JSON_LINES
 from jobs import artifact, delete, instances, options, overrides, rollout, scaling, wait
 from jobs.account import Account
-from jobs.aws_request import Request, sagemaker, send, send_all, show
+from jobs.aws_request import Request, sagemaker, send, send_all
 from jobs.resources import ENDPOINT
 from jobs.security import security
 
@@ -181,11 +181,7 @@ def deploy(account: Account, job: str, name: str, **values: Any) -> None:
         ),
     ]
     policies = scaling.requests(name, VARIANT, values)
-    requests = overrides.apply([*registration, *endpoint, *policies], values["settings"])
-    for request in requests:
-        request.check()
-    if values["dry_run"]:
-        return show(requests)
+    requests = overrides.prepare([*registration, *endpoint, *policies], values)
     existing = ENDPOINT.find(account, name)
     if existing and not update:
         raise click.ClickException(
@@ -207,4 +203,3 @@ def deploy(account: Account, job: str, name: str, **values: Any) -> None:
     scaling.apply(account, requests[last:])
     click.echo(name)
     click.echo(f"when you no longer need it: python -m jobs delete {name}", err=True)
-    return None

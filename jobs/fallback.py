@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from jobs import overrides, wait
 from jobs.account import Account
-from jobs.aws_request import Request, send, show
+from jobs.aws_request import Request, send
 from jobs.resources import TRAINING, Resource, ResourceType
 
 # P3 is the project's reference; AWS retires it.
@@ -63,7 +63,7 @@ def run(
     """Run a job; on a refusal or, on spot instances, without capacity, run it on the remaining types.
 
     ``make_request`` gets the job's name, its tags and the instance types. Returns the final description; None
-    without ``wait`` and for ``dry_run``, which prints the request.
+    without ``wait``.
 
     Raises:
         click.ClickException: no instance type has quota.
@@ -79,11 +79,8 @@ def run(
     def build(attempt_name: str, types: list[str]) -> Request:
         replaces = [] if attempt_name == name else [{"Key": REPLACES, "Value": name}]
         request = make_request(attempt_name, values["tags"] + replaces, types)
-        return overrides.apply([request], values["settings"])[0]
+        return overrides.prepare([request], values)[0]
 
-    if values["dry_run"]:
-        show([build(name, types)])
-        return None
     while True:
         attempt_name = job_name(name, attempt, 63 if type_ is TRAINING else 32)
         start = partial(_send, account, partial(build, attempt_name), types)

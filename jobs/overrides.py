@@ -1,14 +1,29 @@
 """``--set PATH=VALUE``: any parameter of a request, by its path in AWS's documentation."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 import click
 
-from jobs.aws_request import Request
+from jobs.aws_request import Request, show
 from jobs.validation import input_shape
+
+
+def prepare(requests: list[Request], values: Mapping[str, Any]) -> list[Request]:
+    """The requests with the values of the options ``--set``, checked; ``--dry-run`` prints them and ends.
+
+    Raises:
+        click.UsageError: no parameter has the path of an option.
+        jobs.validation.InvalidRequestError: a request is invalid.
+    """
+    requests = apply(requests, values["settings"])
+    if values["dry_run"]:
+        show(requests)
+    for request in requests:
+        request.check()
+    return requests
 
 
 def apply(requests: list[Request], settings: Iterable[str]) -> list[Request]:

@@ -6,7 +6,7 @@ import click
 
 from jobs import delete, wait
 from jobs.account import Account
-from jobs.aws_request import Request, sagemaker, send_all
+from jobs.aws_request import Request, put_alarm, sagemaker, send_all
 from jobs.resources import ENDPOINT, Resource
 
 # As in docs/serving.md.
@@ -37,21 +37,10 @@ def requests(endpoint: str, configuration: str, policy: str) -> list[Request]:
         "filterPattern": ERRORS,
         "metricTransformations": [metric],
     }
-    threshold = {
-        "AlarmName": alarm,
-        "Namespace": NAMESPACE,
-        "MetricName": alarm,
-        "Statistic": "Sum",
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "Threshold": 1.0,
-        "TreatMissingData": "notBreaching",
-    }
     rollback = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm}]}}
     return [
         Request("logs", "PutMetricFilter", count),
-        Request("cloudwatch", "PutMetricAlarm", threshold),
+        put_alarm(alarm, NAMESPACE, alarm, Statistic="Sum", TreatMissingData="notBreaching"),
         sagemaker(
             "UpdateEndpoint",
             EndpointName=endpoint,

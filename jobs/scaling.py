@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from jobs.account import Account
-from jobs.aws_request import Request, send
+from jobs.aws_request import Request, put_alarm, send
 from jobs.options import positive, several
 
 SERVICE = "application-autoscaling"
@@ -14,8 +14,6 @@ SERVICE = "application-autoscaling"
 _POLICY_ARN = "ARN of the policy before"
 # Requests per minute and instance, or queued requests per instance.
 _TARGETS = {"real-time": 1000.0, "asynchronous": 5.0}
-# https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-autoscale.html
-_BACKLOG = {"Namespace": "AWS/SageMaker", "Statistic": "Average"}
 
 scaling_options = several(
     positive("--max-instances", None, "Scale up to this many instances."),
@@ -92,12 +90,15 @@ def requests(endpoint: str, variant: str, values: Mapping[str, Any]) -> list[Req
 
 
 def _load_metric(endpoint: str, mode: str) -> dict[str, Any]:
+    """The metric of the load: https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-autoscale.html."""
     if mode == "asynchronous":
         metric = {
+            "Namespace": "AWS/SageMaker",
             "MetricName": "ApproximateBacklogSizePerInstance",
+            "Statistic": "Average",
             "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
         }
-        return {"CustomizedMetricSpecification": _BACKLOG | metric}
+        return {"CustomizedMetricSpecification": metric}
     invocations = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
     return {"PredefinedMetricSpecification": invocations}
 
@@ -115,19 +116,15 @@ def _first_instance(endpoint: str, target: dict[str, str]) -> list[Request]:
             "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
         },
     }
-    alarm = {
-        "AlarmName": backlog_alarm(endpoint),
-        "AlarmActions": [_POLICY_ARN],
-        **_BACKLOG,
-        "MetricName": "HasBacklogWithoutCapacity",
-        "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "Threshold": 1.0,
-        "TreatMissingData": "missing",
-    }
-    return [Request(SERVICE, "PutScalingPolicy", policy), Request("cloudwatch", "PutMetricAlarm", alarm)]
+    alarm = put_alarm(
+        backlog_alarm(endpoint),
+        "AWS/SageMaker",
+        "HasBacklogWithoutCapacity",
+        Statistic="Average",
+        Dimensions=[{"Name": "EndpointName", "Value": endpoint}],
+        AlarmActions=[_POLICY_ARN],
+    )
+    return [Request(SERVICE, "PutScalingPolicy", policy), alarm]
 
 
 def apply(account: Account, requests: list[Request]) -> None:

@@ -24,7 +24,6 @@ def stop(account: Account, name: str, dry_run: bool) -> None:
         hint = f"; to delete the endpoint: python -m jobs delete {name}" if has_endpoint else ""
         raise click.ClickException(states + hint)
     if dry_run:
-        return show(requests)
+        show(requests)
     send_all(account, requests)
     click.echo(f"stopping; to see when it has stopped: python -m jobs status {name}", err=True)
-    return None

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from byoc.serving.request import JSON_LINES
 from jobs import artifact, delete, instances, options, overrides, storage, wait
 from jobs.account import Account
-from jobs.aws_request import sagemaker, send, show
+from jobs.aws_request import sagemaker, send
 from jobs.resources import TRANSFORM
 from jobs.security import security
 from jobs.upload import TO_PREDICT
@@ -75,10 +75,7 @@ def transform(account: Account, job: str, name: str, **values: Any) -> None:
         DataProcessing={"JoinSource": "Input"} if values["join"] else None,
         Tags=values["tags"],
     )
-    model, request = overrides.apply([model, request], values["settings"])
-    request.check()
-    if values["dry_run"]:
-        return show([model, request])
+    model, request = overrides.prepare([model, request], values)
     click.echo(f"{name}: {values['instance_count']} x {values['instance_type']}, until it is done", err=True)
     send(account, model)
     try:
@@ -90,7 +87,6 @@ def transform(account: Account, job: str, name: str, **values: Any) -> None:
     if values["wait"]:
         delete.undo(account, model)
     click.echo(target)
-    return None
 
 
 def _has_ended(account: Account, name: str) -> bool:

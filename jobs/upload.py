@@ -110,10 +110,9 @@ def upload(
     if dry_run:
         bucket, prefix = storage.split(uri)
         keys = [f"{prefix}{name}" for name in files]
-        return show(Request("s3", "PutObject", {"Bucket": bucket, "Key": key}) for key in keys)
+        show([Request("s3", "PutObject", {"Bucket": bucket, "Key": key}) for key in keys])
     storage.ensure_bucket(account)
     changed = outdated(account, files, uri)
     send(account, changed, uri)
     click.echo(f"files sent: {len(changed)}", err=True)
     click.echo(uri)
-    return None

@@ -2,6 +2,7 @@
 
 import json
 
+import click
 import pytest
 
 from jobs.account import Account
@@ -19,7 +20,8 @@ def test_send_refuses_invalid_request(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_show_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    show([PUT])
+    with pytest.raises(click.exceptions.Exit):
+        show([PUT])
     assert json.loads(capsys.readouterr().out) == [
         {"service": "s3", "operation": "PutObject", "parameters": {"Bucket": "mine", "Key": "a"}}
     ]
