@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from benchmarks.serving.load import Request
 
 # Requests that a worker processes at a time, unless SERVE_BATCH_SIZE changes it.
@@ -29,7 +31,7 @@ def summarize(requests: Sequence[Request], memory: Sequence[int]) -> dict[str, A
     minutes: dict[int, list[float]] = {}
     for request in requests:
         minutes.setdefault(int((request.due - requests[0].due) // 60), []).append(request.latency)
-    p99 = [round(percentile(latencies, 99) * 1000, 1) for latencies in minutes.values()]
+    p99 = [round(float(np.percentile(latencies, 99)) * 1000, 1) for latencies in minutes.values()]
     mib = [size // 2**20 for size in memory]
     return {
         "requests": len(requests),
@@ -39,12 +41,6 @@ def summarize(requests: Sequence[Request], memory: Sequence[int]) -> dict[str, A
         "memory_mib_by_minute": mib,
         "memory_mib_growth": growth(mib),
     }
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """The smallest value that at least ``percent`` percent of the values do not exceed."""
-    rank = -(-len(values) * percent // 100)
-    return sorted(values)[max(rank, 1) - 1]
 
 
 def growth(series: Sequence[float]) -> float | None:

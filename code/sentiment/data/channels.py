@@ -11,7 +11,7 @@ from byoc.errors import DataError
 from sentiment.data import acl_imdb
 from sentiment.data.archives import File, list_files, walk
 from sentiment.data.columns import NO_LABEL, Labels
-from sentiment.data.formats import ACCEPTED, ACCEPTED_UNLABELED, FileReport, RecordReader, read_text
+from sentiment.data.formats import ACCEPTED, ACCEPTED_UNLABELED, FileReport, Record, RecordReader, read_text
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.dropped_letters import LetterCounter
 
@@ -186,12 +186,13 @@ class ChannelReader:
 
     def _read_file(self, file: File, role: _Role, report: FileReport, labels: Labels) -> Iterator[Review]:
         if role.label is None:
-            return self._read_records(file, report, labels)
-        return iter([_read_review(file, role, report, labels)])
-
-    def _read_records(self, file: File, report: FileReport, labels: Labels) -> Iterator[Review]:
+            records = RecordReader(file, self._hyperparameters, self._labeled, report).read()
+        else:
+            records = iter([_read_review(file, report)])
+            report.label = "folder" if self._labeled else ""
+            labels.values[f"{file.path.parent.name}/"] = role.label
         name, labeled, values, label = file.name, self._labeled, labels.values, NO_LABEL
-        for line, text, label_text in RecordReader(file, self._hyperparameters, labeled, report).read():
+        for line, text, label_text in records:
             report.rows += 1
             if labeled:
                 report.labels[label_text] += 1
@@ -204,8 +205,9 @@ class ChannelReader:
                     continue
                 label = meaning
             if not text or text.isspace():
-                raise DataError(f"{name}, line {line}: the text is empty, expected a review")
-            yield Review(text, label, Source(name, line))
+                place = f"{name}, line {line}" if line else name
+                raise DataError(f"{place}: the text is empty, expected a review")
+            yield Review(text, label, Source(name, line), role.movie)
 
     def _explain_empty(self, split: str) -> str:
         noun, accepted = ("labeled reviews", ACCEPTED) if self._labeled else ("reviews", ACCEPTED_UNLABELED)
@@ -217,23 +219,13 @@ class ChannelReader:
         return message
 
 
-def _read_review(file: File, role: _Role, report: FileReport, labels: Labels) -> Review:
+def _read_review(file: File, report: FileReport) -> Record:
     """Read a file of one review; its folder is the label."""
-    assert role.label is not None
-    folder = file.path.parent
+    folder = f"{file.path.parent.name}/"
     if file.path.suffix.lower() != ".txt":
-        raise DataError(f"{file.name}: unknown format, expected .txt files in {folder.name}/")
-    text = read_text(file)
-    if not text.strip():
-        raise DataError(f"{file.name}: the text is empty, expected a review")
+        raise DataError(f"{file.name}: unknown format, expected .txt files in {folder}")
     report.format, report.text = "a review per file", "whole file"
-    report.rows += 1
-    if role.label != NO_LABEL:
-        label = f"{folder.name}/"
-        report.label = "folder"
-        report.labels[label] += 1
-        labels.values[label] = role.label
-    return Review(text, role.label, Source(file.name, 0), role.movie)
+    return 0, read_text(file), folder
 
 
 class JobReader:
@@ -296,10 +288,8 @@ def check(folder: Path, channel: str, hyperparameters: Hyperparameters | None = 
     summaries = []
     for split in reader.splits:
         labels = [review.label for review in reader.read(split)]
-        prefix = f"{split}: " if split != reader.split else ""
-        kind = "without labels" if split == UNLABELED_CHANNEL else f"{sum(labels)} of them positive"
-        separator = " " if split == UNLABELED_CHANNEL else ", "
-        summaries.append(f"{prefix}{len(labels)} reviews{separator}{kind}")
+        detail = " without labels" if split == UNLABELED_CHANNEL else f", {sum(labels)} of them positive"
+        summaries.append(f"{split}: {len(labels)} reviews{detail}")
     return "; ".join(summaries)
 
 

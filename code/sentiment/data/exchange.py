@@ -35,12 +35,9 @@ def gather_examples(
         labels, groups = process_group.concatenate(shard.labels), process_group.concatenate(shard.groups)
         examples = Examples(sequences, labels[order], groups[order])
     count, tokens = len(examples.labels), len(examples.sequences.ids)
-    if name != UNLABELED_CHANNEL:
-        positive = (examples.labels == 1).sum()
-        counts = (name, count, positive, tokens)
-        logger.info("%s: %d reviews, %d of them positive, %d tokens after truncation", *counts)
-    elif count:
-        logger.info("%s: %d reviews, %d tokens after truncation", name, count, tokens)
+    if count or name != UNLABELED_CHANNEL:
+        positive = "" if name == UNLABELED_CHANNEL else f"{(examples.labels == 1).sum()} of them positive, "
+        logger.info("%s: %d reviews, %s%d tokens after truncation", name, count, positive, tokens)
     return examples
 
 

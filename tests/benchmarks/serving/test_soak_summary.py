@@ -1,7 +1,7 @@
 """Summary of a soak."""
 
 from benchmarks.serving.load import Request
-from benchmarks.serving.soak_summary import Kill, growth, percentile, summarize, summarize_kills
+from benchmarks.serving.soak_summary import Kill, growth, summarize, summarize_kills
 
 MIB = 2**20
 
@@ -28,14 +28,6 @@ def test_growth_ignores_the_first_third() -> None:
 
 def test_growth_needs_three_values() -> None:
     assert growth([1, 2]) is None
-
-
-def test_percentile_of_a_hundred() -> None:
-    assert percentile(list(range(100, 0, -1)), 99) == 99
-
-
-def test_percentile_of_one() -> None:
-    assert percentile([7.0], 99) == 7.0
 
 
 def test_killed_worker_may_lose_its_requests() -> None:

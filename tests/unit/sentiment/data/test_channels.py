@@ -139,7 +139,7 @@ def test_empty_unlabeled_channel_is_rejected(tmp_path: Path) -> None:
 
 def test_check_counts_reviews_and_labels(tmp_path: Path) -> None:
     write_layout(tmp_path, FILES)
-    assert check(tmp_path, "training") == "3 reviews, 2 of them positive"
+    assert check(tmp_path, "training") == "training: 3 reviews, 2 of them positive"
 
 
 def test_upload_files_skips_unsup_and_hidden(tmp_path: Path) -> None:
@@ -317,10 +317,10 @@ def test_other_languages_are_rejected(tmp_path: Path, text: str) -> None:
 
 def test_check_reports_each_split(tmp_path: Path) -> None:
     write_files(tmp_path, {"train.csv": "1,a\n0,b\n", "test.csv": "1,c\n"})
-    assert check(tmp_path, "training") == "2 reviews, 1 of them positive; test: 1 reviews, 1 of them positive"
+    assert check(tmp_path, "training") == "training: 2 reviews, 1 of them positive; test: 1 reviews, 1 of them positive"
 
 
 def test_check_takes_a_file_and_hyperparameters(tmp_path: Path) -> None:
     write_files(tmp_path, {"a.csv": "body,stars\nfine,5\n", "b.csv": "no"})
     hyperparameters = Hyperparameters(text_column="body", label_map='{"5": 1}')
-    assert check(tmp_path / "a.csv", "training", hyperparameters) == "1 reviews, 1 of them positive"
+    assert check(tmp_path / "a.csv", "training", hyperparameters) == "training: 1 reviews, 1 of them positive"
