@@ -36,6 +36,9 @@ def explain(error: Exception) -> str:
     return str(error)
 
 
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
+
+
 class Commands(click.Group):
     """A group that reports AWS errors and invalid input in one message."""
 
@@ -51,7 +54,7 @@ class Commands(click.Group):
             raise click.ClickException(explain(error)) from error
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings=HELP)
 @click.option(
     "--model",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

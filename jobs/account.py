@@ -31,9 +31,7 @@ class Account:
             click.ClickException: no region is configured.
         """
         if not self._session.region_name:
-            raise click.ClickException(
-                "no AWS region; use --region, set AWS_REGION, or run 'aws configure set region REGION'"
-            )
+            raise click.ClickException("no AWS region; use --region, set AWS_REGION, or run 'aws configure'")
         return self._session.region_name
 
     def client(self, service: str) -> Any:

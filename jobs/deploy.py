@@ -128,28 +128,16 @@ def create(account: Account, requests: list[Request]) -> None:
 @options.with_account
 @click.argument("job")
 @options.name
-@click.option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True)
+@click.option("--mode", type=click.Choice(MODES), default=MODES[0])
 @options.instance_type("ml.m5.large")
 @options.instance_count
 @click.option("--inference-ami", metavar="VERSION", help="Default for GPUs: a driver for CUDA 12.")
 @options.positive("--memory-mb", 4096, "Serverless only.")
-@options.positive(
-    "--max-concurrency",
-    None,
-    "Serverless (default 5), or asynchronous per instance (default: its CPU cores).",
-)
+@options.positive("--max-concurrency", None, "Default: 5 if serverless; the CPU cores if asynchronous.")
 @scaling.scaling_options
 @options.positive("--data-capture", None, "Percentage of requests and responses to store in S3.")
-@click.option(
-    "--metrics/--no-metrics",
-    default=None,
-    help="Collect GET /metrics in CloudWatch; SageMaker's default: yes.",
-)
-@click.option(
-    "--update",
-    type=click.Choice(UPDATES),
-    help="Replace the model of endpoint NAME; roll back if it answers with errors.",
-)
+@click.option("--metrics/--no-metrics", default=None, help="Send GET /metrics to CloudWatch; default: yes.")
+@click.option("--update", type=click.Choice(UPDATES), help="Replace the model of NAME; roll back on errors.")
 @options.register
 @security
 @options.tags
@@ -184,9 +172,7 @@ def deploy(account: Account, job: str, name: str, **values: Any) -> None:
     requests = overrides.prepare([*registration, *endpoint, *policies], values)
     existing = ENDPOINT.find(account, name)
     if existing and not update:
-        raise click.ClickException(
-            f"endpoint {name} exists; use --update, delete it, or choose another --name"
-        )
+        raise click.ClickException(f"endpoint {name} exists; use --update or another --name, or delete it")
     if update and not existing:
         raise click.ClickException(f"no endpoint {name} in {account.region}; without --update it is created")
     click.echo(f"{name}: {capacity(values)}", err=True)

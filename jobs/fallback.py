@@ -71,10 +71,8 @@ def run(
         botocore.exceptions.ClientError: AWS refuses the request for every type, or for another reason.
     """
     types, attempt = select_types(account, values), 1
-    minutes = values["max_minutes"]
-    click.echo(
-        f"{name}: {values['instance_count']} x {' or '.join(types)}, for at most {minutes} minutes", err=True
-    )
+    count, minutes = values["instance_count"], values["max_minutes"]
+    click.echo(f"{name}: {count} x {' or '.join(types)}, for at most {minutes} minutes", err=True)
 
     def build(attempt_name: str, types: list[str]) -> Request:
         replaces = [] if attempt_name == name else [{"Key": REPLACES, "Value": name}]

@@ -35,9 +35,7 @@ def find(account: Account, image: str | None) -> str:
             raise
         model = "" if is_default else "--model FOLDER "
         command = f"./build_and_push.sh {model}--region {account.region} {name} {tag}"
-        raise click.ClickException(
-            f"no image {name}:{tag} in ECR in {account.region}; to push it: {command}"
-        ) from error
+        raise click.ClickException(f"no image {name}:{tag} in {account.region}; run {command}") from error
 
 
 def pin(account: Account, uri: str) -> str:

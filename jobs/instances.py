@@ -24,10 +24,7 @@ def check(instance_type: str) -> None:
     if _ARM.match(instance_type):
         raise click.UsageError(f"{instance_type} has an Arm processor; the image is built for x86_64")
     if _BLACKWELL.match(instance_type):
-        click.echo(
-            f"warning: the GPU of {instance_type} needs torch for a newer CUDA than the default 12.6",
-            err=True,
-        )
+        click.echo(f"warning: the GPU of {instance_type} needs torch for a newer CUDA than 12.6", err=True)
 
 
 def batch_ami(instance_type: str) -> str | None:
@@ -43,9 +40,7 @@ def inference_ami(instance_type: str) -> str | None:
 def check_inference_ami(version: str | None) -> None:
     """Warn of a driver with which a container for CUDA 12 was seen to hang."""
     if version and "-gpu-4-1" in version:
-        click.echo(
-            f"warning: {version} is for CUDA 13; a CUDA 12 image may never be in service on it", err=True
-        )
+        click.echo(f"warning: {version} is for CUDA 13; a CUDA 12 image may never start on it", err=True)
 
 
 def cpu_cores(instance_type: str) -> int:

@@ -46,7 +46,7 @@ def pause() -> None:
 @click.command()
 @options.with_account
 @click.argument("name")
-@click.option("--follow/--no-follow", default=True, show_default=True, help="Follow until the job ends.")
+@click.option("--follow/--no-follow", default=True, help="Follow until the job ends.")
 def logs(account: Account, name: str, follow: bool) -> None:
     """Print the log of job or endpoint NAME and follow it."""
     for resource in resources.find(account, name):

@@ -116,7 +116,7 @@ def s3_uri(name: str, text: str) -> Callable[[Command], Command]:
 
 def positive(name: str, default: int | None, text: str | None = None) -> Callable[[Command], Command]:
     """An option that takes a positive integer."""
-    return click.option(name, type=click.IntRange(1), default=default, show_default=bool(default), help=text)
+    return click.option(name, type=click.IntRange(1), default=default, help=text)
 
 
 def instance_types(default: tuple[str, ...]) -> Callable[[Command], Command]:
@@ -127,7 +127,6 @@ def instance_types(default: tuple[str, ...]) -> Callable[[Command], Command]:
             "instance_types",
             multiple=True,
             default=default,
-            show_default=True,
             callback=_check_instance_types,
             help="Repeatable: the next type is used if the previous one is refused or has no capacity.",
         ),
@@ -137,7 +136,7 @@ def instance_types(default: tuple[str, ...]) -> Callable[[Command], Command]:
 
 def instance_type(default: str) -> Callable[[Command], Command]:
     """The option ``--instance-type``."""
-    return click.option("--instance-type", default=default, show_default=True, callback=_check_instance_types)
+    return click.option("--instance-type", default=default, callback=_check_instance_types)
 
 
 hyperparameters = click.argument(
@@ -147,19 +146,12 @@ name = click.option("--name", callback=_check_name, help="Default: PACKAGE-DATE-
 instance_count = positive("--instance-count", 1)
 image_and_role = several(
     click.option("--image", help=f"In ECR, as NAME, NAME:TAG or a full URI. Default: {image.DEFAULT}."),
-    click.option(
-        "--role", help="Name or ARN of the role for SageMaker. Default: the role that SageMaker can assume."
-    ),
+    click.option("--role", help="Name or ARN of SageMaker's role. Default: the role that it can assume."),
 )
 register = click.option("--register", metavar="GROUP", help="Register the model in this model package group.")
 tags = click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", callback=_parse_tags)
-settings = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="PATH=VALUE",
-    help="Set any parameter of a request, for example RetryStrategy.MaximumRetryAttempts=3; repeatable.",
-)
-wait = click.option("--wait/--no-wait", default=True, show_default=True, help="Watch until it is done.")
+_SET_HELP = "Set any parameter of a request, for example RetryStrategy.MaximumRetryAttempts=3; repeatable."
+settings = click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help=_SET_HELP)
+wait = click.option("--wait/--no-wait", default=True, help="Watch until it is done.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print the requests as JSON; change nothing.")
 yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

@@ -67,6 +67,4 @@ def finish(account: Account, previous: Resource, configuration: str) -> None:
     send_all(account, delete.configuration_requests(account, unused))
     if not is_updated:
         log = f"python -m jobs logs {previous.name}"
-        raise click.ClickException(
-            f"the new model answered with errors and was rolled back; {log} shows them"
-        )
+        raise click.ClickException(f"the new model answered with errors and was rolled back; see {log}")

@@ -18,11 +18,7 @@ _TARGETS = {"real-time": 1000.0, "asynchronous": 5.0}
 scaling_options = several(
     positive("--max-instances", None, "Scale up to this many instances."),
     click.option(
-        "--min-instances",
-        type=click.IntRange(0),
-        default=1,
-        show_default=True,
-        help="With --max-instances; 0 only for asynchronous endpoints.",
+        "--min-instances", type=click.IntRange(0), default=1, help="0 only for asynchronous endpoints."
     ),
     click.option(
         "--scaling-target",

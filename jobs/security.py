@@ -8,16 +8,9 @@ import click
 from jobs.options import several
 
 security = several(
-    click.option(
-        "--network-isolation/--no-network-isolation",
-        default=True,
-        show_default=True,
-        help="Block the container's network access; it needs none.",
-    ),
+    click.option("--network-isolation/--no-network-isolation", default=True, help="Block network access."),
     click.option("--subnet", "subnets", multiple=True, help="Subnet of your VPC; repeatable."),
-    click.option(
-        "--security-group", "security_groups", multiple=True, help="Security group of your VPC; repeatable."
-    ),
+    click.option("--security-group", "security_groups", multiple=True, help="Security group; repeatable."),
     click.option("--kms-key", help="KMS key for output in S3."),
     click.option("--volume-kms-key", help="KMS key for the instances' disks."),
 )

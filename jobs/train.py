@@ -11,6 +11,7 @@ from jobs.aws_request import Request, sagemaker, send_all
 from jobs.resources import TRAINING
 from jobs.security import security, vpc
 
+MODES = ("File", "FastFile")
 CHANNELS = ("training", "validation", "test", "unlabeled", "pretrained")
 
 
@@ -70,13 +71,9 @@ job_options = options.several(
     options.s3_uri("--validation", "Data to select the best epoch. Default: a tenth is held out."),
     options.s3_uri("--test", "Data to evaluate the model."),
     options.s3_uri("--unlabeled", "Data without labels; the sentiment model needs it for preset=best."),
-    options.s3_uri("--pretrained", "Word vectors to start from: S3 folder of a job's model.tar.gz."),
+    options.s3_uri("--pretrained", "Language model to start from: S3 folder of a job's model.tar.gz."),
     click.option(
-        "--input-mode",
-        type=click.Choice(["File", "FastFile"]),
-        default="File",
-        show_default=True,
-        help="FastFile streams from S3 during training instead of copying first.",
+        "--input-mode", type=click.Choice(MODES), default=MODES[0], help="FastFile streams from S3."
     ),
     click.option("--sharded", is_flag=True, help="Split the training files between the instances."),
     options.instance_types(fallback.DEFAULT_TYPES),
@@ -99,7 +96,7 @@ job_options = options.several(
 @options.hyperparameters
 @options.name
 @job_options
-@click.option("--pretrain", is_flag=True, help="Train word vectors only, from the channel unlabeled.")
+@click.option("--pretrain", is_flag=True, help="Train a language model only, on the channel unlabeled.")
 @options.s3_uri(
     "--checkpoints",
     "S3 folder of checkpoints; training resumes from the latest. Default with --spot: a new folder.",

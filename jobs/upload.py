@@ -83,7 +83,6 @@ def send(account: Account, files: dict[str, Path], uri: str) -> None:
     "--channel",
     type=click.Choice(["training", "validation", "test", "unlabeled", TO_PREDICT]),
     default="training",
-    show_default=True,
     help=f"Use of the data; unlabeled is for training, {TO_PREDICT} for transform.",
 )
 @options.hyperparameters

@@ -36,9 +36,7 @@ def render() -> str:
     ]
     for name, purpose in PRESETS.items():
         values = ", ".join(f"`{key}={value}`" for key, value in differences(name).items())
-        parts.append(
-            f"**`{name}`**: {purpose}." + (f" Differs from `default` in {values}." if values else "")
-        )
+        parts.append(f"**`{name}`**: {purpose}.{f' Differs from `default` in {values}.' if values else ''}")
     return "\n\n".join(parts) + "\n"
 
 

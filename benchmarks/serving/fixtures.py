@@ -52,9 +52,8 @@ def train(image: str, base: Path) -> Path:
         writer.writerows(sample(REVIEWS_TRAINED_ON))
     volume = ("--volume", f"{base}:/opt/ml")
     # One thread: several wait for one another on a machine with other load.
-    docker(
-        "run", "--rm", "--env", "OMP_NUM_THREADS=1", *volume, image, "train", "--epochs=1", f"--seed={SEED}"
-    )
+    command = ("train", "--epochs=1", f"--seed={SEED}")
+    docker("run", "--rm", "--env", "OMP_NUM_THREADS=1", *volume, image, *command)
     # The container runs as root; the caller must be able to delete its files.
     docker("run", "--rm", *volume, image, "chown", "-R", f"{os.getuid()}:{os.getgid()}", "/opt/ml")
     return base / "model"

@@ -156,9 +156,7 @@ class Checkpoints:
                 logger.info("resuming from %s", path)
                 return content
         if files:
-            logger.warning(
-                "every checkpoint in %s is damaged: training starts from the beginning", self.folder
-            )
+            logger.warning("every checkpoint in %s is damaged: training starts over", self.folder)
         return None
 
     def _files(self) -> list[tuple[Path, Position]]:

@@ -82,9 +82,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
-        return (
-            "interrupted\nstart the job again: with a checkpoint folder it resumes from the last checkpoint"
-        )
+        return "interrupted\nstart the job again: with a checkpoint folder it resumes"
     if isinstance(error, OSError) and error.filename:
         cause = f"{error.filename}: {error.strerror}"
         return f"{cause}\n{_REMEDIES[error.errno]}" if error.errno in _REMEDIES else cause

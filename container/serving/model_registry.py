@@ -269,9 +269,7 @@ def check_model(artifact: Path) -> None:
         )
     for path in files:
         if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
-            raise ArtifactError(
-                f"{path} cannot be read by user {os.geteuid()}; run: chmod -R a+rX {artifact}"
-            )
+            raise ArtifactError(f"{path} is not readable by user {os.geteuid()}: chmod -R a+rX {artifact}")
     check_artifact(artifact, package_name())
     import_package().check_artifact(artifact)
 

@@ -205,9 +205,7 @@ def _metric_names(package_name: str, package: ModelPackage) -> tuple[str, ...]:
     for name in package.metric_names:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED_FIELDS:
             expected = f"lower-case letters, digits and '_', and none of {', '.join(RESERVED_FIELDS)}"
-            raise PackageError(
-                f"MODEL_PACKAGE: {package_name!r} has the metric name {name!r}; expected {expected}"
-            )
+            raise PackageError(f"MODEL_PACKAGE: {package_name!r} has metric {name!r}; expected {expected}")
     return package.metric_names
 
 
@@ -245,9 +243,7 @@ class _Variables:
         text = self.text(name) or default
         # The characters that CloudWatch allows; nginx.conf.j2 relies on it that no other occurs.
         if not re.fullmatch(r"[\w.#/:-]{1,255}", text, re.ASCII):
-            raise SettingsError(
-                f"{name}={text}: expected 1 to 255 letters, digits, '.', '-', '_', '/', '#' or ':'"
-            )
+            raise SettingsError(f"{name}={text}: expected 1 to 255 letters, digits or any of .-_/#:")
         return text
 
     def accept(self, name: str, package: ModelPackage) -> str:

@@ -191,9 +191,7 @@ class Supervisor:
             elif not was_loaded and cgroup.out_of_memory_kills() - kills >= OUT_OF_MEMORY_KILLS:
                 raise ServingError(self._out_of_memory())
             elif now - last_worker > model_server.LOAD_SECONDS:
-                raise ServingError(
-                    f"no worker could load the model for {model_server.LOAD_SECONDS} s; see above why"
-                )
+                raise ServingError(f"no worker loaded the model for {model_server.LOAD_SECONDS} s; see above")
             if now - last_asked > 1:
                 last_asked = now
                 if self._server.inference_is_up():

@@ -502,5 +502,5 @@ def test_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ArtifactError) as caught:
         check_model(folder)
     assert str(caught.value) == (
-        f"{folder / name} cannot be read by user {os.geteuid()}; run: chmod -R a+rX {folder}"
+        f"{folder / name} is not readable by user {os.geteuid()}: chmod -R a+rX {folder}"
     )

@@ -157,7 +157,7 @@ def test_metric_names_are_the_packages() -> None:
 @pytest.mark.parametrize("name", ["", "Big", "a-b", "a b", "1st", "é", "x;", "status", "texts", "batch_size"])
 def test_malformed_metric_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     add_package(monkeypatch, "good", name)
-    with pytest.raises(PackageError, match=f"'m' has the metric name '{name}'; expected lower-case letters"):
+    with pytest.raises(PackageError, match=f"'m' has metric '{name}'; expected lower-case letters"):
         read(MODEL_PACKAGE="m")
 
 

@@ -256,7 +256,7 @@ def test_dead_worker_is_no_fault(supervise: Start) -> None:
 
 def test_model_that_never_loads_is_fault(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_server, "LOAD_SECONDS", 1)
-    assert supervise("no worker").wait() == "no worker could load the model for 1 s; see above why"
+    assert supervise("no worker").wait() == "no worker loaded the model for 1 s; see above"
 
 
 def test_refused_model_is_a_fault(supervise: Start) -> None:

@@ -183,7 +183,7 @@ def test_existing_endpoint_is_not_touched(run: Run, trained: str, calls: list[Ca
     run("deploy", trained, *NAME, "--yes")
     calls.clear()
     result = run("deploy", trained, *NAME, "--yes", code=1)
-    assert "endpoint sentiment-e exists; use --update, delete it, or choose another --name" in result.stderr
+    assert "endpoint sentiment-e exists; use --update or another --name, or delete it" in result.stderr
     assert not [call for call in calls if call.operation.startswith("Create")]
 
 

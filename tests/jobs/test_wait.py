@@ -100,7 +100,7 @@ def test_ctrl_c_deletes_endpoint_after_creation(
     sagemaker: Stubber, pauses: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed = []
-    monkeypatch.setattr(delete, "remove", lambda _, name: removed.append(name))
+    monkeypatch.setattr(delete, "requests", lambda _, name: removed.append(name) or [])
     monkeypatch.setattr(click, "prompt", lambda *_, **__: "delete")
     for status in ("Creating", "Creating", "Creating", "InService"):
         sagemaker.add_response("describe_endpoint", endpoint(status))

@@ -177,9 +177,7 @@ class HeartbeatMonitor:
             return
         self._writers.pop(name).close()
         if name not in self._finished:
-            self._fail(
-                f"host {name} {reason}\nsee its log; with checkpoints, the same job resumes when restarted"
-            )
+            self._fail(f"host {name} {reason}\nsee its log; with checkpoints, the job resumes when restarted")
 
     async def _read_line(self, reader: asyncio.StreamReader) -> bytes:
         async with asyncio.timeout(self._timeout):

@@ -107,9 +107,7 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
 def _numbered_lines(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(_lines(text), start=1):
         if len(line) == MAX_FIELD:
-            raise DataError(
-                f"{file.name}, line {number}: longer than {MAX_FIELD} characters; expected lines of text"
-            )
+            raise DataError(f"{file.name}, line {number}: longer than {MAX_FIELD} characters")
         yield number, line
 
 
@@ -183,9 +181,7 @@ class RecordReader:
             if match := _FASTTEXT_LINE.fullmatch(line.strip()):
                 yield number, match[2], match[1].rstrip(",")
             elif line.strip():
-                raise DataError(
-                    f"{self.file.name}, line {number}: expected __label__LABEL and a text after one label"
-                )
+                raise DataError(f"{self.file.name}, line {number}: expected one __label__LABEL and a text")
 
     def _read_json(self) -> Iterator[Record]:
         file, report = self.file, self.report
@@ -264,9 +260,7 @@ def _parse_json(file: File, line: int, content: str) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{file.name}, line {line}: not JSON ({error}); expected an object in each line"
-        ) from error
+        raise DataError(f"{file.name}, line {line}: not JSON ({error}); expected an object") from error
 
 
 def _iterate_json_lines(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:

@@ -60,9 +60,8 @@ def by_epoch(title: str, y: str, metrics: Mapping[str, Any], **keys: str) -> Fig
     epochs = metrics["epochs"]
     numbers = [epoch["epoch"] for epoch in epochs]
     for name, key in keys.items():
-        axes.plot(
-            numbers, [epoch[key] for epoch in epochs], "o-", markersize=4, color=COLORS[name], label=name
-        )
+        values = [epoch[key] for epoch in epochs]
+        axes.plot(numbers, values, "o-", markersize=4, color=COLORS[name], label=name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.axvline(metrics["best_epoch"], color="#57606a", linestyle=":", label="best epoch")
     axes.legend()

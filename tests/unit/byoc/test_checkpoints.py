@@ -110,7 +110,7 @@ def test_only_damaged_files_restart_training(tmp_path: Path, caplog: pytest.LogC
     write(tmp_path, (1, 0))
     file(tmp_path, 1).write_bytes(b"")
     assert Checkpoints(tmp_path, 10).newest() is None
-    assert "training starts from the beginning" in caplog.text
+    assert "training starts over" in caplog.text
 
 
 def test_damaged_files_do_not_count(tmp_path: Path) -> None:

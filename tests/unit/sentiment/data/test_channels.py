@@ -317,7 +317,8 @@ def test_other_languages_are_rejected(tmp_path: Path, text: str) -> None:
 
 def test_check_reports_each_split(tmp_path: Path) -> None:
     write_files(tmp_path, {"train.csv": "1,a\n0,b\n", "test.csv": "1,c\n"})
-    assert check(tmp_path, "training") == "training: 2 reviews, 1 of them positive; test: 1 reviews, 1 of them positive"
+    splits = check(tmp_path, "training").split("; ")
+    assert splits == ["training: 2 reviews, 1 of them positive", "test: 1 reviews, 1 of them positive"]
 
 
 def test_check_takes_a_file_and_hyperparameters(tmp_path: Path) -> None:
