@@ -287,10 +287,8 @@ def _answer(worker: _Worker, requests: Mapping[int, _Request]) -> dict[int, _Ans
 
 def _encode(worker: _Worker, item: _Request, predictions: Iterator[Result]) -> _Answer:
     if item.is_explained:
-        explanations = worker.model.explain(item.texts)
-        predictions = iter(
-            [{**next(predictions), "explanation": explanation} for explanation in explanations]
-        )
+        pairs = zip(worker.model.explain(item.texts), predictions, strict=False)
+        predictions = iter([{**result, "explanation": explanation} for explanation, result in pairs])
     results: list[Result | RequestError] = [
         record if isinstance(record, RequestError) else next(predictions) for record in item.records
     ]

@@ -29,11 +29,8 @@ def add_to(environment: Mapping[str, str], compat: Path = COMPAT, driver: Path =
     if host is not None and host < libraries:
         rest = environment.get("LD_LIBRARY_PATH")
         environment["LD_LIBRARY_PATH"] = f"{compat}:{rest}" if rest else str(compat)
-        print(
-            f"using CUDA's compatibility libraries ({_text(libraries)}): the host's NVIDIA driver "
-            f"{_text(host)} is older",
-            file=sys.stderr,
-        )
+        driver_name = ".".join(map(str, host))
+        print(f"using CUDA's compatibility libraries: NVIDIA driver {driver_name} is older", file=sys.stderr)
     return environment
 
 
@@ -60,7 +57,3 @@ def _version(text: str) -> Version | None:
     """The first driver version in a text: three digits before the first point."""
     match = re.search(r"(?<!\d)\d{3}(?:\.\d+){1,2}(?![\d.])", text)
     return tuple(map(int, match[0].split("."))) if match else None
-
-
-def _text(version: Version) -> str:
-    return ".".join(f"{part:02}" for part in version)

@@ -30,15 +30,10 @@ def import_package(name: str | None = None) -> ModelPackage:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise PackageError(
-            f"MODEL_PACKAGE: no package {name!r} on PYTHONPATH; expected the import name of a model package"
-        ) from None
+        raise PackageError(f"MODEL_PACKAGE: no package {name!r} on PYTHONPATH") from None
     missing = [member for member in REQUIRED if not hasattr(module, member)]
     if missing:
-        raise PackageError(
-            f"MODEL_PACKAGE: {name!r} is no model package: it lacks {', '.join(missing)}; "
-            "see docs/your-own-model.md"
-        )
+        raise PackageError(f"MODEL_PACKAGE: {name!r} lacks {', '.join(missing)}; see docs/your-own-model.md")
     members = {member: getattr(module, member, default) for member, default in _DEFAULTS.items()}
     return cast(ModelPackage, SimpleNamespace(**members, **{m: getattr(module, m) for m in REQUIRED}))
 

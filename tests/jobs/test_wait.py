@@ -9,6 +9,7 @@ from botocore.stub import Stubber
 
 from jobs import delete, wait
 from jobs.account import Account
+from jobs.aws_request import Request
 from jobs.resources import ENDPOINT, Resource
 from tests.jobs.conftest import Run, endpoint, training_job
 
@@ -100,7 +101,12 @@ def test_ctrl_c_deletes_endpoint_after_creation(
     sagemaker: Stubber, pauses: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed = []
-    monkeypatch.setattr(delete, "requests", lambda _, name: removed.append(name) or [])
+
+    def requests(_account: Account, name: str) -> list[Request]:
+        removed.append(name)
+        return []
+
+    monkeypatch.setattr(delete, "requests", requests)
     monkeypatch.setattr(click, "prompt", lambda *_, **__: "delete")
     for status in ("Creating", "Creating", "Creating", "InService"):
         sagemaker.add_response("describe_endpoint", endpoint(status))

@@ -10,6 +10,7 @@ import errno
 import gzip
 import io
 import lzma
+import math
 import shutil
 import struct
 import tarfile
@@ -61,7 +62,7 @@ class File(NamedTuple):
             return Stream([raw], self.name)
         is_gzip = self.path.suffix.lower() in _GZIP
         content = gzip.GzipFile(fileobj=raw) if is_gzip else bz2.BZ2File(raw)
-        return Stream([content, raw], self.name, max(MAX_RATIO * self.size, MAX_EXPANDED))
+        return Stream([content, raw], self.name, self.size)
 
     @contextlib.contextmanager
     def open_seekable(self) -> Iterator[Any]:
@@ -79,13 +80,13 @@ class File(NamedTuple):
 class Stream(io.BufferedIOBase):
     """Bytes of a file; counts them and names the file in errors."""
 
-    def __init__(self, layers: Sequence[Any], name: str, limit: float = float("inf")) -> None:
+    def __init__(self, layers: Sequence[Any], name: str, compressed_size: float = math.inf) -> None:
         self._layers = layers
         self.content = layers[0]
         self.count = 0  # bytes read
         self._head = b""
         self._name = name
-        self._limit = limit
+        self._compressed_size = compressed_size
 
     def readable(self) -> bool:
         """Whether the stream can be read: always."""
@@ -108,11 +109,7 @@ class Stream(io.BufferedIOBase):
             with describe_damage(self._name):
                 content += self.content.read(-1 if size is None else size)
         self.count += len(content)
-        if self.count > self._limit:
-            raise DataError(
-                f"{self._name}: expands to more than {self._limit:.0f} bytes, over {MAX_RATIO} times its "
-                "size; unpack it and upload its content"
-            )
+        _check_expansion(self._name, self._compressed_size, self.count)
         return content
 
     read1 = read
@@ -134,6 +131,14 @@ def describe_damage(name: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise DataError(f"{name}: the file is damaged or truncated ({error}); upload it again") from error
+
+
+def _check_expansion(name: str, size: float, expanded: int) -> None:
+    if expanded > max(MAX_RATIO * size, MAX_EXPANDED):
+        raise DataError(
+            f"{name}: expands to {expanded} bytes or more, over {MAX_RATIO} times its size; "
+            "unpack it and upload its content"
+        )
 
 
 def is_archive(path: PurePosixPath | Path) -> bool:
@@ -189,11 +194,7 @@ def _iterate_zip(file: File) -> Iterator[_Member]:
     with file.open_seekable() as stream, describe_damage(file.name), zipfile.ZipFile(stream) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         expanded = sum(member.file_size for member in members)  # zipfile reads no more
-        if expanded > max(MAX_RATIO * file.size, MAX_EXPANDED):
-            raise DataError(
-                f"{file.name}: expands to {expanded} bytes, over {MAX_RATIO} times its size; "
-                "unpack it and upload its content"
-            )
+        _check_expansion(file.name, file.size, expanded)
         for member in members:
             yield member.filename, member.file_size, partial(archive.open, member)
 

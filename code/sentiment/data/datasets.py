@@ -217,10 +217,7 @@ def _drop_held_out(unlabeled: Corpus, held_out: Iterable[Corpus], process_group:
     """Drop unlabeled reviews with a held-out text or of a held-out group."""
     for shard in held_out:
         if shard.has_group_ids and not unlabeled.has_group_ids and len(unlabeled):
-            logger.warning(
-                "channel %s has no movie ids (urls_unsup.txt); it may contain reviews of held-out movies",
-                UNLABELED_CHANNEL,
-            )
+            logger.warning("channel unlabeled has no movie ids (urls_unsup.txt) and may hold held-out movies")
         unlabeled = unlabeled.drop_texts(process_group.concatenate(shard.texts))
         unlabeled = unlabeled.drop_groups(process_group.concatenate(shard.groups))
     return unlabeled
