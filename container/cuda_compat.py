@@ -29,7 +29,7 @@ def add_to(environment: Mapping[str, str], compat: Path = COMPAT, driver: Path =
     if host is not None and host < libraries:
         rest = environment.get("LD_LIBRARY_PATH")
         environment["LD_LIBRARY_PATH"] = f"{compat}:{rest}" if rest else str(compat)
-        driver_name = ".".join(map(str, host))
+        driver_name = ".".join(f"{number:02}" for number in host)
         print(f"using CUDA's compatibility libraries: NVIDIA driver {driver_name} is older", file=sys.stderr)
     return environment
 
