@@ -209,7 +209,7 @@ def other_server(
 def test_stopped_server_leaves_nothing_behind(other_server: Server) -> None:
     other_server.ask(b"fine", {"Content-Type": "text/plain"})
     processes = psutil.Process(other_server.process.pid).children(recursive=True)
-    # Java, the parent of its worker, the worker; nginx and what talks to its clients.
+    # Java, the parent of its worker, the worker; the master and the workers of nginx.
     assert len(processes) >= 5
     folder = next(argument for argument in processes[0].cmdline() if "java.io.tmpdir" in argument)
     assert other_server.stop() == 0

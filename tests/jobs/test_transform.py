@@ -97,7 +97,7 @@ def started(to_predict: str, sagemaker: Stubber) -> Stubber:
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ExpiredTokenException"])
 def test_running_job_keeps_its_model(run: Run, started: Stubber, code: str) -> None:
-    """A status call fails; the job is running, or nobody can tell."""
+    """A status call fails; the job is running, or its state is unknown."""
     started.add_client_error("describe_transform_job", code)
     if code == "ThrottlingException":
         started.add_response("describe_transform_job", transform_job("InProgress"))

@@ -25,7 +25,7 @@ echo "docker $*" >>"$CALLS"
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_old_bash_is_one_line(script: str) -> None:
-    # dash understands what POSIX demands of a shell, and nothing more.
+    # dash supports POSIX only.
     done = subprocess.run(["dash", ROOT / script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: bash 4.4 or later is needed: brew install bash\n"

@@ -157,7 +157,7 @@ def test_end_token_has_random_embedding() -> None:
 
 
 def without_memory(probabilities: list[float]) -> LanguageModel:
-    """Predicts tokens with these probabilities, whatever precedes them."""
+    """A model that predicts tokens with these probabilities in any context."""
     model = LanguageModel(np.ones(len(probabilities), np.int64), 2, 3)
     with torch.no_grad():
         model.projection.weight.zero_()

@@ -139,7 +139,7 @@ def test_short_or_ordinary_text_has_no_warning(strict: Predictor, text: str) -> 
 
 
 def predict_in_bf16(monkeypatch: pytest.MonkeyPatch, artifact: Artifact, text: str) -> dict[str, Any]:
-    """The result of a predictor that is told to use bf16, on any CPU."""
+    """The result of a predictor that uses bf16, on any CPU."""
     monkeypatch.setattr(Hardware, "resolve", lambda *_: "bf16")
     (result,) = Predictor(artifact, precision="auto").predict([text])
     return result
