@@ -1,6 +1,5 @@
-"""The supervisor, with small programs in place of nginx and Multi Model Server."""
+"""The supervisor, with fake programs in place of nginx and the model server."""
 
-import json
 import os
 import shutil
 import signal
@@ -9,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -18,110 +16,12 @@ from byoc.serving.worker_status import Worker
 from serving import cgroup, model_registry, model_server, nginx, supervisor
 from serving.logs import Log
 from serving.settings import Settings
-from serving.supervisor import Program, ServingError, Supervisor
-from tests.support.programs import is_alive
+from serving.supervisor import ServingError, Supervisor
+from tests.support.programs import is_alive, printed_lines, wait_until
 from tests.support.toy import ARTIFACT
 
 TESTS = Path(__file__).parents[1] / "support"
-
 NGINX_THAT_WAITS = ["sh", "-c", "trap '' QUIT; sleep 60"]
-
-
-Value = TypeVar("Value")
-
-
-def wait_until(condition: Callable[[], Value | None]) -> Value:
-    """The first true value of the condition."""
-    deadline = time.monotonic() + 30
-    while not (value := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return value
-
-
-def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-
-
-def start(script: str, **environment: str) -> Program:
-    return Program("it", ["sh", "-c", script], Log(), environment)
-
-
-def finish(script: str, **environment: str) -> Program:
-    """Wait until the program has ended and its output is in the log."""
-    program = start(script, **environment)
-    program.process.wait()
-    program.stop(signal.SIGTERM, 0)
-    return program
-
-
-def test_output_goes_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
-    finish("echo one; echo two >&2")
-    logged = {line["message"]: (line["source"], line["level"]) for line in lines(capfd)}
-    assert logged == {"one": ("it", "info"), "two": ("it", "warning")}
-
-
-def test_json_with_invalid_bytes_stays_json(capfd: pytest.CaptureFixture[str]) -> None:
-    finish(r"""printf '{"path":"/\377"}\n'""")
-    assert lines(capfd) == [{"path": "/\ufffd"}]
-
-
-def test_program_gets_variables() -> None:
-    assert finish('exit "$CODE"', CODE="7").process.returncode == 7
-
-
-def test_program_has_empty_input() -> None:
-    assert finish("cat").process.returncode == 0
-
-
-def test_running_program_passes_the_check() -> None:
-    program = start("sleep 60")
-    program.check()
-    program.stop(signal.SIGKILL, 10)
-
-
-@pytest.mark.parametrize(
-    ("script", "cause"),
-    [("exit 0", "with exit code 0"), ("exit 3", "with exit code 3"), ("kill -9 $$", "by signal SIGKILL")],
-)
-def test_ended_program_fails_the_check(script: str, cause: str) -> None:
-    with pytest.raises(ServingError) as caught:
-        finish(script).check()
-    assert str(caught.value) == f"it ended by itself, {cause}"
-
-
-def test_stop_sends_the_signal() -> None:
-    program = start("sleep 60")
-    program.stop(signal.SIGQUIT, 10)
-    assert program.process.returncode == -signal.SIGQUIT
-
-
-def test_stop_waits_for_the_end(capfd: pytest.CaptureFixture[str]) -> None:
-    program = start("trap 'sleep 0.1; echo done; exit 5' QUIT; echo ready; while :; do sleep 0.01; done")
-    wait_until(lambda: "ready" in capfd.readouterr().out)
-    program.stop(signal.SIGQUIT, 10)
-    assert program.process.returncode == 5
-    assert lines(capfd)[-1]["message"] == "done"
-
-
-def test_stop_kills_after_the_timeout(capfd: pytest.CaptureFixture[str]) -> None:
-    program = start("trap '' TERM; echo ready; while :; do sleep 0.01; done")
-    wait_until(lambda: "ready" in capfd.readouterr().out)
-    program.stop(signal.SIGTERM, 0.1)
-    assert program.process.returncode == -signal.SIGKILL
-
-
-def test_stop_kills_the_children(capfd: pytest.CaptureFixture[str]) -> None:
-    program = start("sleep 60 & echo $!; exec sleep 60")
-    child = psutil.Process(int(wait_until(lambda: lines(capfd))[0]["message"]))
-    program.stop(signal.SIGTERM, 10)
-    child.wait(10)
-
-
-def test_program_has_its_own_session() -> None:
-    program = start("sleep 60")
-    assert os.getsid(program.process.pid) != os.getsid(0)
-    program.stop(signal.SIGKILL, 10)
 
 
 class Running:
@@ -270,7 +170,7 @@ def test_overdue_worker_is_aborted(supervise: Start, capfd: pytest.CaptureFixtur
     worker = psutil.Process(running.worker().pid)
     wait_until(lambda: not running.subject._models.workers("model"))
     assert worker.status() == psutil.STATUS_ZOMBIE
-    assert [(line["level"], line["message"]) for line in lines(capfd)] == [
+    assert [(line["level"], line["message"]) for line in printed_lines(capfd)] == [
         (
             "error",
             f"worker {worker.pid} of model has been busy with one request for more than 1 s, and is killed",
@@ -375,7 +275,7 @@ def test_reloading_a_model_is_no_fault(supervise: Start, capfd: pytest.CaptureFi
     running.subject._models.load("a", ARTIFACT)
     time.sleep(0.1)
     assert [model.name for model in running.subject._models.all()] == ["a"]
-    assert lines(capfd) == []
+    assert printed_lines(capfd) == []
 
 
 def test_model_without_parent_is_unloaded(supervise: Start, capfd: pytest.CaptureFixture[str]) -> None:
@@ -386,7 +286,7 @@ def test_model_without_parent_is_unloaded(supervise: Start, capfd: pytest.Captur
     running.kill_parent("a")
     wait_until(lambda: [model.name for model in running.subject._models.all()] == ["b"])
     assert running.error is None
-    assert [line["message"] for line in lines(capfd)] == [
+    assert [line["message"] for line in printed_lines(capfd)] == [
         "the parent of the workers of a is gone, and the model server cannot start another; it is unloaded"
     ]
 

@@ -8,13 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+Value = TypeVar("Value")
 
 
 def environment(base: Path, **more: str) -> dict[str, str]:
@@ -162,3 +164,17 @@ class Server:
             assert self.process.poll() is None, self.log
             assert time.monotonic() < deadline, self.log
             time.sleep(0.2)
+
+
+def wait_until(condition: Callable[[], Value | None]) -> Value:
+    """The first true value of the condition."""
+    deadline = time.monotonic() + 30
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value
+
+
+def printed_lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The lines of the log that this process has printed."""
+    return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
