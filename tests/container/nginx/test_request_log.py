@@ -4,24 +4,16 @@ import contextlib
 import io
 import json
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from serving.logs import Log
+from tests.support.nginx_requests import FIGURES, TEXT
 from tests.support.running_nginx import RunningNginx, running_nginx
 from tests.support.unix_http import Response
 
-TEXT = {"Content-Type": "text/plain"}
-FIGURES = {
-    "X-batch-size": "3",
-    "X-queue-seconds": "0.004",
-    "X-texts": "2",
-    "X-characters": "9",
-    "X-longest": "0.25",
-}
 ANSWER = Response(200, b"[]", FIGURES)
 REFUSAL = Response(400, b"{}", {"X-batch-size": "3", "X-queue-seconds": "0.004"})
 FAULT = Response(500, b"{}")
@@ -29,12 +21,6 @@ UNHEALTHY = Response(503, b"{}")
 STARTING = Response(503, b"{}", {"X-Starting": "1"})
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
 UNITS = {"Seconds", "Count", "None"}
-
-
-@pytest.fixture(scope="module")
-def shared(nginx_program: str) -> Iterator[RunningNginx]:
-    with running_nginx(nginx_program) as running:
-        yield running
 
 
 @pytest.fixture
