@@ -171,7 +171,7 @@ def test_fasttext_lines_are_read(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("line", ["dull", "__label__1", "__label__1 __label__0 dull"])
 def test_invalid_fasttext_line_is_rejected(tmp_path: Path, line: str) -> None:
-    with pytest.raises(DataError, match="line 2: expected __label__LABEL"):
+    with pytest.raises(DataError, match="line 2: expected one __label__LABEL"):
         read(write_files(tmp_path, {"r.txt": f"__label__1 fine\n{line}\n"}))
 
 
