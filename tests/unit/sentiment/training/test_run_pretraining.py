@@ -37,7 +37,7 @@ def test_metrics_have_perplexity_and_parts(run: Run) -> None:
     assert content["pretraining"][1]["train_perplexity"] < content["pretraining"][0]["train_perplexity"]
     assert content["weights"].keys() == {"ngram", "lstm", "intercept"}
     assert content["parts"]["test"].keys() == {"ngram", "lstm"}
-    assert content["parts"]["test"]["ngram"]["accuracy"] == 1  # "was good" and "not good" separate the classes
+    assert content["parts"]["test"]["ngram"]["accuracy"] == 1  # by "was good" and "not good"
 
 
 def test_lstm_alone_has_no_parts(run: Run) -> None:
