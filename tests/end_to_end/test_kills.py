@@ -30,8 +30,9 @@ HYPERPARAMETERS = PLAIN | {
     "checkpoint_interval_minutes": "0.001",
 }
 SUM = {
+    "epochs": "6",
     "pretraining_epochs": "3",
-    "pretraining_batch_size": "8",
+    "pretraining_batch_size": "16",
     "ngram_weight": "1",
     "pooling": "mean-max",
     "embedding_lr_scale": "0.5",

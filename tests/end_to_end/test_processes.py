@@ -169,7 +169,7 @@ def test_two_hosts_match_one(
 
 def test_stopped_hosts_resume_bitwise(few_reviews: list[Review], hosts: Hosts) -> None:
     both = (few_reviews, few_reviews[:33])
-    bases = hosts(both, both, sharded=False, epochs="40", patience="40", **DROPOUT)
+    bases = hosts(both, both, sharded=False, epochs="10", patience="10", **DROPOUT)
     with TwoHostJob(bases) as job:
         job.wait_for("epoch=2;")
         job.processes[1].send_signal(signal.SIGTERM)
