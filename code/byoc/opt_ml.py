@@ -5,7 +5,6 @@ Layout and files: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithm
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -27,35 +26,28 @@ class Hosts(NamedTuple):
         return self.names.index(self.current)
 
 
-@dataclass(frozen=True, slots=True)
 class OptMl:
-    """The paths below a base folder: ``SAGEMAKER_BASE_DIR``, by default /opt/ml."""
+    """The paths below a base folder: ``SAGEMAKER_BASE_DIR``, by default /opt/ml.
 
-    base: Path
+    Attributes:
+        model: the artifact: output of training, input of serving.
+        checkpoints: SageMaker creates the folder only for a job with a checkpoint configuration.
+        output_data: output other than the model: metrics, predictions, a report.
+        failure: the reason of a failure, which SageMaker shows as FailureReason.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.model = base / "model"
+        self.checkpoints = base / "checkpoints"
+        self.output_data = base / "output" / "data"
+        self.failure = base / "output" / "failure"
+        self._config = base / "input" / "config"
 
     @classmethod
     def from_environment(cls) -> Self:
         """The paths of this process."""
         return cls(Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml"))
-
-    @property
-    def model(self) -> Path:
-        """The artifact: output of training, input of serving."""
-        return self.base / "model"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Checkpoints; SageMaker creates the folder only for a job with a checkpoint configuration."""
-        return self.base / "checkpoints"
-
-    @property
-    def output_data(self) -> Path:
-        """Output other than the model: metrics, predictions, a report."""
-        return self.base / "output" / "data"
-
-    @property
-    def _config(self) -> Path:
-        return self.base / "input" / "config"
 
     def hyperparameters(self) -> dict[str, Any]:
         """Names and values as SageMaker writes them; empty without the file.
@@ -104,11 +96,6 @@ class OptMl:
         if not isinstance(names, list) or current not in names:
             raise HostError(f"{path}: current_host is {current!r}, expected one of hosts, {names!r}")
         return Hosts(current, names, config.get("network_interface_name"))
-
-    @property
-    def failure(self) -> Path:
-        """The reason of a failure, which SageMaker shows as FailureReason."""
-        return self.base / "output" / "failure"
 
     def write_failure(self, message: str) -> None:
         """Write the first 1,024 characters of the reason of a failure."""

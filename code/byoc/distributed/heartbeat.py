@@ -35,6 +35,8 @@ class HeartbeatMonitor:
         self.stop_requested = False
         self.failure: str | None = None
         self._hosts = hosts
+        self._first = hosts.names[0]
+        self._is_first = hosts.position == 0
         self._port = port
         self._timeout = timeout
         self._writers: dict[str, asyncio.StreamWriter] = {}
@@ -85,14 +87,6 @@ class HeartbeatMonitor:
     def _call_soon(self, function: Callable[..., object], *arguments: str) -> None:
         with contextlib.suppress(RuntimeError):  # the event loop ended because the port is in use
             self._loop.call_soon_threadsafe(function, *arguments)
-
-    @property
-    def _is_first(self) -> bool:
-        return self._hosts.position == 0
-
-    @property
-    def _first(self) -> str:
-        return self._hosts.names[0]
 
     async def _run(self) -> None:
         """The thread's event loop."""
