@@ -246,27 +246,20 @@ def _decode(worker: _Worker, body: bytes, content_type: str) -> Sequence[Record]
 
 def _answer_in_steps(worker: _Worker, requests: Sequence[_Request | RequestError]) -> list[_Answer]:
     """Predict several requests at a time, but at most STEP_TEXTS texts; each step has a request's time."""
-    answers: dict[int, _Answer] = {
-        i: _refuse(item) for i, item in enumerate(requests) if isinstance(item, RequestError)
-    }
-    decoded = {i: item for i, item in enumerate(requests) if isinstance(item, _Request)}
-    for step in _steps(decoded):
-        worker.file.busy()
-        answers |= _answer(worker, {i: decoded[i] for i in step})
+    answers: dict[int, _Answer] = {}
+    step: dict[int, _Request] = {}
+    for i, item in enumerate(requests):
+        if isinstance(item, RequestError):
+            answers[i] = _refuse(item)
+            continue
+        if step and sum(len(earlier.records) for earlier in step.values()) + len(item.records) > STEP_TEXTS:
+            worker.file.busy()
+            answers |= _answer(worker, step)
+            step = {}
+        step[i] = item
+    worker.file.busy()
+    answers |= _answer(worker, step)
     return [answers[i] for i in range(len(requests))]
-
-
-def _steps(requests: Mapping[int, _Request]) -> Iterator[list[int]]:
-    step: list[int] = []
-    count = 0
-    for i, item in requests.items():
-        if step and count + len(item.records) > STEP_TEXTS:
-            yield step
-            step, count = [], 0
-        step.append(i)
-        count += len(item.records)
-    if step:
-        yield step
 
 
 def _answer(worker: _Worker, requests: Mapping[int, _Request]) -> dict[int, _Answer]:

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from byoc.errors import DataError
+from byoc.package import visible_files
 
 # A compressed file may expand to this multiple of its size or to this number of bytes, whichever is more.
 MAX_RATIO = 20
@@ -153,12 +154,7 @@ def is_junk(name: str) -> bool:
 
 def list_files(root: Path) -> Iterator[Path]:
     """Files on disk in the order of their paths, without junk."""
-    if not root.is_dir():
-        yield root
-        return
-    for path in sorted(root.iterdir()):
-        if not is_junk(path.name):
-            yield from list_files(path)
+    return (path for path in visible_files(root) if path == root or not is_junk(path.name))
 
 
 def walk(root: Path) -> Iterator[File]:
