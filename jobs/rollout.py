@@ -12,18 +12,11 @@ from jobs.resources import ENDPOINT, Resource
 # As in docs/serving.md.
 ERRORS = '{ $.source = "request" && $.status >= 500 }'
 NAMESPACE = "SageMakerEndpoints"
+_WAIT = {"WaitIntervalInSeconds": 300}
+_HALF = {"Type": "CAPACITY_PERCENT", "Value": 50}
 POLICIES: dict[str, dict[str, Any]] = {
-    "blue-green": {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}
-        }
-    },
-    "rolling": {
-        "RollingUpdatePolicy": {
-            "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
-            "WaitIntervalInSeconds": 300,
-        }
-    },
+    "blue-green": {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE"} | _WAIT}},
+    "rolling": {"RollingUpdatePolicy": {"MaximumBatchSize": _HALF} | _WAIT},
 }
 
 

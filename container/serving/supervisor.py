@@ -248,11 +248,9 @@ class Supervisor:
                 self._killed.discard(worker.pid)
             elif worker.pid not in self._killed:
                 self._killed.add(worker.pid)
-                self._log.write(
-                    "error",
-                    f"worker {worker.pid} of {name} has been busy with one request for more than "
-                    f"{self._settings.request_seconds} s, and is killed",
-                )
+                duration = f"more than {self._settings.request_seconds} s"
+                fault = f"worker {worker.pid} of {name} has been busy with one request for {duration}"
+                self._log.write("error", f"{fault}, and is killed")
                 _kill(worker.pid, signal.SIGABRT)
             elif overdue > TRACEBACK_SECONDS:
                 _kill(worker.pid, signal.SIGKILL)

@@ -134,8 +134,7 @@ def open_table(
         raise max(misfits, key=lambda misfit: misfit.rank).fault.to_data_error(name, skipped)
     if len(fits) > 1:
         raise DataError(
-            f"{name}: {fits[0].dialect} and {fits[1].dialect} both fit the first rows; "
-            f"set csv_dialect to one of them"
+            f"{name}: {fits[0].dialect} and {fits[1].dialect} both fit the first rows; set csv_dialect"
         )
     dialect = fits[0].dialect
     rows = _read_all(name, dialect, chain(buffered.buffer, buffered.rest), skipped)
