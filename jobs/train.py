@@ -70,7 +70,7 @@ job_options = options.several(
     options.s3_uri("--training", "Training data. Default: the data uploaded for this channel."),
     options.s3_uri("--validation", "Data to select the best epoch. Default: a tenth is held out."),
     options.s3_uri("--test", "Data to evaluate the model."),
-    options.s3_uri("--unlabeled", "Data without labels; the sentiment model needs it for preset=best."),
+    options.s3_uri("--unlabeled", "Data without labels, which pretraining reads too."),
     options.s3_uri("--pretrained", "Language model to start from: S3 folder of a job's model.tar.gz."),
     click.option(
         "--input-mode", type=click.Choice(MODES), default=MODES[0], help="FastFile streams from S3."

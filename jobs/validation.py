@@ -99,7 +99,9 @@ def _rule_faults(operation: str, parameters: Mapping[str, Any]) -> Iterator[str]
     if operation == "CreateTrainingJob":
         yield from _job_faults(parameters)
     if operation == "CreateHyperParameterTuningJob":
-        yield from _job_faults(parameters["TrainingJobDefinition"])
+        single, several = (parameters.get(f"TrainingJobDefinition{s}") for s in ("", "s"))
+        for definition in several or [single or {}]:
+            yield from _job_faults(definition)
         yield from _tuning_faults(parameters["HyperParameterTuningJobConfig"])
 
 

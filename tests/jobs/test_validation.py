@@ -1,5 +1,6 @@
 """Requests that SageMaker would refuse."""
 
+import json
 import re
 from typing import Any
 
@@ -112,6 +113,14 @@ def test_random_search_has_more_jobs() -> None:
     settings = [f"{LIMITS}.MaxNumberOfTrainingJobs=10000", "HyperParameterTuningJobConfig.Strategy=Random"]
     (request,) = overrides.apply([REQUESTS["CreateHyperParameterTuningJob"]], settings)
     request.check()
+
+
+def test_each_definition_of_tuning_is_checked() -> None:
+    definition = TUNE["TrainingJobDefinition"] | {"StoppingCondition": {"MaxRuntimeInSeconds": 2_419_201}}
+    settings = ["TrainingJobDefinition=null", f"TrainingJobDefinitions={json.dumps([definition])}"]
+    (request,) = overrides.apply([REQUESTS[TUNING]], settings)
+    with pytest.raises(InvalidRequestError, match="at most 2419200"):
+        request.check()
 
 
 def test_every_fault_is_reported() -> None:

@@ -41,6 +41,8 @@ LANGUAGE_MODEL_FILE = "language_model.safetensors"
 _ARCHIVE = "model.tar.gz"
 _PACKAGE = __name__.partition(".")[0]
 _FILES = {MANIFEST, SETTINGS_FILE, VOCABULARY_FILE, WEIGHTS_FILE, LANGUAGE_MODEL_FILE}
+# Most logits at a time in evaluation: 1,000 steps of the default vocabulary, and several times 128 MB.
+_EVALUATION_LOGITS = 2**25
 # Names of the tensors that the classifier takes over.
 _SHARED = ("embedding.", "lstm.")
 
@@ -116,20 +118,25 @@ class LanguageModel(nn.Module):
     def perplexity(self, sequences: Sequences, dtype: torch.dtype | None) -> float:
         """Exponential of the mean loss per token, ends included, with the full softmax.
 
-        Each review starts from a zero state; ``dtype`` is that of the arithmetic, None for float32.
+        There must be a review; each starts from a zero state. ``dtype`` is that of the arithmetic, None for
+        float32.
         """
         device = self.embedding.weight.device
         everything = torch.arange(len(self.embedding.weight), device=device)
+        steps = max(1, _EVALUATION_LOGITS // len(everything))
         log_inclusion = torch.zeros(len(everything), device=device)
         total, count = 0.0, 0
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             for i in range(len(sequences)):
                 ids = torch.from_numpy(np.pad(sequences[i].astype(np.int64), 1, constant_values=END_ID))
-                ids = ids.to(device)[:, None]
-                loss, _ = self(ids[:-1], ids[1:], everything, log_inclusion, None)
-                total, count = total + float(loss) * (len(ids) - 1), count + len(ids) - 1
+                ids, state = ids.to(device)[:, None], None
+                for start in range(0, len(ids) - 1, steps):
+                    targets = ids[1:][start : start + steps]
+                    inputs = ids[start : start + len(targets)]
+                    loss, state = self(inputs, targets, everything, log_inclusion, state)
+                    total, count = total + float(loss) * len(targets), count + len(targets)
         with np.errstate(over="ignore"):
-            return float(np.exp(total / max(1, count)))
+            return float(np.exp(total / count))
 
 
 class PretrainedWeights(NamedTuple):

@@ -21,14 +21,19 @@ Logits = NDArray[np.float32]  # [models, reviews], the n-gram model first
 
 
 def fit_weights(logits: Logits, labels: Labels) -> Floats:
-    """[models + 1] weights and intercept that minimize the log loss of the sum."""
+    """[models + 1] weights and intercept that minimize the log loss of the sum.
+
+    Equal weights and no intercept with reviews of one class, which would move all reviews to that class.
+    """
     columns = np.vstack([logits, np.ones(len(labels))]).astype(np.float64)
     start = np.append(np.full(len(logits), 1 / len(logits)), 0.0)
+    if len(np.unique(labels)) < 2:
+        return start
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         sums: Floats = weights @ columns
         distance = weights - start
-        total = len(labels) * log_loss(sums, labels) if len(labels) else 0.0
+        total = len(labels) * log_loss(sums, labels)
         gradient = columns @ (sigmoid(sums) - labels) + _PENALTY * distance
         return float(total + _PENALTY / 2 * distance @ distance), gradient
 

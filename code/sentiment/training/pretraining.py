@@ -39,7 +39,7 @@ class Pretraining(Trainer):
         setup: settings of the job.
 
     Raises:
-        DataError: the reviews have no words.
+        DataError: the reviews have fewer words than there are processes, or none.
     """
 
     stage = "pretraining"
@@ -56,9 +56,9 @@ class Pretraining(Trainer):
         self.sequences = corpora[0]
         for sequences in corpora[1:]:
             self.sequences = self.sequences.concatenate(sequences)
-        if len(self.sequences.ids) == 0:
+        if len(self.sequences.ids) < process_group.size:
             raise DataError(
-                "the reviews contain no words (characters a to z and 0 to 9)\n"
+                f"the reviews contain {len(self.sequences.ids)} words, too few for pretraining\n"
                 "provide more reviews or, with labels, set pretraining_epochs=0"
             )
         self.held_out = held_out.take(np.arange(min(len(held_out), _PERPLEXITY_REVIEWS)))

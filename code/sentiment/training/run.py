@@ -345,9 +345,7 @@ def stop_message(job: Job, trainer: Trainer | None = None) -> str:
     if trainer is None or trainer.state.position == (0, 0):
         return f"stopped before the next step; {resume}" if job.checkpoints.exist else NOTHING_TO_SAVE
     has_model = trainer.state.best is not None
-    model = (
-        f"the best model so far is in {job.opt_ml.model}" if has_model else "no model: no epoch is finished"
-    )
+    model = f"the best model so far is in {job.opt_ml.model}" if has_model else "no model yet"
     if trainer.is_finished:
         return f"stopped after {trainer.stage}; {model}; {resume}"
     return (
@@ -373,7 +371,7 @@ def pretrain_only(job: Job) -> None:
     setup = make_setup(job, hyperparameters, {"unlabeled data": datasets.fingerprint(reviews)})
     checkpoint = load_checkpoint(job, setup)
     indices = np.arange(len(reviews))
-    is_held_out = indices % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1
+    is_held_out = indices % _HELD_OUT_EVERY == 0
     training, held_out = (reviews.take(indices[mask]) for mask in (~is_held_out, is_held_out))
     trainer = pretrain(job, setup, [training], held_out, len(vocabulary), checkpoint)
     if job.process_group.rank == 0:

@@ -184,15 +184,21 @@ def test_perplexity_restarts_each_review(model: LanguageModel) -> None:
     assert model.perplexity(Sequences.from_lists(reviews), None) == pytest.approx(expected, rel=1e-5)
 
 
+def test_perplexity_needs_few_logits_at_once(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    reviews = Sequences.from_lists([[5, 6, 7, 8, 9, 4], [8]])
+    expected = model.perplexity(reviews, None)
+    monkeypatch.setattr("sentiment.model.language_model._EVALUATION_LOGITS", 2 * VOCAB_SIZE)
+    forward = Mock(wraps=model.forward)
+    monkeypatch.setattr(model, "forward", forward)
+    assert model.perplexity(reviews, None) == pytest.approx(expected, rel=1e-5)
+    assert [len(call.args[0]) for call in forward.call_args_list] == [2, 2, 2, 1, 2]
+
+
 def test_overflowing_perplexity_is_infinite() -> None:
     model = without_memory([0.5, 0.0, 0.5])
     with torch.no_grad():
         model.bias_embedding.weight[1] = -2_000.0
     assert model.perplexity(Sequences.from_lists([[1]]), None) == np.inf
-
-
-def test_no_reviews_have_perplexity_one(model: LanguageModel) -> None:
-    assert model.perplexity(Sequences.from_lists([]), None) == 1
 
 
 VOCABULARY = Vocabulary(["good", "not", "film"])

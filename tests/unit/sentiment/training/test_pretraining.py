@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from byoc.distributed.process_group import ProcessGroup
+from byoc.errors import DataError
+from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.language_model import END_ID
 from sentiment.text.sequences import Sequences
-from sentiment.training.pretraining import CandidateSampler, make_streams
+from sentiment.training.pretraining import CandidateSampler, Pretraining, make_streams
+from sentiment.training.trainer import Setup
 
 
 def zipf_counts(vocab_size: int = 200) -> NDArray[np.int64]:
@@ -110,3 +114,10 @@ def test_streams_continue_each_other(count: int) -> None:
 
 def test_streams_may_be_as_many_as_tokens() -> None:
     assert streams(TOKENS - 1).shape == (TOKENS - 1, 2)
+
+
+@pytest.mark.parametrize(("words", "processes"), [(0, 1), (2, 3)])
+def test_fewer_words_than_processes_are_refused(words: int, processes: int) -> None:
+    reviews = Sequences.from_lists([[2] * words])
+    with pytest.raises(DataError, match=f"contain {words} words, too few"):
+        Pretraining([reviews], reviews, 3, Setup(Hyperparameters(), ProcessGroup(size=processes)))

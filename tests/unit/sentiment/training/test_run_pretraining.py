@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_resumed_pretraining_is_bit_identical(
 def test_stop_in_pretraining_names_the_checkpoint(
     run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = rf"stopped in epoch 1 of pretraining after 1 of \d+ batches; no model.*{checkpoints}$"
+    message = rf"stopped in epoch 1 of pretraining after 1 of \d+ batches; no model yet; .*{checkpoints}$"
     with pytest.raises(Stopped, match=message):
         run_until_step(monkeypatch, 1, lambda: run(SUM, training=PAIRS))
     assert not (checkpoints.parent / "model").exists()
@@ -123,6 +124,11 @@ def test_job_starts_from_trained_model(run: Run) -> None:
 def test_pretraining_alone_needs_epochs(run: Run) -> None:
     with pytest.raises(DataError, match="set pretraining_epochs above 0"):
         run(**REVIEWS_ALONE)
+
+
+def test_few_unlabeled_reviews_have_a_perplexity(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    run(ALONE, **REVIEWS_ALONE)
+    assert re.search(r"validation_perplexity=(?!1\.0000)", caplog.text)
 
 
 def test_pretraining_alone_resumes(run: Run, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
