@@ -58,7 +58,7 @@ class Pretraining(Trainer):
             self.sequences = self.sequences.concatenate(sequences)
         if len(self.sequences.ids) < process_group.size:
             raise DataError(
-                f"the reviews contain {len(self.sequences.ids)} words, too few for pretraining\n"
+                f"the reviews to train on contain {len(self.sequences.ids)} words, too few for pretraining\n"
                 "provide more reviews or, with labels, set pretraining_epochs=0"
             )
         self.held_out = held_out.take(np.arange(min(len(held_out), _PERPLEXITY_REVIEWS)))
