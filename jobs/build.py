@@ -34,9 +34,7 @@ def source_files(model: Path) -> dict[str, Path]:
     names = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split("\0")
     files = {name: ROOT / name for name in names if (ROOT / name).is_file()}
     if not model.is_relative_to(ROOT):
-        files |= {
-            f"{model.name}/{path.relative_to(model)}": path for path in model.rglob("*") if path.is_file()
-        }
+        files |= {f"{model.name}/{p.relative_to(model)}": p for p in model.rglob("*") if p.is_file()}
     return files
 
 

@@ -44,17 +44,16 @@ def outdated(account: Account, files: dict[str, Path], uri: str) -> dict[str, Pa
     """The files, by name below the URI, that S3 lacks or has with another size or from an earlier time."""
     objects = storage.objects(account, uri)
     if surplus := objects.keys() - files.keys():
-        click.echo(
-            f"warning: {uri} has {len(surplus)} more files that jobs will read, for example {min(surplus)}",
-            err=True,
-        )
-    current = {
-        name
-        for name in objects.keys() & files.keys()
-        if objects[name]["Size"] == (status := files[name].stat()).st_size
-        and objects[name]["LastModified"].timestamp() >= status.st_mtime
-    }
-    return {name: path for name, path in files.items() if name not in current}
+        example = f"{len(surplus)} more files that jobs will read, for example {min(surplus)}"
+        click.echo(f"warning: {uri} has {example}", err=True)
+    return {name: path for name, path in files.items() if not _is_current(objects.get(name), path)}
+
+
+def _is_current(entry: dict[str, Any] | None, path: Path) -> bool:
+    if entry is None:
+        return False
+    status = path.stat()
+    return bool(entry["Size"] == status.st_size and entry["LastModified"].timestamp() >= status.st_mtime)
 
 
 def send(account: Account, files: dict[str, Path], uri: str) -> None:

@@ -1,7 +1,7 @@
 """Summary of a soak: errors, latency and memory by the minute, and the cost of killed workers."""
 
 import statistics
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -60,19 +60,16 @@ def summarize_kills(requests: Sequence[Request], kills: Sequence[Kill]) -> dict[
     A request that was due after the killed worker had disappeared was not on that worker. The kills are in
     order of time.
     """
-    sent, gone = [kill.sent for kill in kills], [kill.gone for kill in kills]
-    failed, in_flight = [0] * len(kills), [0] * len(kills)
+    in_flight = [sum(r.due <= kill.gone and kill.sent < r.ended for r in requests) for kill in kills]
+    failed = [0] * len(kills)
     due_later = before_any = 0
-    for request in requests:
-        for i in range(bisect_left(gone, request.due), bisect_left(sent, request.ended)):
-            in_flight[i] += 1
-        if request.failed:
-            last = bisect_right(sent, request.ended) - 1
-            if last < 0:
-                before_any += 1
-            else:
-                failed[last] += 1
-                due_later += request.due > gone[last]
+    for request in (request for request in requests if request.failed):
+        last = bisect_right(kills, request.ended, key=lambda kill: kill.sent) - 1
+        if last < 0:
+            before_any += 1
+        else:
+            failed[last] += 1
+            due_later += request.due > kills[last].gone
     return {
         "kills": len(kills),
         "in_flight_by_kill": in_flight,
