@@ -18,11 +18,11 @@ def requests(account: Account, name: str) -> list[Request]:
         return configuration_requests(account, name)
     variants = endpoint.description.get("ProductionVariants", [])
     names = [scaling.backlog_alarm(name), errors_alarm(name)]
-    found = account.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
-    alarms = {"AlarmNames": [alarm["AlarmName"] for alarm in found]}
+    alarms = account.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    alarm_names = {"AlarmNames": [alarm["AlarmName"] for alarm in alarms]}
     return [
         *(r for variant in variants for r in scaling.delete_requests(account, name, variant["VariantName"])),
-        *([Request("cloudwatch", "DeleteAlarms", alarms)] if found else []),
+        *([Request("cloudwatch", "DeleteAlarms", alarm_names)] if alarms else []),
         sagemaker("DeleteEndpoint", EndpointName=name),
         *configuration_requests(account, endpoint.description["EndpointConfigName"]),
     ]

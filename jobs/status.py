@@ -30,24 +30,24 @@ def newest(account: Account) -> list[tuple[datetime, str]]:
 
 def facts(resource: Resource) -> list[tuple[str, Any]]:
     """Names and values of the known properties of a resource."""
-    d = resource.description
-    hosts = d.get("ResourceConfig") or d.get("TransformResources") or {}
-    preferences = [each.get("InstanceType") for each in hosts.get("InstancePreferences", [])]
+    description = resource.description
+    hosts = description.get("ResourceConfig") or description.get("TransformResources") or {}
+    preferences = [entry.get("InstanceType") for entry in hosts.get("InstancePreferences", [])]
     types = hosts.get("InstanceType") or " or ".join(preferences)
     instances = f"{hosts.get('InstanceCount')} x {types}" if hosts else None
-    variants = d.get("ProductionVariants", [])
+    variants = description.get("ProductionVariants", [])
     counts = ", ".join(str(variant.get("CurrentInstanceCount", "serverless")) for variant in variants)
     facts = [
         ("status", resource.phase),
-        ("failure", d.get("FailureReason")),
+        ("failure", description.get("FailureReason")),
         ("instances", instances or counts),
-        ("created", d.get("CreationTime")),
-        ("training seconds", d.get("TrainingTimeInSeconds")),
-        ("billable seconds", d.get("BillableTimeInSeconds")),
+        ("created", description.get("CreationTime")),
+        ("training seconds", description.get("TrainingTimeInSeconds")),
+        ("billable seconds", description.get("BillableTimeInSeconds")),
         ("metrics", " ".join(resource.metrics)),
-        ("best job", d.get("BestTrainingJob", {}).get("TrainingJobName")),
-        ("model", d.get("ModelArtifacts", {}).get("S3ModelArtifacts")),
-        ("predictions", d.get("TransformOutput", {}).get("S3OutputPath")),
+        ("best job", description.get("BestTrainingJob", {}).get("TrainingJobName")),
+        ("model", description.get("ModelArtifacts", {}).get("S3ModelArtifacts")),
+        ("predictions", description.get("TransformOutput", {}).get("S3OutputPath")),
     ]
     return [(name, value) for name, value in facts if value]
 

@@ -65,12 +65,12 @@ def main() -> None:
     arguments = fixtures.make_parser("serverless", __doc__).parse_args()
     with fixtures.prepare(arguments) as (_, model):
         rounds = [measure(arguments.image, model) for _ in range(ROUNDS)]
-    figures = {
+    summary = {
         "seed": fixtures.SEED,
-        "cold_start_seconds_median": statistics.median(each["cold_start_seconds"] for each in rounds),
-        "peak_memory_mib_max": max(each["peak_memory_mib"] for each in rounds),
+        "cold_start_seconds_median": statistics.median(figures["cold_start_seconds"] for figures in rounds),
+        "peak_memory_mib_max": max(figures["peak_memory_mib"] for figures in rounds),
     }
-    save("serverless", {**figures, "rounds": rounds})
+    save("serverless", {**summary, "rounds": rounds})
 
 
 if __name__ == "__main__":

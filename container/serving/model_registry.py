@@ -191,8 +191,8 @@ class ModelRegistry:
         try:
             # The clock goes on while the container is frozen, and the workers do not.
             longest = time.monotonic() - self._resumed
-            found = workers(self._folder / "workers" / name)
-            return [Worker(pid, min(busy, longest)) for pid, busy in found]
+            live = workers(self._folder / "workers" / name)
+            return [Worker(pid, min(busy, longest)) for pid, busy in live]
         except FileNotFoundError:
             return []
 
