@@ -106,7 +106,7 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
 
     The first two take precedence over the server's command line, so they must not come from outside.
     """
-    # How long idle threads spin: several workers share the CPUs (benchmarks/results/threads.json).
+    # How long idle threads spin: several workers share the CPUs (docs/benchmarks.md).
     is_set = not os.environ.keys().isdisjoint({"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"})
     return {
         **({} if is_set else {"GOMP_SPINCOUNT": "1000"}),
