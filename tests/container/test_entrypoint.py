@@ -250,8 +250,21 @@ def test_unwritable_base_is_named(base: Path, monkeypatch: pytest.MonkeyPatch) -
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(entrypoint.SetupError, match=f"{base}/output: Permission denied; run the container"):
         dispatch_train(base)
+
+
+def test_reason_is_printed_without_access_to_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("read_text", "write_text", "stat"):
+        monkeypatch.setattr(Path, name, refuse)
+    entrypoint.write_failure(tmp_path, "no access")
+    assert capsys.readouterr().err == "error: no access\n"
 
 
 def test_failure_of_the_toolkit_is_one_line(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_dying_worker_disturbs_no_other(image: str, trained: Path, faulty: tuple
         other = clients.submit(container.predict, f"{faults.SLEEP}8")
         time.sleep(1)
         # Kill the worker with the longer request.
-        states = container.execute("bash", "-c", "cd /tmp/serve-*/workers/model && grep . *")
+        states = container.execute("bash", "-c", "cd /tmp/serve-*/workers/model && grep . [0-9]*")
         busy_since = {int(line.split(":")[0]): float(line.split(":")[1]) for line in states.splitlines()}
         container.signal("KILL", min(busy_since, key=lambda pid: busy_since[pid]))
         assert dying.result().status == 500

@@ -105,7 +105,9 @@ def test_waiting_requests_are_batched(image: str, trained: Path, faulty: tuple[s
 
 def test_request_has_a_log_line(loaded: tuple[Container, list[str], list[Answer]]) -> None:
     container = loaded[0]
+    time.sleep(1)  # nginx logs a request after its answer
     container.predict("The film")
+    time.sleep(1)
     line = requests_in(container)[-1]
     assert line["status"] == 200
     assert (line["texts"], line["characters"], line["batch_size"]) == (1, 8, 1)

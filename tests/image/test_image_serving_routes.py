@@ -219,7 +219,7 @@ def test_artifact_files_are_never_executed(image: str, trained: Path, tmp_path: 
     for name, content in PLANTED.items():
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_text(content)
-    with serving(image, model) as container:
+    with serving(image, model, expect=["ignored: /opt/ml/model/code/inference.py"]) as container:
         assert container.predict("good").status == 200
         assert "planted" not in container.log()
 
