@@ -257,8 +257,9 @@ def _answer_in_steps(worker: _Worker, requests: Sequence[_Request | RequestError
             answers |= _answer(worker, step)
             step = {}
         step[i] = item
-    worker.file.busy()
-    answers |= _answer(worker, step)
+    if step:
+        worker.file.busy()
+        answers |= _answer(worker, step)
     return [answers[i] for i in range(len(requests))]
 
 

@@ -68,7 +68,7 @@ class OptMl:
         for name, settings in config.items():
             _check_input_mode(name, settings)
             if not (data / name).is_dir() and name not in sharded:
-                raise DataError(f"channel {name}: folder {data / name} is missing; the job has the channel")
+                raise DataError(f"channel {name}: folder {data / name} is missing; the job lists the channel")
         folders = [entry.name for entry in data.iterdir() if entry.is_dir()] if data.is_dir() else []
         return {name: data / name for name in sorted({*folders, *config})}
 

@@ -30,7 +30,7 @@ def import_package(name: str | None = None) -> ModelPackage:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise PackageError(f"MODEL_PACKAGE: no package {name!r} on PYTHONPATH") from None
+        raise PackageError(f"MODEL_PACKAGE: no package {name!r} on PYTHONPATH; set an import name") from None
     missing = [member for member in REQUIRED if not hasattr(module, member)]
     if missing:
         raise PackageError(f"MODEL_PACKAGE: {name!r} lacks {', '.join(missing)}; see docs/your-own-model.md")

@@ -28,7 +28,7 @@ from sentiment.data.corpus import Corpus, ProvisionalVocabulary, Shard
 from sentiment.data.exchange import gather_examples, gather_sources
 from sentiment.data.split import read_and_split
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.model.language_model import PretrainedWeights, load_pretrained
+from sentiment.model.pretrained import PretrainedWeights, load_pretrained
 from sentiment.settings import TextSettings
 from sentiment.text.sequences import Examples, Sequences
 from sentiment.text.tokenizer import select_stop_words, tokenize
@@ -200,9 +200,9 @@ class _Reader:
 
     def make_vocabulary(self, shards: Sequence[Corpus]) -> Vocabulary:
         """Select the most frequent words of all processes' shards."""
-        own_counts = json.dumps(self._provisional.count(*shards)).encode()
+        shard_counts = json.dumps(self._provisional.count(*shards)).encode()
         counts: Counter[str] = Counter()
-        for content in self._process_group.gather_bytes(own_counts):
+        for content in self._process_group.gather_bytes(shard_counts):
             counts.update(json.loads(content))
         vocabulary = Vocabulary.from_counts(counts, self._hyperparameters.vocab_size)
         logger.info("vocabulary: kept %d of %d distinct words", len(vocabulary.words), len(counts))

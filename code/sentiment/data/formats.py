@@ -107,7 +107,7 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
 def _numbered_lines(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(_lines(text), start=1):
         if len(line) == MAX_FIELD:
-            raise DataError(f"{file.name}, line {number}: longer than {MAX_FIELD} characters")
+            raise DataError(f"{file.name}, line {number}: over {MAX_FIELD} characters; expected one text")
         yield number, line
 
 

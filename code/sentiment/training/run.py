@@ -26,9 +26,9 @@ from sentiment.evaluation import report
 from sentiment.evaluation.metrics import evaluate_logits
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.artifact import Artifact, write_files
-from sentiment.model.language_model import PretrainedWeights
 from sentiment.model.network import SentimentLSTM
 from sentiment.model.precision import Hardware
+from sentiment.model.pretrained import PretrainedWeights
 from sentiment.model.weighted_sum import cross_fitted_sum, fit_weights, weighted_sum
 from sentiment.ngram_model.nbsvm import NBSVM
 from sentiment.settings import NetworkSettings

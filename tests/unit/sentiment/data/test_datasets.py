@@ -11,7 +11,7 @@ from byoc.errors import DataError
 from byoc.signals import StopFlag, Stopped
 from sentiment.data.datasets import load
 from sentiment.hyperparameters import Hyperparameters
-from sentiment.model.language_model import PretrainedWeights
+from sentiment.model.pretrained import PretrainedWeights
 from sentiment.settings import NetworkSettings
 from sentiment.text.vocabulary import Vocabulary
 from tests.conftest import write_csv

@@ -11,9 +11,9 @@ import pytest
 
 from byoc.errors import ArtifactError, DataError
 from byoc.signals import NOTHING_TO_SAVE, Stopped
-from sentiment.model import language_model
 from sentiment.model.artifact import load_artifact
 from sentiment.model.predictor import Predictor
+from sentiment.model.pretrained import load_pretrained
 from sentiment.ngram_model.nbsvm import NBSVM
 from sentiment.training import fine_tuning
 from sentiment.training.pretraining import Pretraining
@@ -102,7 +102,7 @@ ALONE = {"pretraining_epochs": "1"}
 
 def test_job_starts_from_language_model(run: Run) -> None:
     made = run(ALONE, name="first", **REVIEWS_ALONE) / "model"
-    pretrained = language_model.load_pretrained(made, 8, 8)
+    pretrained = load_pretrained(made, 8, 8)
     assert "another" in pretrained.vocabulary.words
     artifact = load_artifact(run(FIXED, name="second", pretrained=made, training=REVIEWS) / "model")
     expected = pretrained.align(artifact.vocabulary)["embedding.weight"].numpy()
@@ -150,7 +150,7 @@ def test_missing_training_channel_is_an_error(run: Run, channel: str) -> None:
 def test_language_model_replaces_the_model(run: Run) -> None:
     run()
     model = run(ALONE, **REVIEWS_ALONE) / "model"
-    assert "another" in language_model.load_pretrained(model, 8, 8).vocabulary.words
+    assert "another" in load_pretrained(model, 8, 8).vocabulary.words
     with pytest.raises(ArtifactError, match="there is no trained model"):
         load_artifact(model)
 
