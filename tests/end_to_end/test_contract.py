@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -149,8 +150,10 @@ def resumed_jobs(bases: Bases, stopped_jobs: dict[str, Job]) -> dict[str, Job]:
         os.mkfifo(base / "input" / "data" / "training" / "a.csv")
         jobs[name] = (base, start_train(base, variables=variables(name)))
     for base, process in jobs.values():
-        # The pipe opens as soon as the job reads it.
+        # The pipe opens as soon as the job opens it. A signal between Python's last check and the read that
+        # follows would not interrupt the read, and no second one comes.
         with (base / "input" / "data" / "training" / "a.csv").open("w"):
+            time.sleep(0.5)
             process.send_signal(signal.SIGTERM)
             process.wait(120)
     return {name: end(*job) for name, job in jobs.items()}
