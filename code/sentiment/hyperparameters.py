@@ -67,7 +67,7 @@ class Hyperparameters:
     max_dropped_letters: float = number(0.005, 0, 1, _DROPPED_HELP)
     epochs: int = number(3, 1, 1_000, "maximum passes over the training reviews")
     pretraining_epochs: int = number(
-        3, 0, 1_000, "passes of language-model pretraining over all reviews; 0 skips it"
+        2, 0, 1_000, "passes of language-model pretraining over all reviews; 0 skips it"
     )
     hidden_dim: int = number(128, 1, 4_096, "LSTM hidden size")
     embedding_dim: int = number(128, 1, 4_096, "word-embedding size")
@@ -79,9 +79,9 @@ class Hyperparameters:
     ngram_weight: int = number(1, 0, 1, "1 adds an n-gram model to the LSTM; 0 trains the LSTM alone")
     max_ngrams: int = number(1_000_000, 1, 10**8, "maximum n-grams of the n-gram model")
     batch_size: int = number(64, 1, 65_536, "reviews per optimizer step, summed over processes")
-    pretraining_batch_size: int = number(32, 1, 65_536, "streams of text that pretraining reads in parallel")
+    pretraining_batch_size: int = number(64, 1, 65_536, "streams of text that pretraining reads in parallel")
     learning_rate: float = number(2e-3, 1e-8, 10, "peak learning rate")
-    pretraining_learning_rate: float = number(3e-3, 1e-8, 10, "peak learning rate of pretraining")
+    pretraining_learning_rate: float = number(8e-3, 1e-8, 10, "peak learning rate of pretraining")
     embedding_lr_scale: float = number(0.5, 0, 10, "learning-rate multiplier for embeddings; 0 freezes them")
     lr_schedule: str = choice(
         "linear", LR_SCHEDULE, "learning-rate schedule; linear warms up, then decays to 0"
