@@ -21,11 +21,18 @@ LOG_GROUP = "/aws/codebuild/{name}"
 POLL_SECONDS = 5
 # IAM needs some seconds to make a new role known to CodeBuild.
 ROLE_SECONDS = 60
+# Folder of an outside package in the archive, where it cannot replace a folder of the project.
+MODEL_PARENT = Path(".codebuild")
 
 
 def project(account: Account) -> str:
     """The name of the project, and of its role."""
     return f"{account.prefix}-image"
+
+
+def archived(model: Path) -> Path:
+    """The folder of a model package in the archive."""
+    return model.relative_to(ROOT) if model.is_relative_to(ROOT) else MODEL_PARENT / model.name
 
 
 def source_files(model: Path) -> dict[str, Path]:
@@ -34,7 +41,7 @@ def source_files(model: Path) -> dict[str, Path]:
     names = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split("\0")
     files = {name: ROOT / name for name in names if (ROOT / name).is_file()}
     if not model.is_relative_to(ROOT):
-        files |= {f"{model.name}/{p.relative_to(model)}": p for p in model.rglob("*") if p.is_file()}
+        files |= {str(archived(model) / p.relative_to(model)): p for p in model.rglob("*") if p.is_file()}
     return files
 
 
@@ -154,8 +161,7 @@ def build(account: Account, repository: str, tag: str, cpu: bool, dry_run: bool)
     prints the image's URI.
     """
     model = options.current_package().folder
-    folder = model.relative_to(ROOT) if model.is_relative_to(ROOT) else Path(model.name)
-    command = ["bash", "build_and_push.sh", "--region", account.region, "--model", str(folder)]
+    command = ["bash", "build_and_push.sh", "--region", account.region, "--model", str(archived(model))]
     command += [*(["--cpu"] if cpu else []), repository, tag]
     bucket, _, key = _location(account).partition("/")
     requests = _requests(account, repository, command)

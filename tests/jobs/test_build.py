@@ -93,7 +93,7 @@ def test_source_holds_the_build_context(run: Run, monkeypatch: pytest.MonkeyPatc
 def test_source_holds_a_foreign_model(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "__init__.py").touch()
-    assert "mine/__init__.py" in build.source_files(tmp_path / "mine")
+    assert ".codebuild/mine/__init__.py" in build.source_files(tmp_path / "mine")
 
 
 def test_role_may_only_push_and_log(run: Run) -> None:
