@@ -35,13 +35,20 @@ _COLUMN = "a name, or a number from 1 for files without a header"
 _DIALECT_HELP = "delimiter and quotes of CSV files; auto detects them"
 
 
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError if it repeats a key."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError
+    return dict(pairs)
+
+
 def _parse_label_map(value: str) -> str:
     """The JSON object in canonical form, or an empty string.
 
     Raises:
-        ValueError: it is no object of 0, 1 and null.
+        ValueError: it is no object of 0, 1 and null, or repeats a key.
     """
-    content = json.loads(value or "null")
+    content = json.loads(value or "null", object_pairs_hook=_unique_keys)
     if content is None:
         return ""
     if not isinstance(content, dict) or not all(

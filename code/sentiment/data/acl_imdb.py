@@ -19,14 +19,15 @@ HALVES = ("train", "test")
 
 _REVIEW_ID = re.compile(r"(\d+)_\d+\.txt")
 _MOVIE_ID = re.compile(r"tt\d+")
-_URLS = re.compile(r"urls_(\w+)\.txt")
+_URLS = re.compile(r"urls_(pos|neg|unsup)\.txt")
 
 
 def is_extra(name: str) -> bool:
     """Whether a file of this name belongs to the official layout without being a review."""
     return (
         name in {"imdb.vocab", "imdbEr.txt"}
-        or name.lower().startswith(("urls_", "readme", "license"))
+        or PurePosixPath(name.lower()).stem in {"readme", "license"}
+        or _URLS.fullmatch(name) is not None
         or name.endswith("Bow.feat")
     )
 

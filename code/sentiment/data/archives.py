@@ -166,7 +166,13 @@ def walk(root: Path) -> Iterator[File]:
     for path in list_files(root):
         relative = path.relative_to(root) if path != root else Path(path.name)
         size = path.stat().st_size if path.is_file() else 1  # a pipe has no size, but is not empty
-        yield from _expand(File(PurePosixPath(relative), str(path), size, partial(path.open, "rb")))
+        name = PurePosixPath(_printable(relative))
+        yield from _expand(File(name, _printable(path), size, partial(path.open, "rb")))
+
+
+def _printable(path: object) -> str:
+    """The path, with escapes for the bytes of a name that is not UTF-8, which no result file could hold."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _expand(file: File) -> Iterator[File]:
@@ -176,8 +182,8 @@ def _expand(file: File) -> Iterator[File]:
         return
     iterate = _iterate_zip if file.path.name.lower().endswith(".zip") else _iterate_tar
     for name, size, open_member in iterate(file):
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        path = PurePosixPath(_printable(name.replace("\\", "/")))
+        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
             raise DataError(f"{file.name}: {name} is outside the archive; pack it again with relative paths")
         if not any(is_junk(part) for part in path.parts):
             yield from _expand(File(file.path / path, f"{file.name}:{path}", size, open_member))

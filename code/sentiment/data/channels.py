@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from byoc.errors import DataError
 from sentiment.data import acl_imdb
 from sentiment.data.archives import File, list_files, walk
-from sentiment.data.columns import NO_LABEL, Labels
+from sentiment.data.columns import NO_LABEL, SPLITS, Labels
 from sentiment.data.formats import ACCEPTED, ACCEPTED_UNLABELED, FileReport, Record, RecordReader, read_text
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.dropped_letters import LetterCounter
@@ -21,12 +21,13 @@ logger = logging.getLogger(__name__)
 TRAINING_CHANNELS = ("training", "train")
 UNLABELED_CHANNEL = "unlabeled"
 PRETRAINED_CHANNEL = "pretrained"
-ALIASES = dict.fromkeys(("val", "valid", "dev", "eval"), "validation")
+ALIASES = {name: split for name, split in SPLITS.items() if split == "validation" != name}
 _FURTHER_CHANNELS = ("validation", "test", UNLABELED_CHANNEL, PRETRAINED_CHANNEL)
 
-# Words in the names of files and folders of the channel training, set off by these characters.
-_SPLITS = {"train": "training", "test": "test", **dict.fromkeys((*ALIASES, "validation"), "validation")}
-_SPLIT_WORD = re.compile(rf"(?:^|[-_.\d])({'|'.join(_SPLITS)})(?=$|[-_.\d])")
+# Words in the names of files and folders of the channel training, set off by anything but letters.
+_SPLIT_WORD = re.compile(rf"(?<![^\W\d_])({'|'.join(SPLITS)})(?![^\W\d_])")
+_UNSUP_WORD = re.compile(r"(?<![^\W\d_])unsup(?:ervised)?(?![^\W\d_])")
+_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _MAX_REPORTED_FILES = 1_000  # with more, each folder is reported instead
 
 
@@ -114,6 +115,8 @@ class ChannelReader:
             ignored = self._reason_to_skip(folder)
             if ignored:
                 skipped[ignored[0]] = ignored[1]
+            elif folder is None and self._labeled and _UNSUP_WORD.search(_words(path.name)):
+                skipped[path] = "no labels"
             elif folder is None:
                 roles[path] = _Role(self._name_split(path))
             else:
@@ -143,7 +146,7 @@ class ChannelReader:
         """
         if self.split != "training" or self._hyperparameters.split == "ignore":
             return self.split
-        splits = {_SPLITS[word] for part in path.parts for word in _SPLIT_WORD.findall(part.lower())}
+        splits = {SPLITS[word] for part in path.parts for word in _SPLIT_WORD.findall(_words(part))}
         if len(splits) > 1:
             raise DataError(
                 f"channel {self.channel}: the name {path} means {' and '.join(sorted(splits))}; "
@@ -188,9 +191,10 @@ class ChannelReader:
         if role.label is None:
             records = RecordReader(file, self._hyperparameters, self._labeled, report).read()
         else:
-            records = iter([_read_review(file, report)])
+            folder = f"{(acl_imdb.review_dir(file.path) or file.path.parent).name}/"
+            records = iter([_read_review(file, folder, report)])
             report.label = "folder" if self._labeled else ""
-            labels.values[f"{file.path.parent.name}/"] = role.label
+            labels.values[folder] = role.label
         name, labeled, values, label = file.name, self._labeled, labels.values, NO_LABEL
         for line, text, label_text in records:
             report.rows += 1
@@ -207,6 +211,8 @@ class ChannelReader:
             if not text or text.isspace():
                 place = f"{name}, line {line}" if line else name
                 raise DataError(f"{place}: the text is empty, expected a review")
+            if "\0" in text:
+                raise DataError(f"{name}: not UTF-8, for it has NUL characters; save the file as UTF-8")
             yield Review(text, label, Source(name, line), role.movie)
 
     def _explain_empty(self, split: str) -> str:
@@ -219,9 +225,13 @@ class ChannelReader:
         return message
 
 
-def _read_review(file: File, report: FileReport) -> Record:
+def _words(name: str) -> str:
+    """The name in lower case, with the words of camel case apart."""
+    return _CAMEL_CASE.sub("-", name).lower()
+
+
+def _read_review(file: File, folder: str, report: FileReport) -> Record:
     """Read a file of one review; its folder is the label."""
-    folder = f"{file.path.parent.name}/"
     if file.path.suffix.lower() != ".txt":
         raise DataError(f"{file.name}: unknown format, expected .txt files in {folder}")
     report.format, report.text = "a review per file", "whole file"

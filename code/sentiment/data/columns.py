@@ -17,6 +17,12 @@ LABELS = {
     "1": 1, "0": 0, "true": 1, "false": 0, "pos": 1, "neg": 0, "positive": 1, "negative": 0,
     "label_1": 1, "label_0": 0,
 }  # fmt: skip
+# Words in names of files, and in a column of a table, that mean a split.
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "training"),
+    **dict.fromkeys(("test", "tests", "testing"), "test"),
+    **dict.fromkeys(("validation", "val", "valid", "dev", "eval"), "validation"),
+}
 NO_LABEL = -1  # as in scikit-learn's semi-supervised estimators
 
 _SHOWN_LABELS = 20
@@ -77,8 +83,9 @@ def find_in_rows(
 ) -> Columns:
     """Find the columns from the first rows: a header, or two columns, or one without labels.
 
-    A name that is a number means a column without a header, counted from 1. ``is_text_first`` is for tables
-    without a header whose text comes before the label.
+    A name that is a number means a column without a header, counted from 1, unless all cells of the first row
+    are numbers: pandas names columns so. ``is_text_first`` is for tables without a header whose text comes
+    before the label.
 
     Raises:
         ValueError: a column is missing or ambiguous.
@@ -86,7 +93,8 @@ def find_in_rows(
     first, width = rows[0], len(rows[0])
     wanted = (options.text_column, options.label_column)
     positions = [int(name) - 1 if re.fullmatch("[1-9][0-9]{0,3}", name) else width for name in wanted]
-    if wanted[0] not in first and positions[0] < width and (not labeled or positions[1] < width):
+    are_numbers = all(cell.strip().isdigit() for cell in first)
+    if not are_numbers and positions[0] < width and (not labeled or positions[1] < width):
         return Columns(positions[0], positions[1] if labeled else None, False)
     has_name = any(_normalize(cell) in (*TEXT_NAMES, *LABEL_NAMES) for cell in first)
     has_label = width == 2 and any(cell.strip().lower() in LABELS for cell in first)
@@ -102,6 +110,23 @@ def find_in_rows(
     return find_in_header(first, options, labeled)
 
 
+def check_split_column(names: Sequence[str], rows: Sequence[Sequence[object]], columns: Columns) -> None:
+    """Check that no column of the first rows names a split other than training.
+
+    Raises:
+        ValueError: there is such a column.
+    """
+    for i, name in enumerate(names):
+        if i in (columns.text, columns.label):
+            continue
+        words = {str(row[i]).strip().lower() for row in rows}
+        if words and words <= SPLITS.keys() and {SPLITS[word] for word in words} != {"training"}:
+            raise ValueError(
+                f"column {name[:40]} holds splits ({', '.join(sorted(words))}); write a file per split, for "
+                "example train.csv and test.csv, or set split=ignore to train on every row"
+            )
+
+
 def normalize_label(value: object) -> str:
     """The label as text: lower case, without spaces around it and without the ".0" of an integer."""
     return re.sub(r"^([+-]?\d+)\.0+$", r"\1", str(value).strip().lower())
@@ -112,7 +137,11 @@ class Labels:
 
     def __init__(self, label_map: str = "") -> None:
         content = json.loads(label_map or "{}")
-        self._meaning = {normalize_label(key): value for key, value in content.items()} or LABELS
+        meaning: dict[str, int | None] = {}
+        for key, value in content.items():
+            if meaning.setdefault(normalize_label(key), value) != value:
+                raise DataError(f"label_map: {key!r} has two meanings; case and .0 make no difference")
+        self._meaning = meaning or LABELS
         self.values: dict[str, int | None] = {}  # of all labels so far, as ``parse`` returns them
         self._first_unknown = ""
 

@@ -230,6 +230,8 @@ def _check(channel: str, data: Datasets, hyperparameters: Hyperparameters) -> No
             f"channel {channel}: {count} training reviews, fewer than one batch of "
             f"{hyperparameters.batch_size}; provide more reviews or reduce batch_size"
         )
+    if not len(data.training.sequences.ids):
+        raise DataError(f"channel {channel}: the reviews contain no words; expected texts")
     classes = np.unique(data.training.labels)
     if len(classes) < 2:
         label = "positive" if classes[0] else "negative"

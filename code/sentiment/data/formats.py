@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from itertools import product, starmap
+from itertools import chain, islice, product, starmap
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from byoc.errors import DataError
 from sentiment.data.archives import File
-from sentiment.data.columns import find_in_header, find_in_rows
-from sentiment.data.dialects import MAX_FIELD, Dialect, open_table
+from sentiment.data.columns import Columns, check_split_column, find_in_header, find_in_rows
+from sentiment.data.dialects import MAX_FIELD, SAMPLE_ROWS, Dialect, open_table
 from sentiment.hyperparameters import CSV_DELIMITERS, CSV_DIALECTS, CSV_QUOTING, Hyperparameters
 
 ACCEPTED = (
@@ -90,6 +90,8 @@ def open_text(file: File) -> Iterator[tuple[io.TextIOWrapper, bytes]]:
         try:
             if head.startswith(codecs.BOM_UTF8):
                 text.read(1)
+            if is_utf16:
+                head = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
             yield text, head.removeprefix(codecs.BOM_UTF8).lstrip()
         except UnicodeDecodeError as error:
             offset = stream.count - len(error.object) + error.start
@@ -157,7 +159,13 @@ class RecordReader:
             candidates = [Dialect(CSV_DELIMITERS[delimiter], quoting)]
         else:
             candidates = list(starmap(Dialect, product(CSV_DELIMITERS.values(), CSV_QUOTING)))
-        find = partial(find_in_rows, options=self.options, labeled=self.labeled, is_text_first=not is_table)
+
+        def find(rows: list[list[str]]) -> Columns:
+            columns = find_in_rows(rows, self.options, self.labeled, is_text_first=not is_table)
+            if columns.is_header:
+                self._check_split_column(rows[0], rows[1:], columns)
+            return columns
+
         table = open_table(self.file.name, lines, candidates, "" if suffix == ".csv" else "\t", find)
         if table is None:
             return
@@ -189,7 +197,8 @@ class RecordReader:
         with open_text(file) as (text, head):
             report.format = "JSON array" if head.startswith(b"[") else "JSON Lines"
             values = _iterate_array(file, text) if head.startswith(b"[") else _iterate_json_lines(file, text)
-            for line, value in values:
+            first = list(islice(values, SAMPLE_ROWS))
+            for line, value in chain(first, values):
                 if not isinstance(value, dict):
                     raise DataError(f"{file.name}, line {line}: expected a JSON object with text and label")
                 record = _read_ground_truth(value, self.options.label_column) if "source" in value else value
@@ -197,17 +206,25 @@ class RecordReader:
                 if names not in keys:
                     keys = {} if len(keys) > _MAX_KEYS else keys
                     try:
-                        keys[names] = self._find_names(names)
+                        rows = [[*v.values()] for _, v in first if isinstance(v, dict) and tuple(v) == names]
+                        keys[names] = self._find_names(names, rows)
                     except ValueError as error:
                         raise DataError(f"{file.name}, line {line}: {error}") from error
                 report.text, report.label = keys[names]
                 content, label = record[report.text], record.get(report.label)
                 yield line, content if isinstance(content, str) else "", _label_text(label)
 
-    def _find_names(self, names: Sequence[str]) -> tuple[str, str]:
+    def _find_names(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> tuple[str, str]:
         """Names of the columns of text and label; empty without labels."""
-        text, label, _ = find_in_header(names, self.options, self.labeled)
-        return names[text], names[label] if label is not None else ""
+        columns = find_in_header(names, self.options, self.labeled)
+        self._check_split_column(names, rows, columns)
+        return names[columns.text], names[columns.label] if columns.label is not None else ""
+
+    def _check_split_column(
+        self, names: Sequence[str], rows: Sequence[Sequence[object]], columns: Columns
+    ) -> None:
+        if self.report.split == "training" and self.options.split == "auto":
+            check_split_column(names, rows, columns)
 
     def _read_parquet(self) -> Iterator[Record]:
         from arro3.io import read_parquet  # noqa: PLC0415 (a library of 35 MB, for this format alone)
@@ -218,11 +235,19 @@ class RecordReader:
             try:
                 with _silence_panics():
                     reader = read_parquet(stream)
-                report.text, report.label = self._find_names(reader.schema.names)
-                row = 0
+                names, row = reader.schema.names, 0
                 # The type stubs of arro3 0.9 are wrong here.
                 batches = iter(cast(Any, reader))
                 while (batch := _next_batch(batches)) is not None:
+                    if not row:
+                        first = batch.slice(0, min(SAMPLE_ROWS, batch.num_rows))
+                        is_text = ["Utf8" in str(kind) for kind in first.schema.types]
+                        columns = [
+                            first.column(name).to_pylist() if text else [None] * first.num_rows
+                            for name, text in zip(names, is_text, strict=True)
+                        ]
+                        rows = list(zip(*columns, strict=True))
+                        report.text, report.label = self._find_names(names, rows)
                     texts = batch.column(report.text).to_pylist()
                     labels = batch.column(report.label).to_pylist() if report.label else [None] * len(texts)
                     for review, value in zip(texts, labels, strict=True):
@@ -277,6 +302,8 @@ def _iterate_array(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, An
         match = separator.match(buffer, position)
         start = match.end() if match else position
         if buffer.startswith("]", start):
+            line += buffer.count("\n", position, start)
+            _check_end(file, text, buffer[start + 1 :] or text.read(_CHUNK), line)
             return
         try:
             value, end = decoder.raw_decode(buffer, start)
@@ -292,6 +319,16 @@ def _iterate_array(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, An
         yield line, value
         line += buffer.count("\n", start, end)
         position, separator = end, re.compile(r"\s*,?\s*")
+
+
+def _check_end(file: File, text: io.TextIOWrapper, rest: str, line: int) -> None:
+    """Check that nothing follows a JSON array; ``rest`` is what was read after it, from ``line`` on."""
+    while rest and rest.isspace():
+        line += rest.count("\n")
+        rest = text.read(_CHUNK)
+    if rest:
+        line += rest.count("\n", 0, len(rest) - len(rest.lstrip()))
+        raise DataError(f"{file.name}, line {line}: expected the end of the file after the JSON array")
 
 
 def _next_batch(batches: Iterator[Any]) -> Any:

@@ -3,6 +3,7 @@
 import html
 import logging
 import re
+import unicodedata
 from itertools import islice
 
 from byoc.errors import DataError
@@ -37,6 +38,8 @@ class LetterCounter:
         weight = 1 if self._reviews <= _COUNTED else _STEP
         if "&" in review:
             review = html.unescape(review)
+        if not review.isascii():
+            review = unicodedata.normalize("NFC", review)  # a letter and its accent are one letter
         self.letters += weight * len(review.encode("ascii", "ignore").translate(None, _NO_LETTERS))
         if not review.isascii():
             dropped = sum(map(str.isalpha, "".join(_NOT_ASCII.findall(review))))

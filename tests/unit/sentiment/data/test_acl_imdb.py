@@ -44,6 +44,12 @@ def reviews(folder: Path, channel: str = "training") -> set[tuple[str, int, str 
     return {(review.text, review.label, review.group) for review in found}
 
 
+def test_review_may_begin_with_readme(tmp_path: Path) -> None:
+    names = ("license_to_kill.txt", "readme_if_you_can.txt", "urls_of_fire.txt")
+    write_layout(tmp_path, {f"pos/{name}": name for name in names} | {"pos/README.md": "about"})
+    assert {text for text, _, _ in reviews(tmp_path)} == set(names)
+
+
 def test_folder_has_texts_labels_and_movies(tmp_path: Path) -> None:
     assert reviews(write_layout(tmp_path, FILES)) == TRAIN
 

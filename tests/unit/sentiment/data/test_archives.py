@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from byoc.errors import DataError
 from sentiment.data import archives
 from sentiment.data.archives import walk
+from sentiment.data.channels import read_channel
 from tests.support.review_files import make_tar, make_zip, read, write_files
 
 CSV = "text,label\nfine,1\ndull,0\n"
@@ -150,3 +152,14 @@ def test_zip_members_need_no_order(tmp_path: Path) -> None:
     write_files(tmp_path, {"r.zip": make_zip({"b.csv": "1,b\n", "a.csv": "1,a\n"})})
     assert [file.path.name for file in walk(tmp_path)] == ["b.csv", "a.csv"]
     assert zipfile.is_zipfile(tmp_path / "r.zip")
+
+
+def test_name_that_is_not_utf_8_is_escaped(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"r\xe9.csv")).write_text("1,fine\n")
+    (review,) = read_channel("training", tmp_path)
+    assert review.source.file == f"{tmp_path}/r\\udce9.csv"
+
+
+def test_archive_member_called_dot_is_skipped(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a.zip": make_zip({".": "", "r.csv": "1,fine\n"})})
+    assert read(tmp_path) == [("fine", 1)]

@@ -175,6 +175,14 @@ ROWS = "text,label\n{0},1\n"
         ("test/pos2/a.csv", "test"),
         ("valid/positive/a.txt", "validation"),
         ("test/positive/a.txt", "test"),
+        ("test (1).csv", "test"),
+        ("IMDB Test.csv", "test"),
+        ("split=test/part-0.csv", "test"),
+        ("[test]~1.csv", "test"),
+        ("testData.tsv", "test"),
+        ("reviewsTest.csv", "test"),
+        ("tests/a.csv", "test"),
+        ("testing.csv", "test"),
         ("contest.csv", "training"),
         ("testimonials.csv", "training"),
         ("latest.csv", "training"),
@@ -191,6 +199,25 @@ def test_name_decides_the_split(tmp_path: Path, name: str, split: str) -> None:
 def read_splits_or_empty(folder: Path) -> dict[str, list[Review]]:
     reader = channels.ChannelReader("training", folder, Hyperparameters())
     return {split: list(reader.read(split, may_be_empty=True)) for split in reader.splits}
+
+
+@pytest.mark.parametrize("name", ["unsupervised-00000-of-00001.csv", "data/imdb_unsup.csv"])
+def test_unsupervised_file_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    caplog.set_level(logging.INFO)
+    write_files(tmp_path, {name: "text,label\nwho knows,-1\n", "train.csv": ROWS.format("fine")})
+    assert texts("training", tmp_path) == ["fine"]
+    assert f"skipping {tmp_path / name}, no labels" in caplog.text
+    assert "who knows" in texts("unlabeled", tmp_path)
+
+
+def test_label_folder_names_the_label(tmp_path: Path) -> None:
+    write_files(tmp_path, {"pos/a/1.txt": "fine", "neg/a/1.txt": "dull"})
+    reader = channels.ChannelReader("training", tmp_path, Hyperparameters())
+    list(reader.read("training"))
+    assert [report["labels"] for report in reader.reports] == [
+        {"neg/": {"rows": 1, "meaning": 0}},
+        {"pos/": {"rows": 1, "meaning": 1}},
+    ]
 
 
 @pytest.mark.parametrize("pack", ["folder", "zip", "tar"])

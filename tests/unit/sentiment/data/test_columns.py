@@ -55,6 +55,45 @@ def test_options_choose_columns(tmp_path: Path, header: str, options: dict[str, 
     assert read_csv(tmp_path, f"{header}\n7,8,1,fine\n", **options) == [("fine", 1)]
 
 
+@pytest.mark.parametrize(
+    ("rows", "label_map", "expected"),
+    [
+        ('3,title,"fine, really"\n1,title,dull\n', '{"1": 0, "3": 1}', [("fine, really", 1), ("dull", 0)]),
+        ("2,fine,1\n5,dull,0\n", '{"2": 1, "5": 0}', None),
+    ],
+)
+def test_number_counts_columns_without_a_header(
+    tmp_path: Path, rows: str, label_map: str, expected: list[tuple[str, int]] | None
+) -> None:
+    options = {"text_column": "3" if expected else "2", "label_column": "1", "label_map": label_map}
+    assert read_csv(tmp_path, rows, **options) == (expected or [("fine", 1), ("dull", 0)])
+
+
+def test_numbers_may_be_names_of_columns(tmp_path: Path) -> None:
+    rows = "0,1,2\nfine,7,1\n"
+    assert read_csv(tmp_path, rows, text_column="0", label_column="2") == [("fine", 1)]
+
+
+SPLIT_ROWS = [("test", "fine", 1), ("train", "dull", 0)]
+SPLIT_FILES = {
+    "r.csv": "type,text,label\n" + "".join(f"{a},{b},{c}\n" for a, b, c in SPLIT_ROWS),
+    "r.jsonl": "".join(json.dumps({"type": a, "text": b, "label": c}) + "\n" for a, b, c in SPLIT_ROWS),
+    "r.json": json.dumps([{"type": a, "text": b, "label": c} for a, b, c in SPLIT_ROWS]),
+}
+
+
+@pytest.mark.parametrize("name", SPLIT_FILES)
+def test_column_of_splits_is_rejected(tmp_path: Path, name: str) -> None:
+    write_files(tmp_path, {name: SPLIT_FILES[name]})
+    with pytest.raises(DataError, match=r"line 1: column type holds splits \(test, train\); .* split=ignore"):
+        read(tmp_path)
+    assert len(read(tmp_path, split="ignore")) == len(read(tmp_path, "validation")) == 2
+
+
+def test_column_of_training_rows_is_read(tmp_path: Path) -> None:
+    assert read_csv(tmp_path, "split,text,label\ntrain,fine,1\ntrain,dull,0\n") == [("fine", 1), ("dull", 0)]
+
+
 def test_missing_option_column_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match="no single column 'body'; the columns are text, label; set text_column"
@@ -149,7 +188,15 @@ def test_wrong_label_in_first_row_is_named(tmp_path: Path) -> None:
         read_csv(tmp_path, "2,fine\n1,good\n")
 
 
-@pytest.mark.parametrize("value", ['{"1": 2}', '{"1": true}', "[1]", "text", '{"1": "0"}', '{"1": 0.5}'])
+@pytest.mark.parametrize("label_map", ['{"1": 1, "1.0": 0}', '{"pos": 0, "Pos": 1}'])
+def test_label_with_two_meanings_is_rejected(tmp_path: Path, label_map: str) -> None:
+    with pytest.raises(DataError, match=r"label_map: .* has two meanings"):
+        read_csv(tmp_path, "text,label\nfine,1\n", label_map=label_map)
+
+
+@pytest.mark.parametrize(
+    "value", ['{"1": 1, "1": 0}', '{"1": 2}', '{"1": true}', "[1]", "text", '{"1": "0"}', '{"1": 0.5}']
+)
 def test_invalid_label_map_is_rejected(value: str) -> None:
     with pytest.raises(HyperparameterError, match=r"label_map: .* is not a JSON object of 0, 1 and null"):
         parse_hyperparameters(Hyperparameters, {"label_map": value})

@@ -86,6 +86,12 @@ def test_single_class_is_rejected(tmp_path: Path) -> None:
         load(channels(tmp_path, training=REVIEWS[1::2]), SMALL)
 
 
+def test_reviews_without_words_are_rejected(tmp_path: Path) -> None:
+    reviews = [(f"{'!' * i}", str(i % 2)) for i in range(1, 40)]
+    with pytest.raises(DataError, match="channel training: the reviews contain no words"):
+        load(channels(tmp_path, training=reviews), SMALL)
+
+
 def test_less_than_one_batch_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="fewer than one batch of 64"):
         load(channels(tmp_path, training=REVIEWS[:40]), Hyperparameters())

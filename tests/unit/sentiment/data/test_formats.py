@@ -244,6 +244,38 @@ def test_unlabeled_channel_ignores_labels(tmp_path: Path, name: str, content: st
     assert read(write_files(tmp_path, {name: content}), "unlabeled") == [("fine", NO_LABEL)]
 
 
+def test_column_of_splits_is_rejected_in_parquet(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {
+        "split": Array(["test"], DataType.utf8()),
+        "text": Array(["fine"], DataType.utf8()),
+        "label": Array([1], DataType.int64()),
+    }
+    stream = io.BytesIO()
+    write_parquet(Table.from_pydict(columns), stream)
+    with pytest.raises(DataError, match=r"column split holds splits \(test\)"):
+        read(write_files(tmp_path, {"r.parquet": stream.getvalue()}))
+
+
+@pytest.mark.parametrize("rest", ['[{"text": "dull", "label": 0}]', "x", ",", " " * 70_000 + "]"])
+def test_content_after_a_json_array_is_rejected(tmp_path: Path, rest: str) -> None:
+    write_files(tmp_path, {"r.json": f'[{{"text": "fine",\n"label": 1}}]\n{rest}\n'})
+    with pytest.raises(DataError, match=r"r\.json, line 3: expected the end of the file"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["r.json", "r.txt"])
+def test_format_is_detected_in_utf_16(tmp_path: Path, name: str) -> None:
+    content = {"r.json": json.dumps([{"text": "fine", "label": 1}]), "r.txt": "__label__1 fine\n"}[name]
+    assert read(write_files(tmp_path, {name: content.encode("utf-16")})) == [("fine", 1)]
+
+
+@pytest.mark.parametrize("name", ["pos/1.txt", "r.csv"])
+def test_utf_16_without_a_mark_is_rejected(tmp_path: Path, name: str) -> None:
+    channel = "training" if "/" in name else "unlabeled"
+    with pytest.raises(DataError, match="not UTF-8, for it has NUL characters; save the file as UTF-8"):
+        read(write_files(tmp_path, {name: "fine\n".encode("utf-16-le")}), channel)
+
+
 def test_unlabeled_table_needs_a_text_column(tmp_path: Path) -> None:
     for content in ("a,b,c\n", "good, really\nbad, really\n"):
         with pytest.raises(DataError, match="line 1: no column is called text, review"):

@@ -27,6 +27,7 @@ def share(*reviews: str) -> float:
         ("café 😀 ½", 4, 1),
         ("caf&eacute; &amp;", 4, 1),
         ("电影 film", 6, 2),
+        ("cafe\u0301", 4, 1),  # decomposed
         ("हि", 1, 1),  # the vowel is a mark
     ],
 )
