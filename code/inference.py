@@ -148,11 +148,13 @@ def _load(model_dir: Path, gpu: int | None) -> _Worker:
         response.encode([*results, metrics], request.JSON, fields)
     except ValueError as error:
         raise ArtifactError(f"{artifact}: the answer to {package.probe!r} is no JSON ({error})") from error
-    if set(metrics) != set(package.metric_names):
-        # A missing value would break the request log's JSON.
-        raise PackageError(
-            f"metrics() returned {sorted(metrics)}; expected metric_names: {sorted(package.metric_names)}"
-        )
+    for computed in (metrics, _compute_metrics(model, [])):
+        # A missing value would break the request log's JSON; in batch transform, every text may be unusable.
+        if set(computed) != set(package.metric_names) or not all(map(_is_number, computed.values())):
+            raise PackageError(
+                f"metrics() returned {dict(computed)}; expected a number for each of metric_names: "
+                f"{sorted(package.metric_names)}"
+            )
     default = Limits()
     worker = _Worker(
         model,
@@ -277,6 +279,10 @@ def _answer(worker: _Worker, requests: Mapping[int, _Request]) -> dict[int, _Ans
             # One by one, so that the failing request does not fail the batch.
             return {i: answer for j in requests for i, answer in _answer(worker, {j: requests[j]}).items()}
         return {i: _refuse(_InternalError("the prediction failed; see the log")) for i in requests}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _encode(worker: _Worker, item: _Request, predictions: Iterator[Result]) -> _Answer:

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from byoc.serving.request import JSON_LINES
 from jobs import artifact, delete, instances, options, overrides, storage, wait
 from jobs.account import Account
-from jobs.aws_request import sagemaker, send
+from jobs.aws_request import Request, sagemaker, send
 from jobs.resources import TRANSFORM
 from jobs.security import security
 from jobs.upload import TO_PREDICT
@@ -75,6 +75,8 @@ def transform(account: Account, job: str, name: str, **values: Any) -> None:
         DataProcessing={"JoinSource": "Input"} if values["join"] else None,
         Tags=values["tags"],
     )
+    if any("MaxConcurrentTransforms" in setting for setting in values["settings"]):
+        raise click.UsageError("--set MaxConcurrentTransforms: use --concurrency, which fits the container")
     model, request = overrides.prepare([model, request], values)
     click.echo(f"{name}: {values['instance_count']} x {values['instance_type']}, until it is done", err=True)
     send(account, model)
@@ -82,11 +84,20 @@ def transform(account: Account, job: str, name: str, **values: Any) -> None:
         wait.run(account, TRANSFORM, name, lambda: send(account, request), watch=values["wait"])
     except (click.ClickException, BotoCoreError, ClientError):
         if _has_ended(account, name):
-            delete.undo(account, model)
+            _undo(account, model)
         raise
-    if values["wait"]:
-        delete.undo(account, model)
     click.echo(target)
+    if values["wait"]:
+        _undo(account, model)
+
+
+def _undo(account: Account, model: Request) -> None:
+    """Delete the model; a refusal must hide neither the end of the job nor its output."""
+    try:
+        delete.undo(account, model)
+    except (BotoCoreError, ClientError) as error:
+        command = f"python -m jobs delete {model.parameters['ModelName']}"
+        click.echo(f"warning: the model is kept ({error}); to delete it: {command}", err=True)
 
 
 def _has_ended(account: Account, name: str) -> bool:

@@ -27,7 +27,10 @@ class LoadedModel(Protocol):
         ...
 
     def metrics(self, results: Sequence[Result]) -> Mapping[str, float]:
-        """Values of ``metric_names`` for the results of one request, for the request log. Default: none."""
+        """Values of ``metric_names`` for the results of one request, for the request log. Default: none.
+
+        A request in batch transform may have no result.
+        """
         ...
 
     def explain(self, texts: Sequence[str]) -> Sequence[Any]:

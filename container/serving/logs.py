@@ -43,7 +43,7 @@ class Log:
             self._emit(json_log.line(level, message, source, time.time(), **fields))
 
     def relay(self, stream: IO[str], source: str, level: str) -> threading.Thread:
-        """Copy the output of a program until its end: JSON lines unchanged, other lines wrapped in JSON."""
+        """Copy the output of a program until its end: lines of this log unchanged, others wrapped in JSON."""
         thread = threading.Thread(target=self._relay, args=(stream, source, level), daemon=True)
         thread.start()
         return thread
@@ -52,13 +52,12 @@ class Log:
         with stream:
             for line in stream:
                 text = line.rstrip()
-                if text.startswith("{"):
-                    level_field = _LEVEL.match(text)
-                    if (
-                        self._is_wanted_request(text)
-                        if source == "nginx"
-                        else level_field is None or self._is_wanted(level_field[1])
-                    ):
+                level_field = _LEVEL.match(text)
+                if source == "nginx" and text.startswith("{"):
+                    if self._is_wanted_request(text):
+                        self._emit(text)
+                elif level_field:
+                    if self._is_wanted(level_field[1]):
                         self._emit(text)
                 elif not text or any(line in text for line in _HARMLESS):
                     continue

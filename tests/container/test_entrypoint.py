@@ -220,7 +220,10 @@ def test_train_names_the_faulty_file(base: Path, name: str, content: str, fault:
         dispatch_train(base)
 
 
-def test_refused_training_has_a_failure_file(base: Path) -> None:
+@pytest.mark.parametrize("earlier", ["", "of an earlier run"])
+def test_refused_training_has_a_failure_file(base: Path, earlier: str) -> None:
+    (base / "output").mkdir(exist_ok=True)
+    (base / "output" / "failure").write_text(earlier)
     (base / "input" / "config" / "resourceconfig.json").write_text("{")
     done = subprocess.run(
         [sys.executable, str(ENTRYPOINT), "train"],

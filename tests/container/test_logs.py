@@ -76,6 +76,12 @@ def test_json_of_lower_level_is_dropped(capfd: pytest.CaptureFixture[str], space
     assert [line["level"] for line in lines(capfd)] == ["error"]
 
 
+@pytest.mark.parametrize("printed", ["{'a': 1}", "{}", '{"a": 1}', "{broken"])
+def test_braces_of_other_programs_are_wrapped(capfd: pytest.CaptureFixture[str], printed: str) -> None:
+    Log("info").relay(io.StringIO(f"{printed}\n"), "the model server", "warning").join()
+    assert [(line["level"], line["message"]) for line in lines(capfd)] == [("warning", printed)]
+
+
 def test_plain_lines_are_wrapped(capfd: pytest.CaptureFixture[str]) -> None:
     assert relayed(capfd, "one\ntwo\n", "warning") == [("warning", "one"), ("warning", "two")]
 

@@ -109,11 +109,13 @@ SMALL: Mapping[bytes, set[int]] = {
 
 
 @st.composite
-def pipelined(draw: st.DrawFn) -> Exchange:
+def pipelined(draw: st.DrawFn, *, batch: bool = False) -> Exchange:
     """Several requests at once, answered in order."""
+    # Batch transform ends the job of an unsupported type with a 400.
+    small = {one: {400} if batch and statuses == UNSUPPORTED else statuses for one, statuses in SMALL.items()}
     own = draw(st.lists(st.sampled_from(sorted(SMALL)), min_size=2, max_size=20))
     parts = cut(b"".join(own), draw(places))
-    return Exchange("pipelined", parts, End.WAIT, [SMALL[one] for one in own], most=len(own))
+    return Exchange("pipelined", parts, End.WAIT, [small[one] for one in own], most=len(own))
 
 
 small_requests = st.builds(

@@ -136,7 +136,7 @@ class Fuzzer:
             *[exchanges.predictions(batch=self._batch)] * 7,
             exchanges.predictions(exchanges.large_bodies, batch=self._batch),
             *[exchanges.routes()] * 3,
-            exchanges.pipelined(),
+            exchanges.pipelined(batch=self._batch),
             exchanges.broken_off(),
             *[exchanges.mutated()] * 2,
             exchanges.dripping(),

@@ -114,6 +114,26 @@ def test_failed_job_loses_its_model(run: Run, started: Stubber) -> None:
     run("transform", "sentiment-1", *NAME, code=1)
 
 
+@pytest.mark.parametrize("status", ["Completed", "Failed"])
+def test_kept_model_hides_no_outcome(run: Run, started: Stubber, status: str) -> None:
+    for _ in range(1 if status == "Completed" else 2):
+        started.add_response("describe_transform_job", transform_job(status))
+    started.add_client_error("delete_model", "AccessDeniedException")
+    result = run("transform", "sentiment-1", *NAME, code=int(status == "Failed"))
+    assert "warning: the model is kept (An error occurred (AccessDenied" in result.stderr
+    assert "python -m jobs delete sentiment-p" in result.stderr
+    if status == "Completed":
+        assert result.stdout == f"s3://{BUCKET}/sentiment/predictions/sentiment-p/\n"
+    else:
+        assert "Failed" in result.stderr.rpartition("warning")[2]
+
+
+def test_concurrency_cannot_be_set_apart(run: Run, trained: str, to_predict: str) -> None:
+    assert to_predict
+    result = run("transform", trained, "--set", "MaxConcurrentTransforms=40", code=2)
+    assert "--set MaxConcurrentTransforms: use --concurrency" in result.stderr
+
+
 def test_container_takes_every_concurrent_request(run: Run, trained: str, to_predict: str) -> None:
     assert to_predict
     environment = shown(run("transform", trained, "--concurrency", "100", "--dry-run"), "CreateModel")[

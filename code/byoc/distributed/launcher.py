@@ -76,6 +76,7 @@ def run(arguments: Sequence[str], hosts: Hosts, processes: int, stop: StopFlag) 
                 if stop.requested or monitor.stop_requested:
                     monitor.request_stop()
                     monitor.finish()
+                    stop.requested = True  # maybe of another host: this one delivers an earlier model then
                     logger.info("stopped while waiting for the other hosts: there is nothing to save")
                     return
             agent = _Agent([*_options(hosts, processes, folder), str(_PROGRAM), *arguments])
@@ -186,6 +187,7 @@ def _supervise(agent: _Agent, monitor: HeartbeatMonitor, stop: StopFlag) -> None
         if stop.requested or monitor.stop_requested:
             signaled |= _signal_workers(STOP_SIGNAL, signaled)
         agent.join(0.2)
+    stop.requested |= monitor.stop_requested
 
 
 def _signal_workers(number: signal.Signals, skip: set[int] | None = None) -> set[int]:

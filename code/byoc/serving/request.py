@@ -143,7 +143,9 @@ def _read(body: bytes, content_type: str, limits: Limits, *, batch: bool = False
     if media_type == JSON_LINES:
         return _read_json_lines(body, limits)
     if media_type == CSV:
-        return _read_csv(body, limits, parameters.get("header", "").lower())
+        header = parameters.get("header", "").lower()
+        # Batch transform sends it with each piece of a file, also with those without a header.
+        return _read_csv(body, limits, "" if batch and header == "present" else header)
     return _read_lines(body, limits) if batch else iter([_unquoted(body, "body", limits)])
 
 
@@ -155,12 +157,19 @@ def _read_json(body: bytes, limits: Limits) -> Iterator[Record]:
     name = ""
     if isinstance(content, dict):
         name = next((key for key in ("inputs", "instances") if key in content), "")
+        if name and len(_text_keys(content, limits) | {name}) > 1:
+            raise MalformedBodyError("body: several text fields; expected one")
         content = content[name] if name else content
     if isinstance(content, list):
         for i, item in enumerate(content):
             yield _text(item, f"{name or 'body'}[{i}]", limits)
     else:
         yield _text(content, name or "body", limits)
+
+
+def _text_keys(content: dict[str, Any], limits: Limits) -> set[str]:
+    """The keys of an object that may hold a text, or a list of them."""
+    return {key for key in content if _normalize(key) in {*limits.text_fields, "instances"}}
 
 
 def _read_json_lines(body: bytes, limits: Limits) -> Iterator[Record]:
@@ -197,6 +206,8 @@ def _read_csv(body: bytes, limits: Limits, header: str) -> Iterator[Record]:
     width, column, first = 1, 0, 1
     row = next(_ROW.finditer(body))  # the pattern matches any body
     values = [_unquote(field).decode("utf-8", "replace") for field in _fields(row)]
+    if header != "absent" and row.end() < len(body) and _has_other_delimiter(values[0], limits):
+        raise MalformedBodyError("row 1: the header has another delimiter; send columns separated by commas")
     if header == "present" or (header != "absent" and _is_header(values, limits, is_line=is_line)):
         width, column, first = len(values), _find_text_column(values, limits), 2
         if row.end() == len(body):
@@ -232,6 +243,12 @@ def _is_header(names: Sequence[str], limits: Limits, *, is_line: bool) -> bool:
     )
 
 
+def _has_other_delimiter(row: str, limits: Limits) -> bool:
+    """Whether a first row is a header with semicolons, tabs or pipes."""
+    names = [name.strip('"') for name in re.split(r"[;\t|]", row, maxsplit=_MAX_COLUMNS)]
+    return len(names) > 1 and _is_header(names, limits, is_line=True)
+
+
 def _normalize(name: str) -> str:
     # No name is that long, and most fields are texts.
     return re.sub(r"[ _-]", "", name).lower() if len(name) <= _MAX_NAME else ""
@@ -259,9 +276,10 @@ def _has_columns(values: Sequence[str], fields: Sequence[bytes], limits: Limits)
 
 
 def _csv_text(row: re.Match[bytes], where: str, width: int, column: int, limits: Limits) -> Record:
-    if row["fields"] is None and row["line"].startswith(b'"'):
-        return MalformedBodyError(f"{where}: expected one text in double quotes, with inner quotes doubled")
     fields = _fields(row)
+    # A field that begins with a quote has a broken one, or a comma or line end of its text has split it.
+    if row["fields"] is None and any(field.startswith(b'"') for field in fields):
+        return MalformedBodyError(f"{where}: expected texts in double quotes, with inner quotes doubled")
     if fields == [b""]:
         return _unquoted(b"", where, limits)
     if len(fields) == width:

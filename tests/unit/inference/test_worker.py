@@ -120,7 +120,22 @@ def test_damaged_file_is_named(reload: Any, tmp_path_factory: pytest.TempPathFac
 
 def test_undeclared_metrics_fail_the_worker(reload: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toy, "metric_names", ("shortest",))
-    with pytest.raises(PackageError, match=r"\['longest'\]; expected metric_names: \['shortest'\]"):
+    with pytest.raises(PackageError, match=r"\{'longest': 8\}; .* metric_names: \['shortest'\]"):
+        reload()
+
+
+@pytest.mark.parametrize("value", [None, True, "many"])
+def test_metric_that_is_no_number_fails_the_worker(
+    reload: Any, monkeypatch: pytest.MonkeyPatch, value: object
+) -> None:
+    monkeypatch.setattr(toy.Model, "metrics", lambda _self, _results: {"longest": value})
+    with pytest.raises(PackageError, match="expected a number for each of metric_names"):
+        reload()
+
+
+def test_metrics_of_no_result_are_checked(reload: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toy.Model, "metrics", lambda _self, results: {"longest": 1} if results else {})
+    with pytest.raises(PackageError, match=r"metrics\(\) returned \{\}"):
         reload()
 
 

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from byoc.distributed import launcher
 from byoc.errors import HyperparameterError, TrainingError
 from byoc.opt_ml import Hosts
+from byoc.signals import StopFlag
 from tests.support import programs
 
 TWO = Hosts("b", ["a", "b"], "eth0")
@@ -46,6 +49,22 @@ def test_first_host_is_the_master() -> None:
 def test_single_host_is_standalone() -> None:
     options = launcher._options(ONE, 4, "/tmp/x")  # noqa: S108
     assert {"--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=4"} <= set(options)
+
+
+def test_stop_of_another_host_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first host then delivers the model of an earlier instance."""
+    monitor = SimpleNamespace(
+        wait=lambda _seconds: False,
+        stop_requested=True,
+        failure=None,
+        request_stop=lambda: None,
+        finish=lambda: None,
+    )
+    monkeypatch.setattr(launcher, "HeartbeatMonitor", lambda _hosts: nullcontext(monitor))
+    monkeypatch.setattr(launcher, "_set_environment", lambda *_: None)
+    stop = StopFlag()
+    launcher.run([], TWO, 1, stop)
+    assert stop.requested
 
 
 @pytest.fixture

@@ -186,8 +186,15 @@ def test_other_content_type_is_refused(content_type: str) -> None:
         ("id,text", CSV, "row 1: a header without rows"),
         ('"text"\n', CSV, "row 1: a header without rows"),
         ('"a"\n\n"b"', CSV, "row 2: empty"),
-        ('"a" b\n', CSV, "row 1: expected one text in double quotes"),
-        ('"a', CSV, "row 1: expected one text in double quotes"),
+        ('"a" b\n', CSV, "row 1: expected texts in double quotes"),
+        ('"a', CSV, "row 1: expected texts in double quotes"),
+        ('label,text,id\n1,"a, b" \n', CSV, "row 2: expected texts in double quotes"),
+        ('label,text\n1,"a\n', CSV, "row 2: expected texts in double quotes"),
+        ("label;text\n1;a\n", CSV, "row 1: the header has another delimiter"),
+        ('"label"\t"text"\n1\ta\n', CSV, "row 1: the header has another delimiter"),
+        ('{"text": "a", "inputs": "b"}', JSON, "body: several text fields"),
+        ('{"inputs": ["a"], "instances": ["b"]}', JSON, "body: several text fields"),
+        ('{"text": "a", "instances": ["b"]}', JSON, "body: several text fields"),
         ('"a","b"', CSV, "row 1: 2 columns, expected 1"),
         ("", CSV, "empty"),
         ("", TEXT, "empty"),
@@ -196,6 +203,20 @@ def test_other_content_type_is_refused(content_type: str) -> None:
 def test_malformed_body_is_refused_with_position(body: str, content_type: str, message: str) -> None:
     with pytest.raises(MalformedBodyError, match=message):
         decode(body.encode(), content_type, Limits(labels=("good",)))
+
+
+@pytest.mark.parametrize(
+    ("body", "texts"),
+    [(b'"A fine film."\n"Bad."', ["A fine film.", "Bad."]), (b"id,text\n1,a\n", ["a"]), (b'"a"', ["a"])],
+)
+def test_batch_header_is_found_by_its_names(body: bytes, texts: list[str]) -> None:
+    """SageMaker repeats the parameter for each piece of a file."""
+    assert decode_records(body, "text/csv; header=present") == texts
+
+
+@pytest.mark.parametrize("text", ["text; a film", "text\ta film", 'I said,"wow" loudly'])
+def test_single_line_is_no_other_table(text: str) -> None:
+    assert decode(text.encode(), CSV) == [text]
 
 
 @pytest.mark.parametrize("content_type", [JSON, JSON_LINES, CSV, TEXT])
@@ -211,7 +232,7 @@ def test_invalid_utf8_is_refused_with_offset(content_type: str) -> None:
         (b'"a"\n"\xff"\n"b"', JSON_LINES, ["a", "line 2: not UTF-8 at byte offset 1", "b"]),
         (b"\n", JSON_LINES, ["line 1, column 1: not JSON"]),
         (b"", JSON_LINES, ["line 1, column 1: not JSON"]),
-        (b'"a\nb"\n"c\nd\n"e"', CSV, ["a\nb", "row 2: expected one text", "d", "e"]),
+        (b'"a\nb"\n"c\nd\n"e"', CSV, ["a\nb", "row 2: expected texts", "d", "e"]),
         (b'"a"\nb,c\n\n\xff\nd\n', CSV, ["a", "row 2: 2 columns", "row 3: empty", "row 4: not UTF-8", "d"]),
         (b"id,text\n1,a\nb\n3,c\n", CSV, ["a", "row 3: 1 columns", "c"]),
         (b"id,text\n", CSV, ["row 1: a header without rows"]),
