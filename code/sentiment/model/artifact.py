@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as deserialize
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
 from byoc.artifact import read_json_object
@@ -138,7 +137,9 @@ def _section(path: Path, settings: dict[str, Any], name: str, cls: type[T]) -> T
 
 def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        tensors = deserialize(path.read_bytes())
+        # Not the whole file at once, which would take its size in addition.
+        with safe_open(path, "numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise ArtifactError(f"{path} is missing or unreadable ({error.strerror})") from error
     except SafetensorError as error:

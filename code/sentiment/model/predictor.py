@@ -31,13 +31,14 @@ class Predictor:
         self._vocabulary = artifact.vocabulary
         self._ngram_model = artifact.ngram_model
         self._unknown_limit = artifact.unknown_share.get(LIMIT, 1.0)
-        self._network = SentimentLSTM(artifact.network)
+        with torch.device("meta"):  # no memory for weights to be replaced
+            self._network = SentimentLSTM(artifact.network)
         weights = {name: torch.from_numpy(tensor) for name, tensor in artifact.weights.items()}
-        largest = max(float(tensor.abs().max()) for tensor in weights.values())
+        largest = max(float(torch.maximum(tensor.max(), -tensor.min())) for tensor in weights.values())
         if self._dtype is not None and largest > torch.finfo(self._dtype).max:
             logger.warning("a weight is too large for %s; the network runs in float32", self._dtype)
             self._dtype = None
-        self._network.load_state_dict(weights)
+        self._network.load_state_dict(weights, assign=True)
         self._network.to(device).eval()
 
     @classmethod

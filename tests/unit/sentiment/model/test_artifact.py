@@ -1,7 +1,9 @@
 """The files of a trained model."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,17 @@ def test_artifact_round_trips(folder: Path) -> None:
     assert loaded.unknown_share == saved.unknown_share
     assert loaded.vocabulary.words == saved.vocabulary.words
     assert all(np.array_equal(loaded.weights[name], saved.weights[name]) for name in saved.weights)
+
+
+def test_loading_holds_the_weights_once(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, embedding_dim=500, hidden_dim=500)
+    weights = {name: np.zeros(shape, np.float32) for name, shape in settings.tensor_shapes().items()}
+    write_files(replace(make(), network=settings, weights=weights), tmp_path)
+    tracemalloc.start()
+    load_artifact(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * sum(array.nbytes for array in weights.values())
 
 
 def test_ngram_model_round_trips(folder: Path) -> None:
