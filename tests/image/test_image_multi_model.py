@@ -179,11 +179,11 @@ def used(container: Container) -> tuple[int, int, int]:
     return memory, processes, files
 
 
-def test_fifty_load_cycles_leave_nothing(image: str, models: Path) -> None:
+def test_thirty_load_cycles_leave_nothing(image: str, models: Path) -> None:
     seen = []
     with start(image, models) as container:
         container.wait_until_it_serves()
-        for _ in range(50):
+        for _ in range(30):
             assert load(container, "first", URL.format("first")).status == 200
             assert invoke(container, "first").status == 200
             assert unload(container, "first").status == 200
