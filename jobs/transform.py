@@ -75,7 +75,7 @@ def transform(account: Account, job: str, name: str, **values: Any) -> None:
         DataProcessing={"JoinSource": "Input"} if values["join"] else None,
         Tags=values["tags"],
     )
-    if any("MaxConcurrentTransforms" in setting for setting in values["settings"]):
+    if any(setting.partition("=")[0].endswith("MaxConcurrentTransforms") for setting in values["settings"]):
         raise click.UsageError("--set MaxConcurrentTransforms: use --concurrency, which fits the container")
     model, request = overrides.prepare([model, request], values)
     click.echo(f"{name}: {values['instance_count']} x {values['instance_type']}, until it is done", err=True)

@@ -261,13 +261,19 @@ def test_missing_server_raises_os_error(tmp_path: Path) -> None:
 
 
 def test_hang_up_raises_os_error(tmp_path: Path) -> None:
-    with answering(tmp_path / "management.sock", lambda _request: None), pytest.raises(OSError):  # noqa: PT011 (any fault of the connection)
+    with (
+        answering(tmp_path / "management.sock", lambda _request: None),
+        pytest.raises(OSError, match="incomplete answer: RemoteDisconnected"),
+    ):
         ModelServer(tmp_path).unregister("a")
 
 
 def test_incomplete_answer_raises_os_error(tmp_path: Path) -> None:
     cut_off = Response(200, b"{", {"Content-Length": "9", "Connection": "close"})
-    with answering(tmp_path / "management.sock", lambda _request: cut_off), pytest.raises(OSError):  # noqa: PT011 (any fault of the connection)
+    with (
+        answering(tmp_path / "management.sock", lambda _request: cut_off),
+        pytest.raises(OSError, match="incomplete answer: IncompleteRead"),
+    ):
         ModelServer(tmp_path).unregister("a")
 
 

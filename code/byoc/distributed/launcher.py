@@ -76,7 +76,7 @@ def run(arguments: Sequence[str], hosts: Hosts, processes: int, stop: StopFlag) 
                 if stop.requested or monitor.stop_requested:
                     monitor.request_stop()
                     monitor.finish()
-                    stop.requested = True  # maybe of another host: this one delivers an earlier model then
+                    stop.requested = True  # on any host: the first one delivers an earlier model then
                     logger.info("stopped while waiting for the other hosts: there is nothing to save")
                     return
             agent = _Agent([*_options(hosts, processes, folder), str(_PROGRAM), *arguments])
@@ -171,7 +171,7 @@ class _Agent(threading.Thread):
 
 
 def _supervise(agent: _Agent, monitor: HeartbeatMonitor, stop: StopFlag) -> None:
-    """Forward stop requests to workers and hosts until torchrun ends.
+    """Forward stop requests to workers and hosts until torchrun ends; ``stop`` then has those of all hosts.
 
     Raises:
         HostError: the job failed on another host.

@@ -169,7 +169,8 @@ def _read_json(body: bytes, limits: Limits) -> Iterator[Record]:
 
 def _text_keys(content: dict[str, Any], limits: Limits) -> set[str]:
     """The keys of an object that may hold a text, or a list of them."""
-    return {key for key in content if _normalize(key) in {*limits.text_fields, "instances"}}
+    names = {*limits.text_fields, "instances"}
+    return {key for key in content if _normalize(key) in names}
 
 
 def _read_json_lines(body: bytes, limits: Limits) -> Iterator[Record]:

@@ -73,6 +73,7 @@ class _Role(NamedTuple):
 
     split: str
     label: int | None = None  # of the folder, for a file of one review
+    label_dir: str = ""  # its name, with a slash
     movie: str | None = None
 
 
@@ -122,7 +123,8 @@ class ChannelReader:
             else:
                 split = self.split if acl_imdb.half(folder) else self._name_split(path)
                 movie = acl_imdb.find_movie(path, movies.get(folder, []))
-                roles[path] = _Role(split, acl_imdb.REVIEW_DIRS[folder.name.lower()], movie)
+                label = acl_imdb.REVIEW_DIRS[folder.name.lower()]
+                roles[path] = _Role(split, label, f"{folder.name}/", movie)
         for path, reason in skipped.items():
             logger.info("channel %s: skipping %s, %s", self.channel, self.folder / path, reason)
         return roles
@@ -191,10 +193,9 @@ class ChannelReader:
         if role.label is None:
             records = RecordReader(file, self._hyperparameters, self._labeled, report).read()
         else:
-            folder = f"{(acl_imdb.review_dir(file.path) or file.path.parent).name}/"
-            records = iter([_read_review(file, folder, report)])
+            records = iter([_read_review(file, role.label_dir, report)])
             report.label = "folder" if self._labeled else ""
-            labels.values[folder] = role.label
+            labels.values[role.label_dir] = role.label
         name, labeled, values, label = file.name, self._labeled, labels.values, NO_LABEL
         for line, text, label_text in records:
             report.rows += 1
@@ -230,12 +231,12 @@ def _words(name: str) -> str:
     return _CAMEL_CASE.sub("-", name).lower()
 
 
-def _read_review(file: File, folder: str, report: FileReport) -> Record:
+def _read_review(file: File, label_dir: str, report: FileReport) -> Record:
     """Read a file of one review; its folder is the label."""
     if file.path.suffix.lower() != ".txt":
-        raise DataError(f"{file.name}: unknown format, expected .txt files in {folder}")
+        raise DataError(f"{file.name}: unknown format, expected .txt files in {label_dir}")
     report.format, report.text = "a review per file", "whole file"
-    return 0, read_text(file), folder
+    return 0, read_text(file), label_dir
 
 
 class JobReader:

@@ -322,7 +322,7 @@ def _iterate_array(file: File, text: io.TextIOWrapper) -> Iterator[tuple[int, An
 
 
 def _check_end(file: File, text: io.TextIOWrapper, rest: str, line: int) -> None:
-    """Check that nothing follows a JSON array; ``rest`` is what was read after it, from ``line`` on."""
+    """Check that nothing follows a JSON array; ``rest`` is the part read after it, from ``line`` on."""
     while rest and rest.isspace():
         line += rest.count("\n")
         rest = text.read(_CHUNK)

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load as deserialize
-from safetensors.numpy import save as serialize
 from torch import Tensor
 
 from byoc.checkpoints import Checkpoint
@@ -30,13 +28,13 @@ from sentiment.model.network import SentimentLSTM
 from sentiment.model.precision import Hardware
 from sentiment.model.pretrained import PretrainedWeights
 from sentiment.model.weighted_sum import cross_fitted_sum, fit_weights, weighted_sum
-from sentiment.ngram_model.nbsvm import NBSVM
 from sentiment.settings import NetworkSettings
 from sentiment.text.sequences import Sequences
 from sentiment.text.unknown_share import measure_unknown_share
 from sentiment.training import results
 from sentiment.training.determinism import set_up_torch
 from sentiment.training.fine_tuning import FineTuning, best_epoch, evaluate_sharded
+from sentiment.training.ngram_results import NgramResults
 from sentiment.training.pretraining import Pretraining
 from sentiment.training.trainer import Setup, Trainer
 
@@ -45,42 +43,6 @@ logger = logging.getLogger(__name__)
 MODELS = ("ngram", "lstm")
 # One of so many reviews measures the perplexity in a job without labels.
 _HELD_OUT_EVERY = 100
-
-
-class NgramResults:
-    """The n-gram model, on rank 0, and its logits on the held-out reviews, on every process.
-
-    Attributes:
-        model: None on other ranks, and with ``ngram_weight=0``.
-        logits: [models, reviews] of each held-out set, by set name, of one model or of none.
-    """
-
-    def __init__(self, job: Job, data: Datasets, hyperparameters: Hyperparameters) -> None:
-        """Fit the model.
-
-        Raises:
-            DataError: the reviews have no common n-gram.
-            Stopped: a stop was requested on any process.
-        """
-        self.model: NBSVM | None = None
-        group, held_out = job.process_group, data.held_out
-        self.logits = {
-            name: np.empty((0, len(examples.labels)), np.float32) for name, examples in held_out.items()
-        }
-        if hyperparameters.ngram_weight == 0:
-            return
-
-        def fit() -> NBSVM | None:
-            if group.rank > 0:
-                return None
-            return NBSVM.fit(data.training, len(data.vocabulary), hyperparameters.max_ngrams)
-
-        self.model = group.run_interruptible(job.stop, fit)
-        if self.model is not None:
-            for name, examples in held_out.items():
-                self.logits[name] = self.model.logits(examples.sequences)[None]
-        if group.size > 1:
-            self.logits = deserialize(group.broadcast(serialize(self.logits)) or b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def test_failed_load_removes_the_model(fake: Fake) -> None:
 
 def test_server_death_during_load_removes_model(fake: Fake) -> None:
     fake.answers["POST"] = lambda: None
-    with pytest.raises(OSError):  # noqa: PT011 (any fault of the connection)
+    with pytest.raises(OSError, match="incomplete answer"):
         fake.models.load("a", ARTIFACT)
     assert names(fake) == []
 

@@ -67,6 +67,16 @@ def test_stop_of_another_host_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stop.requested
 
 
+def test_stop_during_training_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = iter([True, False])
+    agent = SimpleNamespace(is_alive=lambda: next(alive), join=lambda _seconds: None)
+    monitor = SimpleNamespace(check=lambda: None, stop_requested=True)
+    monkeypatch.setattr(launcher, "_signal_workers", lambda *_: set())
+    stop = StopFlag()
+    launcher._supervise(agent, monitor, stop)  # type: ignore[arg-type]  # stand-ins
+    assert stop.requested
+
+
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OMP_NUM_THREADS", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "TRAIN_LAUNCHER_PID"):

@@ -56,17 +56,12 @@ def test_options_choose_columns(tmp_path: Path, header: str, options: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("rows", "label_map", "expected"),
-    [
-        ('3,title,"fine, really"\n1,title,dull\n', '{"1": 0, "3": 1}', [("fine, really", 1), ("dull", 0)]),
-        ("2,fine,1\n5,dull,0\n", '{"2": 1, "5": 0}', None),
-    ],
+    ("text_column", "rows"), [("3", "3,title,fine\n1,title,dull\n"), ("2", "3,fine,1\n1,dull,3\n")]
 )
-def test_number_counts_columns_without_a_header(
-    tmp_path: Path, rows: str, label_map: str, expected: list[tuple[str, int]] | None
-) -> None:
-    options = {"text_column": "3" if expected else "2", "label_column": "1", "label_map": label_map}
-    assert read_csv(tmp_path, rows, **options) == (expected or [("fine", 1), ("dull", 0)])
+def test_number_counts_columns_without_a_header(tmp_path: Path, text_column: str, rows: str) -> None:
+    """Although a cell of the first row is one of the numbers."""
+    options = {"text_column": text_column, "label_column": "1", "label_map": '{"1": 0, "3": 1}'}
+    assert read_csv(tmp_path, rows, **options) == [("fine", 1), ("dull", 0)]
 
 
 def test_numbers_may_be_names_of_columns(tmp_path: Path) -> None:
