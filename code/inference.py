@@ -30,6 +30,8 @@ from byoc.serving.worker_status import WorkerFile
 logger = logging.getLogger("worker")
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+# nginx.conf.j2 sets it to the path of a large body, which does not pass through the server.
+BODY_FILE = "x-body-file"
 # Texts predicted in one step, which bounds the delay of the other requests of a batch.
 STEP_TEXTS = 256
 
@@ -109,8 +111,7 @@ def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes
     assert _worker is not None, "the server loads the model before it sends requests"
     headers = [_lower(context.get_all_request_header(i)) for i in range(len(data))]
     try:
-        requests = [_read(_worker, item, names) for item, names in zip(data, headers, strict=True)]
-        answers = _answer_in_steps(_worker, requests)
+        answers = _answer_in_steps(_worker, data, headers)
     finally:
         _worker.file.idle()
     for i, answer in enumerate(answers):
@@ -217,7 +218,7 @@ def _read(worker: _Worker, item: Mapping[str, Any], headers: Mapping[str, str]) 
     worker.file.busy()
     try:
         # The server parses forms, which curl sends by default, itself: there is no body then.
-        body = bytes(item["body"]) if "body" in item else b""
+        body = Path(headers[BODY_FILE]).read_bytes() if BODY_FILE in headers else bytes(item.get("body", b""))
         accept = headers.get("accept") or content_types.ANY
         if accept == content_types.ANY:
             accept = worker.accept
@@ -246,23 +247,39 @@ def _decode(worker: _Worker, body: bytes, content_type: str) -> Sequence[Record]
     return records
 
 
-def _answer_in_steps(worker: _Worker, requests: Sequence[_Request | RequestError]) -> list[_Answer]:
-    """Predict several requests at a time, but at most STEP_TEXTS texts; each step has a request's time."""
+def _answer_in_steps(
+    worker: _Worker, data: Sequence[Mapping[str, Any]], headers: Sequence[Mapping[str, str]]
+) -> list[_Answer]:
+    """Predict several requests at a time; each step has a request's time.
+
+    A step has at most STEP_TEXTS texts. A large body is decoded when the step before it has ended, and has a
+    step of its own, so that no two of them are in memory.
+    """
     answers: dict[int, _Answer] = {}
     step: dict[int, _Request] = {}
-    for i, item in enumerate(requests):
-        if isinstance(item, RequestError):
-            answers[i] = _refuse(item)
-            continue
-        if step and sum(len(earlier.records) for earlier in step.values()) + len(item.records) > STEP_TEXTS:
+
+    def end_step() -> None:
+        if step:
             worker.file.busy()
-            answers |= _answer(worker, step)
-            step = {}
-        step[i] = item
-    if step:
-        worker.file.busy()
-        answers |= _answer(worker, step)
-    return [answers[i] for i in range(len(requests))]
+            answers.update(_answer(worker, step))
+            step.clear()
+
+    for i, (item, names) in enumerate(zip(data, headers, strict=True)):
+        is_large = BODY_FILE in names
+        if is_large:
+            end_step()
+        decoded = _read(worker, item, names)
+        if isinstance(decoded, RequestError):
+            answers[i] = _refuse(decoded)
+            continue
+        if sum(len(earlier.records) for earlier in step.values()) + len(decoded.records) > STEP_TEXTS:
+            end_step()
+        step[i] = decoded
+        del decoded
+        if is_large:
+            end_step()
+    end_step()
+    return [answers[i] for i in range(len(data))]
 
 
 def _answer(worker: _Worker, requests: Mapping[int, _Request]) -> dict[int, _Answer]:

@@ -61,8 +61,8 @@ def concurrency(values: Mapping[str, Any]) -> int:
 def environment(values: Mapping[str, Any]) -> dict[str, str]:
     """Variables of the container, whose defaults suit real-time endpoints."""
     if values["mode"] == "asynchronous":
-        # As many large requests as SageMaker sends, or the container answers with a 503.
-        return ASYNCHRONOUS | {"SERVE_MAX_LARGE_REQUESTS": str(concurrency(values))}
+        # The requests that SageMaker sends, and one more: the container answers others with a 503.
+        return ASYNCHRONOUS | {"SERVE_MAX_REQUESTS": str(concurrency(values) + 1)}
     return {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"} if values["mode"] == "serverless" else {}
 
 

@@ -9,6 +9,7 @@ from jobs.account import Account
 from jobs.aws_request import Request, send
 
 DEFAULT = "sagemaker-sentiment-lstm"  # the default of build_and_push.sh
+NOT_FOUND = ("RepositoryNotFoundException", "ImageNotFoundException")
 _TAGGED = re.compile(r"(?P<repository>(?P<registry>\d{12})\.dkr\.[^/]+/(?P<name>[^:@]+))(:(?P<tag>[^:@]+))?")
 
 
@@ -31,7 +32,7 @@ def find(account: Account, image: str | None) -> str:
         repositories = send(account, Request("ecr", "DescribeRepositories", {"repositoryNames": [name]}))
         return f"{repositories['repositories'][0]['repositoryUri']}@{_digest(account, name, tag)}"
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("RepositoryNotFoundException", "ImageNotFoundException"):
+        if error.response["Error"]["Code"] not in NOT_FOUND:
             raise
         model = "" if is_default else "--model FOLDER "
         command = f"./build_and_push.sh {model}--region {account.region} {name} {tag}"
@@ -39,13 +40,19 @@ def find(account: Account, image: str | None) -> str:
 
 
 def pin(account: Account, uri: str) -> str:
-    """The URI of an image in ECR with its digest; unchanged, with a warning, where ECR does not return it."""
+    """The URI of an image in ECR with its digest; unchanged, with a warning, where ECR refuses to return it.
+
+    Raises:
+        click.ClickException: the image does not exist.
+    """
     match = _TAGGED.fullmatch(uri)
     if not match:
         return uri
     try:
         digest = _digest(account, match["name"], match["tag"] or "latest", registryId=match["registry"])
     except ClientError as error:
+        if error.response["Error"]["Code"] in NOT_FOUND:
+            raise click.ClickException(f"no image {uri} in {account.region}; push it first") from error
         click.echo(f"warning: a later push to {uri} changes the model: {error}", err=True)
         return uri
     return f"{match['repository']}@{digest}"

@@ -43,7 +43,6 @@ def transform(account: Account, job: str, name: str, **values: Any) -> None:
         "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": str(SECONDS),
         # The container otherwise accepts as many as fit into its memory, and answers more with a 503.
         "SERVE_MAX_REQUESTS": str(values["concurrency"] + 1),
-        "SERVE_MAX_LARGE_REQUESTS": str(values["concurrency"] + 1),
     }
     model = artifact.create_model(account, name, artifact.find(account, job), environment, values)
     # Many lines per HTTP request, one prediction per line.

@@ -9,6 +9,9 @@ DOCKER_OPTION  for every container, for example -e MODEL_PACKAGE=tfidf"
 
 [[ $# -ge 2 && $1 != -* ]] || { echo "$usage" >&2 && exit 2; }
 image=$1 model=$(realpath "$2")
+large=$(mktemp)
+trap 'rm -f "$large"' EXIT
+python3 -c 'print("good film " * 20_000)' >"$large"
 common=(-v "$model:/opt/ml/model:ro" "${@:3}")
 
 cases=("" "--cap-drop ALL" "--cap-drop SETUID --cap-drop SETGID" "--user 1000" "--read-only" "--read-only --tmpfs /tmp"
@@ -27,19 +30,21 @@ rows=()
 for options in "${cases[@]}"; do
     # shellcheck disable=SC2086  # several options
     container=$(docker run -d "${common[@]}" $options "$image" serve)
-    start=$SECONDS healthy=false code=none
+    start=$SECONDS healthy=false body=0
     until [[ $healthy = true || $(state "$container") = exited || $((SECONDS - start)) -gt 120 ]]; do
         curl -sfm 2 "http://$(address "$container"):8080/ping" >/dev/null && healthy=true
         sleep 0.5
     done
     seconds=$((SECONDS - start))
+    [[ $healthy = false ]] || body=$(curl -sm 60 -o /dev/null -w '%{http_code}' -H "Content-Type: text/plain" \
+        --data-binary "@$large" "http://$(address "$container"):8080/invocations") || true
     [[ $(state "$container") = exited ]] || docker stop -t 30 "$container" >/dev/null
     code=$(docker inspect -f '{{.State.ExitCode}}' "$container")
     log=$(docker logs "$container" 2>&1)
-    rows+=("$(python3 -c 'import json, sys; o, h, s, c = sys.argv[1:]; log = sys.stdin.read().strip(); print(json.dumps({
-        "options": o, "healthy": h == "true", "seconds": int(s), "exit_code": int(c),
+    rows+=("$(python3 -c 'import json, sys; o, h, b, s, c = sys.argv[1:]; log = sys.stdin.read().strip(); print(json.dumps({
+        "options": o, "healthy": h == "true", "large_body": int(b), "seconds": int(s), "exit_code": int(c),
         "tracebacks": log.count("Traceback"), "log_bytes": len(log), "last_line": log.rpartition("\n")[2][:400]}))' \
-        "$options" "$healthy" "$seconds" "$code" <<<"$log")")
+        "$options" "$healthy" "$body" "$seconds" "$code" <<<"$log")")
     echo "${rows[-1]}" >&2
     docker rm -f "$container" >/dev/null
 done

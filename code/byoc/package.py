@@ -27,8 +27,9 @@ def import_package(name: str | None = None) -> ModelPackage:
     name = name or package_name()
     try:
         module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
+    except (ModuleNotFoundError, TypeError, ValueError) as error:
+        # Another missing module is an import of the package; the last two are for names such as ".x".
+        if name.strip(".") == name and not f"{name}.".startswith(f"{getattr(error, 'name', None)}."):
             raise
         raise PackageError(f"MODEL_PACKAGE: no package {name!r} on PYTHONPATH; set an import name") from None
     missing = [member for member in REQUIRED if not hasattr(module, member)]

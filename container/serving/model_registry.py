@@ -256,7 +256,7 @@ def check_model(artifact: Path) -> None:
         ArtifactError: a file is missing, unreadable, damaged, or of another package.
     """
     try:
-        deeper = None if (artifact / MANIFEST).exists() else next(artifact.glob(f"*/{MANIFEST}"), None)
+        deeper = None if (artifact / MANIFEST).exists() else next(artifact.rglob(MANIFEST), None)
         files = [artifact, *artifact.iterdir()]
     except FileNotFoundError:
         files, deeper = [], None
@@ -265,7 +265,7 @@ def check_model(artifact: Path) -> None:
     if deeper:
         raise ArtifactError(
             f"the model is in {deeper.parent}, expected in {artifact}: pack the files without their folder, "
-            f"tar -C {deeper.parent.name} -czf model.tar.gz ."
+            f"tar -C {deeper.parent.relative_to(artifact)} -czf model.tar.gz ."
         )
     for path in files:
         if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import jinja2
 
-from serving.settings import Settings
+from serving.settings import SMALL_DIGITS, Settings
 
 # SIGTERM to SIGKILL is 30 seconds; the rest of the program needs some of them.
 DRAIN_SECONDS = 20
 # To clients and to upstreams, together.
 CONNECTIONS = 4096
-# Bits of the capabilities with which nginx changes the user of its processes and the owner of their folders:
-# CHOWN, SETGID and SETUID of linux/capability.h.
-USER_CAPABILITIES = 1 << 0 | 1 << 6 | 1 << 7
+# Bits of the capabilities with which nginx changes the user of its processes and the owner of their folders,
+# and root's workers read that user's files: CHOWN, DAC_OVERRIDE, SETGID and SETUID of linux/capability.h.
+USER_CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 6 | 1 << 7
 # A header for pings of the supervisor, which are not logged.
 SUPERVISOR = "X-Supervisor"
 
@@ -56,6 +56,7 @@ def configuration(settings: Settings, folder: Path) -> str:
         is_root=os.geteuid() == 0,
         switches_user=can_switch_user(),
         has_ipv6=has_ipv6(),
+        small_digits=SMALL_DIGITS,
         drain_seconds=DRAIN_SECONDS,
         connections=CONNECTIONS,
     )

@@ -30,15 +30,17 @@ MAX_BYTES = 2**31 - 1
 # SageMaker gives up on a request after 60 seconds in real time, and after 600 in batch transform.
 REQUEST_SECONDS = 65
 BATCH_TRANSFORM_SECONDS = 605
-# Copies of a body: as it arrived, as the server's array, and as the message to the worker.
+# Digits in the length of a small body, which passes through Java; nginx keeps a larger one in a file.
+SMALL_DIGITS = 5
+# Copies of a small body in Java's heap: as it arrived, as an array, and as the message to the worker.
 COPIES = 3
 # Fraction of the memory for Java's heap; the network's buffers, outside of the heap, may take as much again.
 HEAP_FRACTION = 1 / 8
 MIN_HEAP_BYTES, MAX_HEAP_BYTES = 64 * MIB, 4096 * MIB
+# Heap of the server without a request.
+IDLE_HEAP_BYTES = 24 * MIB
 # Memory of the supervisor, Java and nginx: benchmarks/results/serverless.json.
 SERVER_BYTES = 150 * MIB
-# Digits in the length of a body, by which nginx.conf.j2 limits bodies: below 1 MB, 10 MB, 100 MB, and larger.
-SMALL_DIGITS, LARGE_DIGITS = 6, (7, 8, 9)
 UNLIMITED_TEXTS = 10**9
 MAX_IN_FLIGHT = 512
 # Names in nginx.conf.j2 that a metric of the model cannot have.
@@ -66,8 +68,6 @@ class Settings:
         transform_mb: MaxPayloadInMB, the size of each; below every limit on bodies.
         batch_delay_ms: milliseconds that a request waits for a batch to fill.
         in_flight: maximum requests accepted at a time; more get a 503.
-        large_in_flight: maximum of them whose body has a length of 7, of 8, and of 9 or more digits; the
-            last counts bodies of unknown length, too.
         multi_model: the endpoint loads and unloads models.
         log_level: lowest level of a line, one of LEVELS.
         metric_namespace: CloudWatch namespace of the request log's metrics.
@@ -89,7 +89,6 @@ class Settings:
     batch_size: int
     batch_delay_ms: int
     in_flight: int
-    large_in_flight: tuple[int, ...]
     heap_bytes: int
     multi_model: bool
     log_level: str
@@ -122,15 +121,8 @@ class Settings:
             workers = max(1, Footprint.of_artifact(artifact).fit(free, wanted))
         body_bytes = _body_bytes(variables)
         heap_bytes = int(min(max(memory * HEAP_FRACTION, MIN_HEAP_BYTES), MAX_HEAP_BYTES))
-
-        def held(digits: int) -> int:
-            """Bodies of that many digits that the heap holds."""
-            size = min(10**digits, body_bytes or MAX_BYTES)
-            return max(1, int(heap_bytes / (COPIES * size) * 2))
-
-        in_flight = variables.number("SERVE_MAX_REQUESTS", min(held(SMALL_DIGITS), MAX_IN_FLIGHT), 1, 100_000)
-        large = variables.number("SERVE_MAX_LARGE_REQUESTS", 0, 1, 100_000)
-        large_in_flight = tuple(large or min(held(digits), in_flight) for digits in LARGE_DIGITS)
+        held = (heap_bytes - IDLE_HEAP_BYTES) // (COPIES * 10**SMALL_DIGITS)
+        in_flight = variables.number("SERVE_MAX_REQUESTS", min(held, MAX_IN_FLIGHT), 1, 100_000)
         # SageMaker's default of 6 MB, or less if many workers share the 100 MB.
         transform_mb = max(1, min(6, TRANSFORM_MB // (2 * workers)))
         large_bodies = not 0 < body_bytes <= BODY_BYTES
@@ -154,13 +146,12 @@ class Settings:
             ),
             body_bytes=body_bytes,
             # For each worker one request in work and one that waits; none that would be refused.
-            transforms=min(2 * workers, TRANSFORM_MB // transform_mb, in_flight, large_in_flight[0]),
+            transforms=min(2 * workers, TRANSFORM_MB // transform_mb, in_flight),
             transform_mb=transform_mb,
             # A batch of large requests would occupy one worker while the rest is idle.
             batch_size=variables.number("SERVE_BATCH_SIZE", 1 if large_bodies else 16, 1, 1024),
             batch_delay_ms=variables.number("SERVE_BATCH_DELAY_MS", 1, 0, 10_000),
             in_flight=in_flight,
-            large_in_flight=large_in_flight,
             heap_bytes=heap_bytes,
             multi_model=multi_model,
             log_level=variables.choice("SERVE_LOG_LEVEL", LEVELS, "info"),

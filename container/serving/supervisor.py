@@ -170,7 +170,7 @@ class Supervisor:
             self._load_error = str(error)
 
     def _watch(self, nginx_process: Program, server_process: Program, stop: threading.Event) -> None:
-        kills = cgroup.out_of_memory_kills()
+        first_kills = kills = cgroup.out_of_memory_kills()
         last_poll = last_asked = last_worker = last_answer = time.monotonic()
         was_loaded = False
         while not stop.wait(POLL_SECONDS):
@@ -183,12 +183,14 @@ class Supervisor:
             server_process.check()
             if self._load_error or (not was_loaded and (error := self._models.load_error("model"))):
                 raise ServingError(self._load_error or error)
+            if (last_kills := kills) < (kills := cgroup.out_of_memory_kills()):
+                self._log.write("error", self._killed_for_memory(kills - last_kills))
             self._check_worker_parents(server_process)
             for model in self._models.all():
                 self._kill_overdue_workers(model.name)
             if self._settings.multi_model or self._models.workers("model"):
                 last_worker, was_loaded = now, True
-            elif not was_loaded and cgroup.out_of_memory_kills() - kills >= OUT_OF_MEMORY_KILLS:
+            elif not was_loaded and kills - first_kills >= OUT_OF_MEMORY_KILLS:
                 raise ServingError(self._out_of_memory())
             elif now - last_worker > model_server.LOAD_SECONDS:
                 raise ServingError(f"no worker loaded the model for {model_server.LOAD_SECONDS} s; see above")
@@ -203,6 +205,13 @@ class Supervisor:
                         f"nginx does not answer on port {self._settings.port}; see above why: its processes "
                         "cannot start or cannot change their user (docker run --cap-drop, --pids-limit)"
                     )
+
+    def _killed_for_memory(self, number: int) -> str:
+        return (
+            f"the kernel killed {number} of the container's processes because {cgroup.memory() // 2**20} MiB "
+            "of memory ran out; send less in a request, set fewer workers (SAGEMAKER_MODEL_SERVER_WORKERS), "
+            "or use an instance with more memory"
+        )
 
     def _out_of_memory(self) -> str:
         return (

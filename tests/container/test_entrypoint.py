@@ -63,9 +63,9 @@ def test_image_folders_come_first_on_search_paths(arguments: list[str]) -> None:
     assert program.environment["PYTHONPATH"] == f"{root}/code:{root}/model:/opt/ml/code"
 
 
-def test_image_search_paths_are_kept() -> None:
-    path = "/opt/venv/bin:/usr/bin"
-    assert entrypoint.dispatch(["serve"], {"PATH": path}).environment["PATH"] == path
+@pytest.mark.parametrize("path", ["/opt/venv/bin:/usr/bin", "/usr/bin:/opt/venv/bin"])
+def test_image_search_paths_are_listed_once(path: str) -> None:
+    assert entrypoint.dispatch(["serve"], {"PATH": path}).environment["PATH"] == "/opt/venv/bin:/usr/bin"
 
 
 def test_missing_path_has_the_image_folder() -> None:

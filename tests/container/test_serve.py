@@ -131,9 +131,12 @@ def test_unproducible_default_accept_is_an_error(tmp_path: Path) -> None:
     )
 
 
-def test_model_in_a_deeper_folder_is_an_error(tmp_path: Path) -> None:
-    shutil.copytree(ARTIFACT, tmp_path / "model" / "toy")
-    assert refusal(tmp_path).startswith(f"the model is in {tmp_path}/model/toy, expected in")
+@pytest.mark.parametrize("folder", ["toy", "output/model"])
+def test_model_in_a_deeper_folder_is_an_error(tmp_path: Path, folder: str) -> None:
+    shutil.copytree(ARTIFACT, tmp_path / "model" / folder)
+    reason = refusal(tmp_path)
+    assert reason.startswith(f"the model is in {tmp_path}/model/{folder}, expected in")
+    assert reason.endswith(f"tar -C {folder} -czf model.tar.gz .")
 
 
 def test_multi_model_starts_without_a_model(tmp_path: Path) -> None:

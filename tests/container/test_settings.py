@@ -77,7 +77,6 @@ def test_default_value(name: str, value: object) -> None:
         ("SERVE_BATCH_SIZE", "1", "batch_size", 1),
         ("SERVE_BATCH_DELAY_MS", "0", "batch_delay_ms", 0),
         ("SERVE_MAX_REQUESTS", "10", "in_flight", 10),
-        ("SERVE_MAX_LARGE_REQUESTS", "2", "large_in_flight", (2, 2, 2)),
         ("SAGEMAKER_MULTI_MODEL", "true", "multi_model", True),
         ("SERVE_LOG_LEVEL", "DEBUG", "log_level", "debug"),
         ("SERVE_MAX_TEXTS", "5", "max_texts", 5),
@@ -99,7 +98,6 @@ RANGES = {
     "SERVE_BATCH_SIZE": (1, 1024),
     "SERVE_BATCH_DELAY_MS": (0, 10_000),
     "SERVE_MAX_REQUESTS": (1, 100_000),
-    "SERVE_MAX_LARGE_REQUESTS": (1, 100_000),
     "SERVE_MAX_TEXTS": (1, 10**9),
     "SERVE_MAX_CHARACTERS": (1, 10**9),
 }
@@ -267,15 +265,12 @@ def test_heap_is_a_bounded_eighth(monkeypatch: pytest.MonkeyPatch, memory: int, 
     assert read().heap_bytes == heap * MIB
 
 
-def test_small_memory_limits_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_machine(monkeypatch, 1, 1 * GIB)
-    small = read()
-    assert (small.in_flight, small.large_in_flight) == (89, (8, 3, 3))
-
-
-def test_one_large_request_is_always_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_machine(monkeypatch, 1, 256 * MIB)
-    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="2047").large_in_flight[-1] == 1
+@pytest.mark.parametrize(("memory", "requests"), [(256 * MIB, 139), (1 * GIB, 363), (4 * GIB, 512)])
+def test_small_memory_limits_requests(monkeypatch: pytest.MonkeyPatch, memory: int, requests: int) -> None:
+    make_machine(monkeypatch, 1, memory)
+    assert read().in_flight == requests
+    # A large body does not pass through the heap.
+    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="1000").in_flight == requests
 
 
 @pytest.mark.parametrize(("megabytes", "texts"), [("25", 10_000), ("6", 10_000), ("1000", 400_000)])
@@ -296,11 +291,6 @@ def test_large_payloads_are_not_batched() -> None:
     """One worker would take all of them while the rest is idle."""
     assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="1000").batch_size == 1
     assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="1000", SERVE_BATCH_SIZE="4").batch_size == 4
-
-
-def test_asynchronous_endpoint_accepts_several_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_machine(monkeypatch, 2, 8 * GIB)
-    assert read(SAGEMAKER_MAX_PAYLOAD_IN_MB="1000").large_in_flight == (71, 7, 1)
 
 
 @pytest.mark.parametrize("text", ["", "application/json", "text/csv; charset=utf-8", "*/*", "text/*"])
@@ -326,14 +316,13 @@ EVERY_KIND: list[dict[str, str]] = [
     {"SAGEMAKER_MODEL_SERVER_WORKERS": "16"},
     {"SAGEMAKER_MODEL_SERVER_WORKERS": "1024"},
     {"SERVE_MAX_REQUESTS": "3"},
-    {"SERVE_MAX_LARGE_REQUESTS": "1"},
 ]
 
 
 @pytest.mark.parametrize("environment", EVERY_KIND, ids=str)
 def test_transforms_are_within_all_limits(environment: dict[str, str]) -> None:
     settings = read(**environment)
-    assert 1 <= settings.transforms <= min(settings.in_flight, settings.large_in_flight[0])
+    assert 1 <= settings.transforms <= settings.in_flight
     assert settings.transform_mb >= 1
     assert settings.transform_mb * MIB <= (settings.body_bytes or 100 * MIB)
     # The limit of CreateTransformJob.

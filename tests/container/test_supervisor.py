@@ -1,5 +1,6 @@
 """The supervisor, with fake programs in place of nginx and the model server."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -242,11 +243,25 @@ def test_freeze_does_not_kill_a_busy_worker(supervise: Start, monkeypatch: pytes
 
 
 def test_workers_killed_for_memory_are_named(supervise: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    kills = iter([0, *range(100)])
+    kills = itertools.count()
     monkeypatch.setattr(cgroup, "out_of_memory_kills", lambda: next(kills))
     reason = supervise("no worker", SAGEMAKER_MODEL_SERVER_WORKERS="2").wait()
     assert reason is not None
     assert "memory ran out while 2 workers (SAGEMAKER_MODEL_SERVER_WORKERS) loaded the model" in reason
+
+
+def test_process_killed_for_memory_is_logged(
+    supervise: Start, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kills = 2
+    monkeypatch.setattr(cgroup, "out_of_memory_kills", lambda: kills)
+    running = supervise()
+    running.worker()
+    assert "memory" not in capfd.readouterr().out
+    kills = 3
+    (line,) = wait_until(lambda: printed_lines(capfd))
+    assert line["level"] == "error"
+    assert "the kernel killed 1 of the container's processes because" in line["message"]
 
 
 def test_model_that_no_worker_can_load_ends_at_once(supervise: Start, tmp_path: Path) -> None:

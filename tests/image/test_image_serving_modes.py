@@ -5,6 +5,7 @@ The SDK drives batch transform in test_image_sdk2.py; multi-model endpoints are 
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_asynchronous_inference_takes_large_bodies(image: str, trained: Path, tm
         # Longer than the 65 seconds that a request has by default.
         assert time.monotonic() - start > 75
         assert len(json.loads(answer.body)) == len(texts)
+
+
+def test_large_bodies_do_not_fill_the_heap(image: str, trained: Path) -> None:
+    body = json.dumps("word " * 5_200_000).encode()
+    with (
+        serving(image, trained / "model", options=("--memory", "1g")) as container,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        requests = [
+            pool.submit(container.request, "/invocations", body, Content_Type="application/json")
+            for _ in range(8)
+        ]
+        assert [request.result().status for request in requests] == [200] * 8
 
 
 def peak_memory(container: Container) -> int:

@@ -97,12 +97,12 @@ def test_asynchronous_output_and_environment(dry_run: Any) -> None:
     ("instance_type", "requests"), [("ml.m5.large", 2), ("ml.c5.xlarge", 4), ("ml.m5.12xlarge", 48)]
 )
 def test_asynchronous_requests_fit_container(dry_run: Any, instance_type: str, requests: int) -> None:
-    """SageMaker sends as many requests as the container takes, one for each CPU core."""
+    """One for each CPU core; the container accepts one more than SageMaker sends."""
     result = dry_run("--mode", "asynchronous", "--instance-type", instance_type)
     client = shown(result, "CreateEndpointConfig")["AsyncInferenceConfig"]["ClientConfig"]
     environment = shown(result, "CreateModel")["PrimaryContainer"]["Environment"]
     assert client == {"MaxConcurrentInvocationsPerInstance": requests}
-    assert environment["SERVE_MAX_LARGE_REQUESTS"] == str(requests)
+    assert environment["SERVE_MAX_REQUESTS"] == str(requests + 1)
 
 
 def test_asynchronous_text_limit_fits_payload(dry_run: Any) -> None:

@@ -4,6 +4,7 @@ import re
 
 import click
 import pytest
+from botocore.exceptions import ClientError
 
 from jobs import ROOT, image
 from jobs.account import Account
@@ -39,7 +40,22 @@ def test_digest_is_kept() -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_unknown_uri_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("uri", [f"{HOST}/other:v1", f"{HOST}/sagemaker-sentiment-lstm:v1"])
+def test_missing_uri_is_an_error(uri: str) -> None:
+    with pytest.raises(click.ClickException, match=f"no image {uri} in us-east-1; push it first"):
+        image.find(Account("sentiment", "us-east-1"), uri)
+
+
+@pytest.mark.usefixtures("aws")
+def test_uri_that_ecr_refuses_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The repository of another account may let SageMaker pull, and refuse the description."""
+
+    def refuse(*_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeImages")
+
+    monkeypatch.setattr(image, "send", refuse)
     assert image.find(Account("sentiment", "us-east-1"), f"{HOST}/other:v1") == f"{HOST}/other:v1"
     assert f"warning: a later push to {HOST}/other:v1 changes the model" in capsys.readouterr().err
 

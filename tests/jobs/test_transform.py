@@ -140,7 +140,6 @@ def test_container_takes_every_concurrent_request(run: Run, trained: str, to_pre
         "PrimaryContainer"
     ]["Environment"]
     assert int(environment["SERVE_MAX_REQUESTS"]) > 100
-    assert int(environment["SERVE_MAX_LARGE_REQUESTS"]) > 100
 
 
 def test_join_keeps_inputs(run: Run, trained: str, to_predict: str) -> None:

@@ -27,7 +27,7 @@ class RunningNginx:
         folder: the configuration and the sockets of the upstreams.
         model: the fake model server: answers a request; None hangs up.
         management: the fake management server.
-        asked: requests to the model server.
+        asked: requests to the model server; the body is the file's, if nginx keeps it in one.
         log: lines that nginx has printed.
     """
 
@@ -121,6 +121,10 @@ def running_nginx(program: str, **environment: str) -> Iterator[RunningNginx]:
         running = RunningNginx(program, folder, environment)
 
         def answer(request: Request) -> Response | None:
+            file = request.headers.get("x-body-file")
+            if file:
+                assert request.body == b""
+                request = request._replace(body=Path(file).read_bytes())
             running.asked.append(request)
             return running.model(request)
 

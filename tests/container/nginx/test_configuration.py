@@ -110,11 +110,12 @@ def test_kernel_without_ipv6_gets_ipv4_only(monkeypatch: pytest.MonkeyPatch, tmp
     ("capabilities", "expected"),
     [
         ("00000000a80425fb", True),  # Docker's default
-        ("00000000000000c1", True),
+        ("00000000000000c3", True),
         ("0000000000000000", False),
         ("00000000a804257b", False),  # without SETUID
         ("00000000a80425bb", False),  # without SETGID
         ("00000000a80425fa", False),  # without CHOWN
+        ("00000000a80425f9", False),  # without DAC_OVERRIDE
     ],
 )
 def test_capabilities_decide_on_user_switch(tmp_path: Path, capabilities: str, expected: bool) -> None:

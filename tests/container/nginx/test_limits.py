@@ -4,18 +4,10 @@ import contextlib
 import json
 import os
 import socket
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.nginx_requests import (
-    MIB,
-    assert_busy,
-    busy,
-    error,
-    invoke,
-)
+from tests.support.nginx_requests import ANSWER, MIB, assert_busy, busy, error, invoke
 from tests.support.running_nginx import RunningNginx, running_nginx
 from tests.support.unix_http import Response
 
@@ -58,24 +50,48 @@ def test_requests_beyond_limit_are_503(nginx_program: str) -> None:
         assert invoke(server).status == 200
 
 
-@pytest.mark.parametrize("chunked", [False, True])
-def test_large_requests_have_their_own_limit(nginx_program: str, *, chunked: bool) -> None:
-    with (
-        running_nginx(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server,
-        busy(server, 1, 1_000_000, chunked=chunked),
-    ):
-        assert_busy(invoke(server, iter([b"x"]) if chunked else b"x" * 1_000_000))
+@pytest.mark.parametrize("path", ["/invocations", "/models/a/invoke"])
+@pytest.mark.parametrize(
+    ("size", "is_file"), [(0, False), (99_999, False), (100_000, True), (25 * MIB, True)]
+)
+def test_large_body_is_in_a_file(nginx_program: str, path: str, size: int, *, is_file: bool) -> None:
+    body = os.urandom(size)
+    with running_nginx(nginx_program, SAGEMAKER_MULTI_MODEL=str(path != "/invocations")) as server:
+        assert server.ask("POST", path, body).status == 200
+        assert ("x-body-file" in server.asked[0].headers, server.asked[0].body == body) == (is_file, True)
 
 
-def test_small_request_passes_a_large_one(nginx_program: str) -> None:
-    with running_nginx(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server, ThreadPoolExecutor(1) as pool:
-        with busy(server, 1, 1_000_000):
-            small = pool.submit(invoke, server, b"x" * 999_999)
-            # Now both are in flight.
-            while len(server.asked) < 2:
-                assert not small.done()
-                time.sleep(0.01)
-        assert small.result().status == 200
+@pytest.mark.parametrize("chunks", [[b"x"], [b"x"] * 3, [b"x" * MIB] * 3])
+def test_body_of_unknown_length_is_in_a_file(server: RunningNginx, chunks: list[bytes]) -> None:
+    assert invoke(server, iter(chunks)).status == 200
+    assert ("x-body-file" in server.asked[0].headers, server.asked[0].body) == (True, b"".join(chunks))
+
+
+def test_client_cannot_name_a_file(server: RunningNginx) -> None:
+    assert invoke(server, X_Body_File="/etc/passwd").status == 200
+    assert (server.asked[0].body, "x-body-file" in server.asked[0].headers) == (b"fine", False)
+
+
+def test_file_goes_with_its_request(server: RunningNginx) -> None:
+    assert invoke(server, b"x" * MIB).status == 200
+    assert [*(server.folder / "nginx-body").rglob("*")] == []
+
+
+def test_route_of_large_bodies_is_internal(server: RunningNginx) -> None:
+    assert server.ask("POST", "/-large/invocations", b"fine").status == 404
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 405), ("PUT", 405)])
+def test_large_body_needs_the_same_method(server: RunningNginx, method: str, status: int) -> None:
+    answer = server.ask(method, "/invocations", b"x" * MIB)
+    assert (answer.status, answer.headers["allow"]) == (status, "POST")
+
+
+def test_large_request_is_logged_with_its_path(server: RunningNginx) -> None:
+    server.model = lambda _request: ANSWER
+    invoke(server, b"x" * MIB)
+    assert server.lines(1)[0]["path"] == "/invocations"
 
 
 @pytest.mark.parametrize("model", [None, Response(503, b'{"code": 503}')], ids=["hangs up", "503"])
@@ -98,22 +114,11 @@ def test_retry_after_is_for_503_only(server: RunningNginx) -> None:
 
 
 def test_body_that_cannot_be_stored_is_json(nginx_program: str) -> None:
-    """Nginx stores bodies of more than 64 KB in its folder, which may be full."""
+    """The disk may be full."""
     with running_nginx(nginx_program) as server:
         (server.folder / "nginx-body").rmdir()
         answer = invoke(server, b"x" * 100_000)
     assert (answer.status, error(answer)) == (500, "a fault of the server; see its log")
-
-
-def test_bodies_of_each_length_have_own_limit(nginx_program: str) -> None:
-    with running_nginx(nginx_program, SERVE_MAX_LARGE_REQUESTS="1") as server, ThreadPoolExecutor(1) as pool:
-        with busy(server, 1, 10_000_000):
-            assert_busy(invoke(server, b"x" * 10_000_001))
-            shorter = pool.submit(invoke, server, b"x" * 9_999_999)
-            while len(server.asked) < 2:
-                assert not shorter.done()
-                time.sleep(0.01)
-        assert shorter.result().status == 200
 
 
 def test_large_requests_of_an_asynchronous_endpoint_wait(nginx_program: str) -> None:

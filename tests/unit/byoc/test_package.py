@@ -42,9 +42,10 @@ def test_default_upload_skips_hidden_files(folder: Path) -> None:
     assert [path.relative_to(data).as_posix() for path in files] == ["a", "sub/b"]
 
 
-def test_unknown_package_is_refused() -> None:
-    with pytest.raises(PackageError, match="no package 'nowhere_to_be_seen'"):
-        import_package("nowhere_to_be_seen")
+@pytest.mark.parametrize("name", ["nowhere_to_be_seen", "nowhere.tfidf", ".x", "a..b", "byoc.x", "."])
+def test_unknown_package_is_refused(name: str) -> None:
+    with pytest.raises(PackageError, match=f"no package '{name}'"):
+        import_package(name)
 
 
 def test_incomplete_package_lists_missing_members(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +106,26 @@ def test_steps_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = [ask(text, TEXT).body for text in texts]
     monkeypatch.setattr(inference, "STEP_TEXTS", 1)
     assert [answer.body for answer in ask_together(*[(text, TEXT) for text in texts])] == alone
+
+
+def test_large_body_is_read_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "body"
+    file.write_bytes(b'["great", "worst"]')
+    assert ask(b"", JSON | {"X-Body-File": str(file)}).body == ask(file.read_bytes(), JSON).body
+
+
+def test_large_body_has_a_step_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its records are not in memory while another large body is decoded."""
+    file = tmp_path / "body"
+    file.write_bytes(b'["great", "great", "great"]')
+    small, large = (b'"great"', JSON), (b"", JSON | {"X-Body-File": str(file)})
+    counts = fail_on(monkeypatch, "never")
+    answers = ask_together(small, small, large, large, small)
+    assert counts == [2, 3, 3, 1]
+    assert [answer.status for answer in answers] == [200] * 5
+
+
+def test_lost_body_is_500(caplog: pytest.LogCaptureFixture) -> None:
+    answer = ask(b"", JSON | {"X-Body-File": "/nowhere"})
+    assert (answer.status, error(answer)) == (500, "the request cannot be decoded; see the log")
+    assert "/nowhere" in caplog.text
