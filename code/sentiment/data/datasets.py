@@ -25,8 +25,6 @@ from sentiment.data.channels import (
     training_channel,
 )
 from sentiment.data.corpus import Corpus, ProvisionalVocabulary, Shard
-from sentiment.data.exchange import gather_examples, gather_sources
-from sentiment.data.split import read_and_split
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.pretrained import PretrainedWeights, load_pretrained
 from sentiment.settings import TextSettings
@@ -108,7 +106,7 @@ def load(
         reader.gather("training", training, vocabulary),
         reader.gather(UNLABELED_CHANNEL, unlabeled, vocabulary),
         examples,
-        {split: gather_sources(shard, process_group) for split, shard in held_out.items()},
+        {split: corpus.gather_sources(shard, process_group) for split, shard in held_out.items()},
         _gather_reports(reader.reviews.reports, process_group),
         pretrained,
     )
@@ -190,7 +188,7 @@ class _Reader:
         else:
             fraction, seed = self._hyperparameters.validation_fraction, self._hyperparameters.seed
             reviews, shard = self.reviews.read("training"), self._shard("training")
-            train, validation = read_and_split(
+            train, validation = corpus.read_and_split(
                 reviews, self._tokenize, self._provisional, fraction, seed, shard
             )
         held_out = {"validation": validation}
@@ -210,7 +208,9 @@ class _Reader:
 
     def gather(self, name: str, shard: Corpus, vocabulary: Vocabulary) -> Examples:
         """Encode a shard and gather the shards of all processes."""
-        return gather_examples(name, shard, self._provisional, vocabulary, self.text, self._process_group)
+        text = self.text
+        sequences = corpus.encode(shard, self._provisional, vocabulary, text.max_length, text.truncate)
+        return corpus.gather_examples(name, shard, sequences, self._process_group)
 
 
 def _drop_held_out(unlabeled: Corpus, held_out: Iterable[Corpus], process_group: ProcessGroup) -> Corpus:
