@@ -12,7 +12,7 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError
 
-from jobs import ROOT, image, logs, options, storage
+from jobs import ROOT, image, logs, options, role, storage
 from jobs.account import Account
 from jobs.aws_request import Request, send, show
 
@@ -66,7 +66,7 @@ def _requests(account: Account, repository: str, command: list[str]) -> list[Req
     role_arn = f"arn:{account.identity['Arn'].split(':')[1]}:iam::{account.identity['Account']}:role/{name}"
     trust = _policy(account, "execution-role-trust", repository).replace("sagemaker.amazonaws.com", SERVICE)
     policy = _policy(account, "codebuild-role", repository)
-    role = {"RoleName": name, "AssumeRolePolicyDocument": trust}
+    creation = {"RoleName": name, "AssumeRolePolicyDocument": trust}
     definition = {
         "name": name,
         "source": {"type": "S3", "location": _location(account), "buildspec": "version: 0.2"},
@@ -83,7 +83,7 @@ def _requests(account: Account, repository: str, command: list[str]) -> list[Req
     build = {"projectName": name, "buildspecOverride": json.dumps({"version": 0.2, "phases": phases})}
     has_project = codebuild.batch_get_projects(names=[name])["projects"]
     return [
-        *([] if _has_role(account, name) else [Request("iam", "CreateRole", role)]),
+        *([] if role.get_arn(account, name) else [Request("iam", "CreateRole", creation)]),
         Request("iam", "PutRolePolicy", {"RoleName": name, "PolicyName": name, "PolicyDocument": policy}),
         *([] if has_project else [Request("codebuild", "CreateProject", definition)]),
         Request("codebuild", "StartBuild", build),
@@ -92,16 +92,6 @@ def _requests(account: Account, repository: str, command: list[str]) -> list[Req
 
 def _location(account: Account) -> str:
     return account.uri("source").removeprefix("s3://") + "image.zip"
-
-
-def _has_role(account: Account, name: str) -> bool:
-    try:
-        account.client("iam").get_role(RoleName=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchEntity":
-            raise
-        return False
-    return True
 
 
 def delete_requests(account: Account) -> list[Request]:
@@ -113,7 +103,7 @@ def delete_requests(account: Account) -> list[Request]:
     ]
     return [
         Request("codebuild", "DeleteProject", {"name": name}),
-        *(roles if _has_role(account, name) else []),
+        *(roles if role.get_arn(account, name) else []),
         Request("s3", "DeleteObject", {"Bucket": bucket, "Key": key}),
     ]
 

@@ -39,14 +39,19 @@ def find(account: Account, role: str | None) -> str:
     return arns[number - 1]
 
 
-def _by_name(account: Account, name: str) -> str:
+def get_arn(account: Account, name: str) -> str | None:
+    """The ARN of the role of this name; None if it does not exist."""
+    iam = account.client("iam")
     try:
-        arn: str = account.client("iam").get_role(RoleName=name)["Role"]["Arn"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchEntity":
-            raise
-        raise click.ClickException(f"no role {name}; {_POLICIES}") from error
-    return arn
+        return str(iam.get_role(RoleName=name)["Role"]["Arn"])
+    except iam.exceptions.NoSuchEntityException:
+        return None
+
+
+def _by_name(account: Account, name: str) -> str:
+    if arn := get_arn(account, name):
+        return arn
+    raise click.ClickException(f"no role {name}; {_POLICIES}")
 
 
 def _from_session(account: Account) -> list[str]:

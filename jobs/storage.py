@@ -29,11 +29,10 @@ def resolve(account: Account, uri: str) -> str:
     """
     bucket, key = split(uri)
     folder = key.rstrip("/") + "/"
+    s3 = account.client("s3")
     try:
-        page = account.client("s3").list_objects_v2(Bucket=bucket, Prefix=folder.rstrip("/"), MaxKeys=1000)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchBucket":
-            raise
+        page = s3.list_objects_v2(Bucket=bucket, Prefix=folder.rstrip("/"), MaxKeys=1000)
+    except s3.exceptions.NoSuchBucket:
         page = {}
     keys = [entry["Key"] for entry in page.get("Contents", [])]
     if key in keys and not key.endswith("/"):
@@ -52,11 +51,10 @@ def ensure_bucket(account: Account) -> None:
     s3 = account.client("s3")
     try:
         s3.head_bucket(Bucket=account.bucket, ExpectedBucketOwner=account.identity["Account"])
+        return
     except ClientError as error:
         if error.response["Error"]["Code"] != "404":
             raise
-    else:
-        return
     # us-east-1 is no valid LocationConstraint.
     location = {"CreateBucketConfiguration": {"LocationConstraint": account.region}}
     s3.create_bucket(Bucket=account.bucket, **({} if account.region == "us-east-1" else location))
