@@ -38,11 +38,6 @@ def new_lines(account: Account, group: str, prefix: str, tokens: dict[str, str])
             tokens[stream] = page["nextForwardToken"]
 
 
-def pause() -> None:
-    """Wait before CloudWatch is polled again."""
-    time.sleep(POLL_SECONDS)
-
-
 @click.command()
 @options.with_account
 @click.argument("name")
@@ -54,9 +49,9 @@ def logs(account: Account, name: str, follow: bool) -> None:
         try:
             while follow and _is_running(account, resource):
                 _print(account, resource, tokens)
-                pause()
+                time.sleep(POLL_SECONDS)
             if follow and resource.is_busy:
-                pause()  # the last lines arrive some seconds late
+                time.sleep(POLL_SECONDS)  # the last lines arrive some seconds late
             _print(account, resource, tokens)
         except KeyboardInterrupt:
             click.echo(resource.type.cost_warning(name), err=True)

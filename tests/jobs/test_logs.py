@@ -65,13 +65,13 @@ def test_log_is_followed_until_end(run: Run, sagemaker: Stubber, monkeypatch: py
         sagemaker.add_response("describe_training_job", training_job(status))
     pauses: list[None] = []
 
-    def pause() -> None:
+    def pause(_seconds: float) -> None:
         pauses.append(None)
         write(JOBS, "sentiment-1/algo-1-1", f"epoch={len(pauses) + 1};")
         if len(pauses) == 2:  # a host whose first line comes last
             write(JOBS, "sentiment-1/algo-2-1", "late")
 
-    monkeypatch.setattr(logs, "pause", pause)
+    monkeypatch.setattr("time.sleep", pause)
     lines = run("logs", "sentiment-1").stdout.splitlines()
     assert lines == ["epoch=1;", "[algo-1-1] epoch=2;", "[algo-1-1] epoch=3;", "[algo-2-1] late"]
 
@@ -94,9 +94,9 @@ def test_ctrl_c_warns_of_running_job(run: Run, sagemaker: Stubber, monkeypatch: 
     describe(sagemaker, training_job=training_job("InProgress"))
     sagemaker.add_response("describe_training_job", training_job("InProgress"))
 
-    def interrupt() -> Any:
+    def interrupt(_seconds: float) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(logs, "pause", interrupt)
+    monkeypatch.setattr("time.sleep", interrupt)
     result = run("logs", "sentiment-1", code=130)
     assert "is still running and incurs charges; to end it: python -m jobs stop sentiment-1" in result.stderr
