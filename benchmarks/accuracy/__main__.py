@@ -27,9 +27,9 @@ from byoc.errors import HyperparameterError
 from byoc.hyperparameters import parse_hyperparameters
 from byoc.version import version
 from sentiment.data.channels import Review
-from sentiment.evaluation.metrics import CALIBRATION_BINS, log_loss, roc_auc, sigmoid
+from sentiment.evaluation.metrics import calibration_gaps, log_loss, roc_auc, sigmoid
 from sentiment.hyperparameters import PRESETS, Hyperparameters
-from sentiment.model.weighted_sum import fit_weights, weighted_sum
+from sentiment.model.weighted_sum import cross_fitted_sum
 
 
 def parse_run_spec(text: str) -> dict[str, str]:
@@ -73,30 +73,17 @@ def measure_baseline(name: str, training: list[Review], validation: list[Review]
 
 
 def evaluate(logits: NDArray[np.float32], labels: NDArray[np.int8], seconds: float) -> Run:
-    """The rounded figures of a run."""
+    """The rounded figures of a run; the calibration gaps of several folds can be added."""
+    # Each half of the reviews is calibrated on the other half.
+    calibrated = cross_fitted_sum(logits[None], labels, np.arange(len(labels), dtype=np.uint64))
     return {
         "reviews": len(labels),
         "accuracy": round(float(((logits > 0) == (labels == 1)).mean()), 5),
         "roc_auc": round(roc_auc(logits, labels), 5),
         "log_loss": round(log_loss(logits, labels), 5),
-        "calibration_gaps": [round(gap, 3) for gap in calibration_gaps(logits, labels)],
+        "calibration_gaps": calibration_gaps(sigmoid(calibrated), labels).round(3).tolist(),
         "seconds": round(seconds),
     }
-
-
-def calibration_gaps(logits: NDArray[np.float32], labels: NDArray[np.int8]) -> list[float]:
-    """[bins] number of positives minus the sum of probabilities; the gaps of several folds can be added.
-
-    Each half of the reviews is calibrated on the other half.
-    """
-    probabilities = np.empty(len(labels))
-    half = np.arange(len(labels)) % 2 == 0
-    for side in (half, ~half):
-        weights = fit_weights(logits[None, ~side], labels[~side])
-        probabilities[side] = sigmoid(weighted_sum(logits[None, side], weights))
-    index = np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gaps: list[float] = np.bincount(index, labels - probabilities, CALIBRATION_BINS).tolist()
-    return gaps
 
 
 def measure(folder: Path, fold: int, seeds: list[int], specs: list[str]) -> Iterator[Run]:

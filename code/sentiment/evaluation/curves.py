@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.evaluation.metrics import CALIBRATION_BINS, Floats, Labels
+from sentiment.evaluation.metrics import Floats, Labels, calibration_bins
 
 
 class Predictions(NamedTuple):
@@ -32,10 +32,9 @@ class Groups(NamedTuple):
     reviews: NDArray[np.int64]
 
 
-def reliability(probabilities: Floats, labels: Labels, bins: int = CALIBRATION_BINS) -> Groups:
+def reliability(probabilities: Floats, labels: Labels) -> Groups:
     """Fraction of positives by predicted probability, in the bins of the calibration error."""
-    index = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
-    return _group(index, probabilities, labels == 1)
+    return _group(calibration_bins(probabilities), probabilities, labels == 1)
 
 
 def accuracy_by_length(lengths: NDArray[np.int64], is_correct: NDArray[np.bool_], groups: int = 8) -> Groups:

@@ -30,11 +30,20 @@ def roc_auc(scores: NDArray[np.float32], labels: Labels) -> float:
     return float(roc_auc_score(labels, scores)) if len(np.unique(labels)) == 2 else math.nan
 
 
-def calibration_error(probabilities: Floats, labels: Labels, bins: int = CALIBRATION_BINS) -> float:
-    """Expected calibration error over equal-width bins: Naeini, Cooper and Hauskrecht, AAAI 2015."""
-    index = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(index, weights=labels - probabilities, minlength=bins)
-    return float(np.abs(gap).sum() / len(labels))
+def calibration_bins(probabilities: Floats) -> NDArray[np.int64]:
+    """[reviews] index of the bin of each probability; the bins have equal widths."""
+    return np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+
+
+def calibration_gaps(probabilities: Floats, labels: Labels) -> Floats:
+    """[bins] number of positives minus the sum of probabilities."""
+    gaps = np.bincount(calibration_bins(probabilities), labels - probabilities, CALIBRATION_BINS)
+    return gaps.astype(np.float64)
+
+
+def calibration_error(probabilities: Floats, labels: Labels) -> float:
+    """Expected calibration error: Naeini, Cooper and Hauskrecht, AAAI 2015."""
+    return float(np.abs(calibration_gaps(probabilities, labels)).sum() / len(labels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from sentiment.evaluation.metrics import Floats, Labels, log_loss, sigmoid
-from sentiment.text.sequences import Examples
 
 # Penalty on the distance to equal weights, in nats over all reviews: without it, a few reviews that are all
 # classified correctly have no finite optimum.
@@ -49,10 +48,10 @@ def weighted_sum(logits: Logits, weights: Floats) -> NDArray[np.float32]:
     return sums.astype(np.float32)
 
 
-def cross_fitted_sum(logits: Logits, validation: Examples) -> NDArray[np.float32]:
+def cross_fitted_sum(logits: Logits, labels: Labels, groups: NDArray[np.uint64]) -> NDArray[np.float32]:
     """[reviews] sums whose weights come from the other half of the reviews, split by group."""
-    half = validation.groups % np.uint64(2) == 0
+    half = groups % np.uint64(2) == 0
     sums = np.empty(len(half), np.float32)
     for side in (half, ~half):
-        sums[side] = weighted_sum(logits[:, side], fit_weights(logits[:, ~side], validation.labels[~side]))
+        sums[side] = weighted_sum(logits[:, side], fit_weights(logits[:, ~side], labels[~side]))
     return sums

@@ -117,7 +117,7 @@ class FineTuning(Trainer):
         network = cast(SentimentLSTM, state.ema_network)
         lstm_logits = evaluate_sharded(network, self.validation.sequences, self.process_group, stop)
         self.check_finite("validation", float(np.abs(lstm_logits).max()))
-        logits = cross_fitted_sum(np.vstack([self.ngram_logits, lstm_logits]), self.validation)
+        logits = cross_fitted_sum(np.vstack([self.ngram_logits, lstm_logits]), labels, self.validation.groups)
         epoch = {
             "epoch": len(state.history) + 1,
             "train_loss": state.loss_sum / count,

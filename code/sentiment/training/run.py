@@ -277,7 +277,7 @@ def write_results(run: TrainingRun, lstm_logits: Mapping[str, NDArray[np.float32
     def calibrate(name: str, models: slice) -> NDArray[np.float32]:
         """Calibrated logits of some of the models; nobody may be judged by weights fitted to it."""
         if name == "validation":
-            return cross_fitted_sum(columns[name][models], held_out[name])
+            return cross_fitted_sum(columns[name][models], held_out[name].labels, held_out[name].groups)
         weights = fit_weights(columns["validation"][models], held_out["validation"].labels)
         return weighted_sum(columns[name][models], weights)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy import __main__ as accuracy
-from benchmarks.accuracy.__main__ import calibration_gaps, evaluate, parse_run_spec
+from benchmarks.accuracy.__main__ import evaluate, parse_run_spec
 from benchmarks.accuracy.tables import load_runs
 from benchmarks.harness import ROOT
 from sentiment.evaluation.metrics import CALIBRATION_BINS, sigmoid
@@ -31,13 +31,13 @@ def test_evaluate_measures_the_logits() -> None:
 @pytest.mark.parametrize(("factor", "offset"), [(0.5, 0), (1.0, 2), (1.5, -2)])
 def test_calibration_gaps_ignore_factor_and_offset(factor: float, offset: float) -> None:
     logits, labels = draw(20_000, factor)
-    gaps = calibration_gaps(logits + np.float32(offset), labels)
+    gaps = evaluate(logits + np.float32(offset), labels, 0)["calibration_gaps"]
     assert np.abs(gaps).sum() / 20_000 < 0.02
 
 
 def test_calibration_gaps_show_a_distortion() -> None:
     logits, labels = draw(20_000, 1.0)
-    gaps = calibration_gaps(np.sign(logits) * np.sqrt(np.abs(logits)), labels)
+    gaps = evaluate(np.sign(logits) * np.sqrt(np.abs(logits)), labels, 0)["calibration_gaps"]
     assert np.abs(gaps).sum() / 20_000 > 0.02
 
 
@@ -45,7 +45,7 @@ def test_calibration_gaps_are_by_bin() -> None:
     # All probabilities are 0.5, in the middle bin, but 30 % of the labels are positive.
     logits = np.zeros(1_000, np.float32)
     labels = (np.arange(1_000) // 2 % 10 < 3).astype(np.int8)
-    gaps = calibration_gaps(logits, labels)
+    gaps = evaluate(logits, labels, 0)["calibration_gaps"]
     assert np.count_nonzero(gaps) == 1
     assert gaps[int(0.3 * CALIBRATION_BINS)] == pytest.approx(0, abs=2)
 

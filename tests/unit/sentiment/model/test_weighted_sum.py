@@ -6,7 +6,6 @@ from sklearn.linear_model import LogisticRegression
 
 from sentiment.evaluation.metrics import Labels, calibration_error, log_loss, sigmoid
 from sentiment.model.weighted_sum import Logits, cross_fitted_sum, fit_weights, weighted_sum
-from sentiment.text.sequences import Examples, Sequences
 
 WEIGHTS = np.array([0.8, 0.5, -0.3])
 
@@ -20,10 +19,6 @@ def generate(count: int, weights: np.ndarray = WEIGHTS) -> tuple[Logits, Labels]
 
 
 LOGITS, LABELS = generate(20_000)
-
-
-def examples(labels: Labels, groups: list[int] | np.ndarray) -> Examples:
-    return Examples(Sequences.from_lists([[2]] * len(labels)), labels, np.array(groups, np.uint64))
 
 
 def test_fit_recovers_the_weights() -> None:
@@ -89,8 +84,8 @@ def test_sum_weighs_logits_and_intercept() -> None:
 
 
 def test_halves_use_each_others_weights() -> None:
-    groups = np.arange(2_000)
-    sums = cross_fitted_sum(LOGITS[:, :2_000], examples(LABELS[:2_000], groups))
+    groups = np.arange(2_000, dtype=np.uint64)
+    sums = cross_fitted_sum(LOGITS[:, :2_000], LABELS[:2_000], groups)
     even, odd = LOGITS[:, :2_000:2], LOGITS[:, 1:2_000:2]
     expected = weighted_sum(even, fit_weights(odd, LABELS[1:2_000:2]))
     assert np.array_equal(sums[::2], expected)
@@ -98,27 +93,27 @@ def test_halves_use_each_others_weights() -> None:
 
 
 def test_labels_change_other_half_only() -> None:
-    groups, labels = np.arange(200), LABELS[:200].copy()
-    before = cross_fitted_sum(LOGITS[:, :200], examples(labels, groups))
+    groups, labels = np.arange(200, dtype=np.uint64), LABELS[:200].copy()
+    before = cross_fitted_sum(LOGITS[:, :200], labels, groups)
     labels[::2] = 1 - labels[::2]
-    after = cross_fitted_sum(LOGITS[:, :200], examples(labels, groups))
+    after = cross_fitted_sum(LOGITS[:, :200], labels, groups)
     assert np.array_equal(before[::2], after[::2])
     assert not np.isclose(before[1::2], after[1::2]).any()
 
 
 def test_group_stays_in_one_half() -> None:
     """Labels of a review's group leave its sum unchanged."""
-    groups, labels = np.repeat(np.arange(40), 5), LABELS[:200].copy()
-    before = cross_fitted_sum(LOGITS[:, :200], examples(labels, groups))
+    groups, labels = np.repeat(np.arange(40, dtype=np.uint64), 5), LABELS[:200].copy()
+    before = cross_fitted_sum(LOGITS[:, :200], labels, groups)
     labels[groups == 7] = 1 - labels[groups == 7]
-    after = cross_fitted_sum(LOGITS[:, :200], examples(labels, groups))
+    after = cross_fitted_sum(LOGITS[:, :200], labels, groups)
     assert np.array_equal(before[groups == 7], after[groups == 7])
     assert not np.array_equal(before[groups == 8], after[groups == 8])
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_reviews_can_be_summed(count: int) -> None:
-    sums = cross_fitted_sum(LOGITS[:, :count], examples(LABELS[:count], [4] * count))
+    sums = cross_fitted_sum(LOGITS[:, :count], LABELS[:count], np.full(count, 4, np.uint64))
     np.testing.assert_allclose(sums, LOGITS[:, :count].mean(0), rtol=1e-6)
 
 

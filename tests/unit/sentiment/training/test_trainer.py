@@ -98,7 +98,7 @@ def test_best_epoch_is_kept() -> None:
     assert state.best is not None
     logits = evaluate(trainer.load_best(), CONTRADICTING.sequences)
     np.testing.assert_allclose(logits, state.best.logits, rtol=1e-5)
-    calibrated = cross_fitted_sum(logits[None], CONTRADICTING)
+    calibrated = cross_fitted_sum(logits[None], CONTRADICTING.labels, CONTRADICTING.groups)
     loss = state.history[best - 1]["validation_loss"]
     assert log_loss(calibrated, CONTRADICTING.labels) == pytest.approx(loss, rel=1e-4)
 
