@@ -39,19 +39,17 @@ class Shard(NamedTuple):
                 yield self.offset + position, review
 
 
-UNSHARDED = Shard()
-
-
 class ProvisionalVocabulary:
-    """Ids of distinct words by first occurrence."""
+    """Ids of the words that a tokenizer finds in texts, by first occurrence."""
 
-    def __init__(self) -> None:
+    def __init__(self, tokenize: Tokenizer) -> None:
+        self._tokenize = tokenize
         self._ids: dict[str, int] = {}
 
-    def ids(self, words: list[str]) -> list[int]:
-        """Look up the id of each word, adding new words."""
+    def ids(self, text: str) -> list[int]:
+        """Look up the id of each word of a text, adding new words."""
         ids = self._ids
-        return [ids.setdefault(word, len(ids)) for word in words]
+        return [ids.setdefault(word, len(ids)) for word in self._tokenize(text)]
 
     def count(self, *corpora: "Corpus") -> dict[str, int]:
         """Count the occurrences of every word in corpora that are not encoded yet."""
@@ -149,16 +147,12 @@ def hash_text(text: str) -> int:
 
 
 def read(
-    reviews: Iterable[Review],
-    tokenize: Tokenizer,
-    vocabulary: ProvisionalVocabulary,
-    shard: Shard = UNSHARDED,
-    keep_sources: bool = False,
+    reviews: Iterable[Review], vocabulary: ProvisionalVocabulary, shard: Shard, keep_sources: bool = False
 ) -> Corpus:
     """Read a corpus with provisional ids."""
     builder = CorpusBuilder(keep_sources)
     for position, review in shard.select(reviews):
-        builder.add(position, review, vocabulary.ids(tokenize(review.text)))
+        builder.add(position, review, vocabulary.ids(review.text))
     return builder.build()
 
 
@@ -172,12 +166,7 @@ def is_held_out(review: Review, fraction: float, seed: int) -> bool:
 
 
 def read_and_split(
-    reviews: Iterable[Review],
-    tokenize: Tokenizer,
-    vocabulary: ProvisionalVocabulary,
-    fraction: float,
-    seed: int,
-    shard: Shard,
+    reviews: Iterable[Review], vocabulary: ProvisionalVocabulary, shard: Shard, fraction: float, seed: int
 ) -> tuple[Corpus, Corpus]:
     """Read a training and a validation corpus with provisional ids.
 
@@ -186,7 +175,7 @@ def read_and_split(
     training, validation = CorpusBuilder(keep_sources=False), CorpusBuilder(keep_sources=True)
     for position, review in shard.select(reviews):
         side = validation if is_held_out(review, fraction, seed) else training
-        side.add(position, review, vocabulary.ids(tokenize(review.text)))
+        side.add(position, review, vocabulary.ids(review.text))
     return training.build(), validation.build()
 
 

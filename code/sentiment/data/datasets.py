@@ -166,8 +166,8 @@ class _Reader:
         self.reviews = JobReader(channels, hyperparameters, sharded)
         self._hyperparameters = hyperparameters
         self._process_group = process_group
-        self._tokenize = partial(tokenize, stop_words=stop_words, tokenizer=hyperparameters.tokenizer)
-        self._provisional = ProvisionalVocabulary()
+        words = partial(tokenize, stop_words=stop_words, tokenizer=hyperparameters.tokenizer)
+        self._provisional = ProvisionalVocabulary(words)
 
     def _shard(self, split: str) -> Shard:
         group = self._process_group
@@ -179,7 +179,7 @@ class _Reader:
     def read(self, split: str, keep_sources: bool = False) -> Corpus:
         """Read a split; an absent one is empty."""
         reviews, shard = self.reviews.read(split), self._shard(split)
-        return corpus.read(reviews, self._tokenize, self._provisional, shard, keep_sources)
+        return corpus.read(reviews, self._provisional, shard, keep_sources)
 
     def read_all(self, splits: Set[str]) -> tuple[Corpus, Corpus, dict[str, Corpus]]:
         """Read the training, the unlabeled and the held-out reviews."""
@@ -188,9 +188,7 @@ class _Reader:
         else:
             fraction, seed = self._hyperparameters.validation_fraction, self._hyperparameters.seed
             reviews, shard = self.reviews.read("training"), self._shard("training")
-            train, validation = corpus.read_and_split(
-                reviews, self._tokenize, self._provisional, fraction, seed, shard
-            )
+            train, validation = corpus.read_and_split(reviews, self._provisional, shard, fraction, seed)
         held_out = {"validation": validation}
         if "test" in splits:
             held_out["test"] = self.read("test", keep_sources=True)

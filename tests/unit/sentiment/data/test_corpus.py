@@ -9,7 +9,6 @@ import pytest
 
 from sentiment.data.channels import Review, Source
 from sentiment.data.corpus import (
-    UNSHARDED,
     ProvisionalVocabulary,
     Shard,
     encode,
@@ -32,8 +31,8 @@ REVIEWS = [
 ]
 
 def gather(process_group, shard):
-    provisional, vocabulary = ProvisionalVocabulary(), Vocabulary([f"w{i}" for i in range(9)])
-    corpus = read(REVIEWS, str.split, provisional, shard, keep_sources=True)
+    provisional, vocabulary = ProvisionalVocabulary(str.split), Vocabulary([f"w{i}" for i in range(9)])
+    corpus = read(REVIEWS, provisional, shard, keep_sources=True)
     sources = gather_sources(corpus, process_group)
     sequences = encode(corpus, provisional, vocabulary, 2, "tail")
     return gather_examples("test", corpus, sequences, process_group), sources
@@ -55,15 +54,15 @@ def make_review(text: str, group: str | None = None) -> Review:
 
 
 def test_words_are_counted_per_corpus() -> None:
-    vocabulary = ProvisionalVocabulary()
-    first = read([make_review("a b a"), make_review("c")], str.split, vocabulary)
-    read([make_review("d")], str.split, vocabulary)
+    vocabulary = ProvisionalVocabulary(str.split)
+    first = read([make_review("a b a"), make_review("c")], vocabulary, Shard())
+    read([make_review("d")], vocabulary, Shard())
     assert vocabulary.count(first) == {"a": 2, "b": 1, "c": 1, "d": 0}
 
 
 def test_encode_replaces_ids_and_truncates() -> None:
-    provisional = ProvisionalVocabulary()
-    corpus = read(map(make_review, ["a b c", "", "c a"]), str.split, provisional)
+    provisional = ProvisionalVocabulary(str.split)
+    corpus = read(map(make_review, ["a b c", "", "c a"]), provisional, Shard())
     encoded = encode(corpus, provisional, Vocabulary(["c", "a"]), 2, "tail")
     assert [encoded[i].tolist() for i in range(3)] == [[1, 2], [], [2, 3]]
 
@@ -71,13 +70,13 @@ def test_encode_replaces_ids_and_truncates() -> None:
 @pytest.mark.parametrize(("group", "expected"), [(None, False), ("tt1", True)])
 def test_has_group_ids(group: str | None, *, expected: bool) -> None:
     reviews = [make_review("a"), make_review("b", group)]
-    assert read(reviews, str.split, ProvisionalVocabulary()).has_group_ids == expected
+    assert read(reviews, ProvisionalVocabulary(str.split), Shard()).has_group_ids == expected
 
 
 def test_shards_partition_the_channel() -> None:
     reviews = [make_review(f"text{i}") for i in range(10)]
-    whole = read(reviews, str.split, ProvisionalVocabulary())
-    shards = [read(reviews, str.split, ProvisionalVocabulary(), Shard(rank, 3, 100)) for rank in range(3)]
+    whole = read(reviews, ProvisionalVocabulary(str.split), Shard())
+    shards = [read(reviews, ProvisionalVocabulary(str.split), Shard(rank, 3, 100)) for rank in range(3)]
     assert whole.positions.tolist() == list(range(10))
     assert shards[1].positions.tolist() == [101, 104, 107]
     positions = np.concatenate([shard.positions for shard in shards])
@@ -87,10 +86,10 @@ def test_shards_partition_the_channel() -> None:
 
 def test_sources_are_kept_on_request() -> None:
     reviews = [make_review(f"text{i}") for i in range(3)]
-    corpus = read(reviews, str.split, ProvisionalVocabulary(), keep_sources=True)
+    corpus = read(reviews, ProvisionalVocabulary(str.split), Shard(), keep_sources=True)
     kept = corpus.select(np.array([True, False, True]))
     assert kept.sources == [reviews[0].source, reviews[2].source]
-    assert read(reviews, str.split, ProvisionalVocabulary()).sources == []
+    assert read(reviews, ProvisionalVocabulary(str.split), Shard()).sources == []
 
 
 def measure_peak(count: int, words: int) -> int:
@@ -99,7 +98,7 @@ def measure_peak(count: int, words: int) -> int:
             yield Review("w " * words, 1, Source(f"aclImdb/train/pos/{i}_9.txt", 0))
 
     tracemalloc.start()
-    read(stream(), str.split, ProvisionalVocabulary())
+    read(stream(), ProvisionalVocabulary(str.split), Shard())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return peak
@@ -128,30 +127,29 @@ def test_split_depends_on_the_seed() -> None:
 
 def test_every_review_is_on_one_side() -> None:
     reviews = [make_review(f"text{i}") for i in range(1_000)]
-    training, validation = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.2, 1, UNSHARDED)
+    training, validation = read_and_split(reviews, ProvisionalVocabulary(str.split), Shard(), 0.2, 1)
     assert len(training) + len(validation) == 1_000
 
 
 def test_drop_texts_removes_shared_texts() -> None:
     reviews = [make_review(f"text{i % 10}", f"tt{i}") for i in range(1_000)]
-    training, validation = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.5, 1, UNSHARDED)
+    training, validation = read_and_split(reviews, ProvisionalVocabulary(str.split), Shard(), 0.5, 1)
     assert set(training.texts) & set(validation.texts)
     assert not set(training.texts) & set(validation.drop_texts(training.texts).texts)
 
 
 def test_shards_agree_without_communication() -> None:
     reviews = [make_review(f"text{i}") for i in range(1_000)]
-    _, whole = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.2, 1, UNSHARDED)
+    _, whole = read_and_split(reviews, ProvisionalVocabulary(str.split), Shard(), 0.2, 1)
     shards = [
-        read_and_split(reviews[i::2], str.split, ProvisionalVocabulary(), 0.2, 1, UNSHARDED)[1]
-        for i in range(2)
+        read_and_split(reviews[i::2], ProvisionalVocabulary(str.split), Shard(), 0.2, 1)[1] for i in range(2)
     ]
     assert sorted(whole.texts) == sorted(np.concatenate([shard.texts for shard in shards]))
 
 
 def test_only_held_out_reviews_keep_sources() -> None:
     reviews = [make_review(f"text{i}") for i in range(100)]
-    training, validation = read_and_split(reviews, str.split, ProvisionalVocabulary(), 0.5, 1, UNSHARDED)
+    training, validation = read_and_split(reviews, ProvisionalVocabulary(str.split), Shard(), 0.5, 1)
     assert training.sources == []
     assert len(validation.sources) == len(validation) > 0
 
