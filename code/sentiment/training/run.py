@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -29,7 +29,6 @@ from sentiment.model.precision import Hardware
 from sentiment.model.pretrained import PretrainedWeights
 from sentiment.model.weighted_sum import cross_fitted_sum, fit_weights, weighted_sum
 from sentiment.settings import NetworkSettings
-from sentiment.text.sequences import Sequences
 from sentiment.text.unknown_share import measure_unknown_share
 from sentiment.training import results
 from sentiment.training.determinism import set_up_torch
@@ -121,7 +120,8 @@ def setup(job: Job) -> TrainingRun:
     elif hyperparameters.pretraining_epochs > 0:
         corpora = [data.training.sequences, data.unlabeled.sequences]
         held_out = data.held_out["validation"].sequences
-        pretraining = pretrain(job, setup, corpora, held_out, len(data.vocabulary), checkpoint)
+        pretraining = Pretraining(corpora, held_out, len(data.vocabulary), setup)
+        pretrain(job, pretraining, checkpoint)
         history = pretraining.state.history
         pretrained = PretrainedWeights.of(data.vocabulary, pretraining.model).align(data.vocabulary)
     network, settings = build_network(hyperparameters, len(data.vocabulary), pretrained)
@@ -168,29 +168,20 @@ def load_checkpoint(job: Job, setup: Setup) -> Checkpoint | None:
     return checkpoint
 
 
-def pretrain(
-    job: Job,
-    setup: Setup,
-    corpora: Sequence[Sequences],
-    held_out: Sequences,
-    vocab_size: int,
-    checkpoint: Checkpoint | None,
-) -> Pretraining:
+def pretrain(job: Job, trainer: Pretraining, checkpoint: Checkpoint | None) -> None:
     """Pretrain a language model, from a checkpoint of this stage if there is one.
 
     Raises:
         Stopped: a stop was requested on any process.
-        UserError: the reviews have no words, or a loss is not finite.
+        TrainingError: a loss is not finite.
         OSError: a checkpoint cannot be written.
     """
-    trainer = Pretraining(corpora, held_out, vocab_size, setup)
     if checkpoint is not None:
         trainer.restore(checkpoint)
     try:
         trainer.fit(job.stop, job.checkpoints)
     except Stopped:
         raise Stopped(stop_message(job, trainer)) from None
-    return trainer
 
 
 def build_network(
@@ -335,7 +326,8 @@ def pretrain_only(job: Job) -> None:
     indices = np.arange(len(reviews))
     is_held_out = indices % _HELD_OUT_EVERY == 0
     training, held_out = (reviews.take(indices[mask]) for mask in (~is_held_out, is_held_out))
-    trainer = pretrain(job, setup, [training], held_out, len(vocabulary), checkpoint)
+    trainer = Pretraining([training], held_out, len(vocabulary), setup)
+    pretrain(job, trainer, checkpoint)
     if job.process_group.rank == 0:
         PretrainedWeights.of(vocabulary, trainer.model).save(job.opt_ml.model)
     logger.info("done; the language model for a channel %s is in %s", PRETRAINED_CHANNEL, job.opt_ml.model)
