@@ -8,6 +8,7 @@ which are ignored:
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
 """
 
+import hashlib
 import json
 import logging
 import re
@@ -22,7 +23,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from byoc.errors import CheckpointError
-from byoc.files import is_being_uploaded, matches_checksum, temporary_path, write_with_checksum
+from byoc.files import atomic_write, is_being_uploaded, temporary_path
 from byoc.version import version
 
 logger = logging.getLogger(__name__)
@@ -129,8 +130,10 @@ class Checkpoints:
         if self.folder is None:
             return
         epochs, batches = checkpoint.position
-        stem = self.folder / f"checkpoint-{epochs:05}-{batches:08}"
-        path = write_with_checksum(stem, checkpoint.to_bytes())
+        content = checkpoint.to_bytes()
+        path = self.folder / f"checkpoint-{epochs:05}-{batches:08}-{_checksum(content)}.safetensors"
+        with atomic_write(path) as stream:
+            stream.write(content)
         self._written = time.monotonic()
         files = [entry for entry in self._files() if entry[0] != path]
         # Later positions are damaged files, which this job has skipped.
@@ -174,7 +177,12 @@ def _read(path: Path) -> bytes | None:
     except OSError as error:
         logger.warning("cannot read checkpoint %s (%s): trying the previous one", path, error.strerror)
         return None
-    if matches_checksum(path, content):
+    if path.stem.endswith(_checksum(content)):
         return content
     logger.warning("checkpoint %s is damaged: trying the previous one", path)
     return None
+
+
+def _checksum(content: bytes) -> str:
+    """The first digits of the SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]

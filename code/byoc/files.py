@@ -1,13 +1,10 @@
 """Atomic writes: a file exists as a whole or not at all."""
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
-
-_DIGITS = 16  # of the SHA-256 in file names
 
 
 @contextmanager
@@ -29,20 +26,6 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def write_with_checksum(stem: Path, content: bytes) -> Path:
-    """Write ``STEM-SHA256.safetensors``, with the first digits of the content's SHA-256 in the name."""
-    digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
-    path = stem.with_name(f"{stem.name}-{digest}.safetensors")
-    with atomic_write(path) as stream:
-        stream.write(content)
-    return path
-
-
-def matches_checksum(path: Path, content: bytes) -> bool:
-    """Whether the content has the SHA-256 in the file's name."""
-    return hashlib.sha256(content).hexdigest().startswith(path.stem[-_DIGITS:])
 
 
 def is_being_uploaded(path: Path) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from byoc.files import atomic_write, matches_checksum, name_in_errors, write_with_checksum
+from byoc.files import atomic_write, name_in_errors
 
 
 def test_write_replaces_the_old_file(tmp_path: Path) -> None:
@@ -37,10 +37,3 @@ def test_path_of_the_system_is_kept(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, name_in_errors(Path("other")):
         (tmp_path / "missing").read_bytes()
     assert caught.value.filename == str(tmp_path / "missing")
-
-
-def test_checksum_in_the_name_detects_damage(tmp_path: Path) -> None:
-    path = write_with_checksum(tmp_path / "stem", b"content")
-    assert path.name == "stem-ed7002b439e9ac84.safetensors"
-    assert matches_checksum(path, path.read_bytes())
-    assert not matches_checksum(path, b"conten")
