@@ -120,10 +120,7 @@ def new_ema(network: nn.Module, decay: float) -> AveragedModel:
 
     Averaging: Polyak and Juditsky, SIAM Journal on Control and Optimization 30 (1992).
     """
-    return AveragedModel(network, multi_avg_fn=_ema_update(decay))
 
-
-def _ema_update(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
     @torch.no_grad()
     def update(averages: Sequence[Tensor], weights: Sequence[Tensor], updates: Tensor | int) -> None:
         # A lower decay at first, or the random initial weights would dominate for long: the rule of
@@ -131,4 +128,4 @@ def _ema_update(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], T
         decay_now = min(decay, (1 + int(updates)) / (10 + int(updates)))
         torch._foreach_lerp_(list(averages), list(weights), 1 - decay_now)
 
-    return update
+    return AveragedModel(network, multi_avg_fn=update)
