@@ -49,19 +49,15 @@ def write(opt_ml: OptMl, seconds: float) -> None:
 
     The model is worth more than its report: no fault of the report may fail the job.
     """
+    folder = opt_ml.output_data
     try:
-        _write(opt_ml, seconds)
+        model = json.loads((opt_ml.model / "model.json").read_text("utf-8"))
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        sets, mistakes = read_predictions(folder / "predictions.csv")
+        page = render(model, metrics, sets, mistakes, draw(metrics, sets), seconds)
+        (folder / "report.html").write_text(page, "utf-8")
     except Exception as error:
         logger.warning("cannot write the report: %s: %s", type(error).__name__, error)
-
-
-def _write(opt_ml: OptMl, seconds: float) -> None:
-    folder = opt_ml.output_data
-    model = json.loads((opt_ml.model / "model.json").read_text("utf-8"))
-    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-    sets, mistakes = read_predictions(folder / "predictions.csv")
-    page = render(model, metrics, sets, mistakes, draw(metrics, sets), seconds)
-    (folder / "report.html").write_text(page, "utf-8")
 
 
 def read_predictions(path: Path) -> tuple[dict[str, Predictions], list[Mistake]]:

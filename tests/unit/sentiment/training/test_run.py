@@ -41,7 +41,7 @@ def test_failed_report_fails_no_job(run: Run, monkeypatch: pytest.MonkeyPatch) -
     def fail(*_arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(report, "_write", fail)
+    monkeypatch.setattr(report, "render", fail)
     assert Predictor.load(run() / "model").predict(["good"])
 
 
