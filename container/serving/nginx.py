@@ -1,5 +1,6 @@
 """nginx: the program, its command, and its configuration, rendered from nginx.conf.j2."""
 
+import contextlib
 import http.client
 import os
 import shutil
@@ -70,22 +71,17 @@ def can_switch_user(status: Path = Path("/proc/self/status")) -> bool:
 
 def has_ipv6() -> bool:
     """Whether the kernel lets a program listen on IPv6."""
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::", 0))
-    except OSError:
-        return False
-    return True
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::", 0))
+        return True
+    return False
 
 
 def is_up(port: int) -> bool:
     """Whether a ping through the public port is answered within 2 seconds, with any status."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
+    with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
         connection.request("GET", "/ping", headers={SUPERVISOR: "1"})
         connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-    return True
+        return True
+    return False
