@@ -129,6 +129,7 @@ class Settings:
         max_texts = Limits.texts * max(1, (body_bytes or MAX_BYTES) // BODY_BYTES)
         name = variables.text("MODEL_PACKAGE") or package_name()
         package = import_package(name)
+        camel_case = name.rpartition(".")[2].title().replace("_", "")
         return cls(
             port=variables.number(parameters.BIND_TO_PORT_ENV, 8080, 1, 65535),
             workers=workers,
@@ -155,7 +156,7 @@ class Settings:
             heap_bytes=heap_bytes,
             multi_model=multi_model,
             log_level=variables.choice("SERVE_LOG_LEVEL", LEVELS, "info"),
-            metric_namespace=variables.namespace("SERVE_METRIC_NAMESPACE", _camel_case(name)),
+            metric_namespace=variables.namespace("SERVE_METRIC_NAMESPACE", camel_case),
             metric_names=_metric_names(name, package),
             # The handler reads the next four variables itself and relies on this check.
             precision=variables.choice("SERVE_PRECISION", ("fp32", "auto"), "fp32"),
@@ -185,10 +186,6 @@ def _body_bytes(variables: "_Variables") -> int:
         return BODY_BYTES
     megabytes = variables.number(parameters.MAX_REQUEST_SIZE, 0, 0, 2047)
     return max(megabytes * MIB, MIN_BODY_BYTES) if megabytes else 0
-
-
-def _camel_case(package: str) -> str:
-    return package.rpartition(".")[2].title().replace("_", "")
 
 
 def _metric_names(package_name: str, package: ModelPackage) -> tuple[str, ...]:
