@@ -1,19 +1,18 @@
 """Five folds of the labeled reviews that share no movie."""
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from sentiment.data.acl_imdb import SENTIMENTS
 from sentiment.data.channels import UNLABELED_CHANNEL, Review, read_channel
+from sentiment.data.corpus import hash_text
 
 FOLDS = 5
 
 
 def fold_of(review: Review) -> int:
     """Fold of a review, by a hash of its movie, or of its text if the movie is unknown."""
-    key = (review.group or review.text).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") % FOLDS
+    return hash_text(review.group or review.text) % FOLDS
 
 
 def split(folder: Path, fold: int) -> tuple[list[Review], list[Review]]:
