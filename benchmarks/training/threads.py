@@ -79,13 +79,11 @@ def main() -> None:
     cpus = len(os.sched_getaffinity(0))
     every, single = {"OMP_NUM_THREADS": str(cpus)}, {"OMP_NUM_THREADS": "1"}
     cases: dict[str, tuple[str, dict[str, str], int, int]] = {}
-    for name, spinning in SPINNING.items():
-        cases[f"training, idle, {name}"] = ("idle-train", every | spinning, 1, 0)
-        cases[f"training, shared with one busy loop, {name}"] = ("train", every | spinning, 1, 1)
-        cases[f"training, oversubscribed by a second training, {name}"] = ("train", every | spinning, 2, 0)
-    cases["training, idle, 1 thread"] = ("idle-train", single, 1, 0)
-    cases["training, shared with one busy loop, 1 thread"] = ("train", single, 1, 1)
-    cases["training, oversubscribed by a second training, 1 thread"] = ("train", single, 2, 0)
+    remedies = {name: every | spinning for name, spinning in SPINNING.items()} | {"1 thread": single}
+    for name, variables in remedies.items():
+        cases[f"training, idle, {name}"] = ("idle-train", variables, 1, 0)
+        cases[f"training, shared with one busy loop, {name}"] = ("train", variables, 1, 1)
+        cases[f"training, oversubscribed by a second training, {name}"] = ("train", variables, 2, 0)
     for name, threads in ((f"{cpus} threads", every), ("1 thread", single)):
         for models in (1, 2):
             spinning = SPINNING["default" if threads is every else "spins 1000"]
