@@ -281,12 +281,10 @@ class JobReader:
         return [report for reader in dict.fromkeys(self._readers.values()) for report in reader.reports]
 
 
-def read_channel(
-    channel: str, folder: Path, may_be_empty: bool = False, hyperparameters: Hyperparameters | None = None
-) -> Iterator[Review]:
+def read_channel(channel: str, folder: Path) -> Iterator[Review]:
     """Read the reviews of a channel, without those of another split. See ``ChannelReader.read``."""
-    reader = ChannelReader(channel, folder, hyperparameters or Hyperparameters())
-    return reader.read(reader.split, may_be_empty)
+    reader = ChannelReader(channel, folder, Hyperparameters())
+    return reader.read(reader.split)
 
 
 def check(folder: Path, channel: str, hyperparameters: Hyperparameters | None = None) -> str:

@@ -98,8 +98,9 @@ def test_unknown_format_is_rejected(tmp_path: Path, name: str) -> None:
 
 
 def test_sharded_channel_may_be_empty(tmp_path: Path) -> None:
-    assert list(read_channel("training", tmp_path, may_be_empty=True)) == []
-    assert list(read_channel("training", tmp_path / "missing", may_be_empty=True)) == []
+    for folder in (tmp_path, tmp_path / "missing"):
+        reader = JobReader({"training": folder}, Hyperparameters(), sharded={"training"})
+        assert list(reader.read("training")) == []
 
 
 @pytest.mark.parametrize("root", ["", "aclImdb", "train"])
