@@ -157,7 +157,8 @@ def _read_json(body: bytes, limits: Limits) -> Iterator[Record]:
     name = ""
     if isinstance(content, dict):
         name = next((key for key in ("inputs", "instances") if key in content), "")
-        if name and len(_text_keys(content, limits) | {name}) > 1:
+        known = {*limits.text_fields, "instances"}
+        if name and {key for key in content if _normalize(key) in known} - {name}:
             raise MalformedBodyError("body: several text fields; expected one")
         content = content[name] if name else content
     if isinstance(content, list):
@@ -165,12 +166,6 @@ def _read_json(body: bytes, limits: Limits) -> Iterator[Record]:
             yield _text(item, f"{name or 'body'}[{i}]", limits)
     else:
         yield _text(content, name or "body", limits)
-
-
-def _text_keys(content: dict[str, Any], limits: Limits) -> set[str]:
-    """The keys of an object that may hold a text, or a list of them."""
-    names = {*limits.text_fields, "instances"}
-    return {key for key in content if _normalize(key) in names}
 
 
 def _read_json_lines(body: bytes, limits: Limits) -> Iterator[Record]:

@@ -142,11 +142,6 @@ def _check_expansion(name: str, size: float, expanded: int) -> None:
         )
 
 
-def is_archive(path: PurePosixPath | Path) -> bool:
-    """Whether the name is that of an archive."""
-    return path.name.lower().endswith(_ARCHIVE_SUFFIXES)
-
-
 def is_junk(name: str) -> bool:
     """Whether a file or folder of this name comes from an operating system or a tool, not from the user."""
     return name.startswith((".", "_")) or name.lower() in {"thumbs.db", "desktop.ini"}
@@ -177,10 +172,11 @@ def _printable(path: object) -> str:
 
 def _expand(file: File) -> Iterator[File]:
     """The file, or the files of an archive."""
-    if not is_archive(file.path) or file.size == 0:
+    file_name = file.path.name.lower()
+    if not file_name.endswith(_ARCHIVE_SUFFIXES) or file.size == 0:
         yield file
         return
-    iterate = _iterate_zip if file.path.name.lower().endswith(".zip") else _iterate_tar
+    iterate = _iterate_zip if file_name.endswith(".zip") else _iterate_tar
     for name, size, open_member in iterate(file):
         path = PurePosixPath(_printable(name.replace("\\", "/")))
         if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):

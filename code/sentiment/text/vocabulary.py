@@ -7,7 +7,7 @@ by descending frequency.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self, TypeGuard
+from typing import Self
 
 from byoc.errors import ArtifactError
 
@@ -53,12 +53,8 @@ class Vocabulary:
             words = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ArtifactError(f"{path}: cannot be read as JSON ({error})") from error
-        if not _is_list_of_strings(words):
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ArtifactError(f"{path}: expected a list of words")
         if len(set(words)) != len(words):
             raise ArtifactError(f"{path}: duplicate word")
         return cls(words)
-
-
-def _is_list_of_strings(value: object) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
