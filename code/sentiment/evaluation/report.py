@@ -49,13 +49,8 @@ def write(opt_ml: OptMl, seconds: float) -> None:
 
     The model is worth more than its report: no fault of the report may fail the job.
     """
-    folder = opt_ml.output_data
     try:
-        model = json.loads((opt_ml.model / "model.json").read_text("utf-8"))
-        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-        sets, mistakes = read_predictions(folder / "predictions.csv")
-        page = render(model, metrics, sets, mistakes, draw(metrics, sets), seconds)
-        (folder / "report.html").write_text(page, "utf-8")
+        (opt_ml.output_data / "report.html").write_text(render(opt_ml, seconds), "utf-8")
     except Exception as error:
         logger.warning("cannot write the report: %s: %s", type(error).__name__, error)
 
@@ -96,15 +91,12 @@ def draw(metrics: Mapping[str, Any], sets: Mapping[str, Predictions]) -> dict[st
     return images
 
 
-def render(
-    model: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    sets: Mapping[str, Predictions],
-    mistakes: list[Mistake],
-    images: Mapping[str, bytes],
-    seconds: float,
-) -> str:
-    """The page, from the contents of ``model.json`` and ``metrics.json`` and the duration of the job."""
+def render(opt_ml: OptMl, seconds: float) -> str:
+    """The page, from the results of the job and its duration."""
+    model = json.loads((opt_ml.model / "model.json").read_text("utf-8"))
+    metrics = json.loads((opt_ml.output_data / "metrics.json").read_text("utf-8"))
+    sets, mistakes = read_predictions(opt_ml.output_data / "predictions.csv")
+    images = draw(metrics, sets)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
