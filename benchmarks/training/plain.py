@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.hyperparameters import parse_hyperparameters
+from byoc.job import Job
+from byoc.opt_ml import OptMl
+from byoc.signals import StopFlag
 from sentiment.data import datasets
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.text.sequences import Examples
@@ -97,7 +100,7 @@ class PlainTrainer:
 def main(base: Path, precision: str) -> None:
     """Train as many epochs as the preset ``baseline``, and print a line after each."""
     set_up_torch(BASELINE.seed)
-    data = datasets.load({"training": base / "input" / "data" / "training"}, BASELINE)
+    data = datasets.load(Job("sentiment", OptMl(base), BASELINE, StopFlag()))
     trainer = PlainTrainer(data.training, len(data.vocabulary), precision)
     for epoch in range(1, BASELINE.epochs + 1):
         start = time.perf_counter()

@@ -4,18 +4,17 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from byoc.distributed.process_group import ProcessGroup
 from byoc.errors import ArtifactError, DataError
-from byoc.signals import StopFlag
+from byoc.job import Job
 from sentiment.data import corpus
 from sentiment.data.channels import (
     PRETRAINED_CHANNEL,
@@ -71,27 +70,17 @@ def fingerprint(sequences: Sequences, labels: NDArray[np.int8] | None = None) ->
     return f"of {len(sequences)} reviews, SHA-256 {digest.hexdigest()[:16]}"
 
 
-def load(
-    channels: Mapping[str, Path],
-    hyperparameters: Hyperparameters,
-    sharded: Set[str] = frozenset(),
-    process_group: ProcessGroup = SINGLE_PROCESS,
-    stop: StopFlag | None = None,
-) -> Datasets:
-    """Read all channels: each process a shard, gathered as token ids by all processes.
-
-    ``sharded`` names the channels that hold other files on each host.
+def load(job: Job) -> Datasets:
+    """Read all channels of a job: each process a shard, gathered as token ids by all processes.
 
     Raises:
         DataError: a channel is missing, empty, too small or of one class; or a file or line is invalid.
         Stopped: any process received a stop signal.
     """
-    name = training_channel(channels)
-    pretrained = _load_pretrained(channels, hyperparameters)
-    stop = stop or StopFlag()
-    reader = process_group.run_interruptible(
-        stop, lambda: _Reader(channels, hyperparameters, sharded, process_group)
-    )
+    process_group, stop = job.process_group, job.stop
+    name = training_channel(job.channels)
+    pretrained = _load_pretrained(job)
+    reader = process_group.run_interruptible(stop, lambda: _Reader(job))
     splits = {split for split in ("validation", "test") if process_group.any(split in reader.reviews)}
     training, unlabeled, held_out = process_group.run_interruptible(stop, lambda: reader.read_all(splits))
     if "validation" not in splits:
@@ -110,20 +99,14 @@ def load(
         _gather_reports(reader.reviews.reports, process_group),
         pretrained,
     )
-    _check(name, data, hyperparameters)
+    _check(name, data, job.hyperparameters)
     return data
 
 
-def load_unlabeled(
-    channels: Mapping[str, Path],
-    hyperparameters: Hyperparameters,
-    sharded: Set[str] = frozenset(),
-    process_group: ProcessGroup = SINGLE_PROCESS,
-    stop: StopFlag | None = None,
-) -> tuple[Vocabulary, Sequences]:
+def load_unlabeled(job: Job) -> tuple[Vocabulary, Sequences]:
     """Read the channel ``unlabeled`` alone, with a vocabulary of its words; see ``load``."""
-    reader = _Reader(channels, hyperparameters, sharded, process_group)
-    unlabeled = process_group.run_interruptible(stop or StopFlag(), lambda: reader.read(UNLABELED_CHANNEL))
+    reader = _Reader(job)
+    unlabeled = job.process_group.run_interruptible(job.stop, lambda: reader.read(UNLABELED_CHANNEL))
     vocabulary = reader.make_vocabulary([unlabeled])
     return vocabulary, reader.gather(UNLABELED_CHANNEL, unlabeled, vocabulary).sequences
 
@@ -134,12 +117,10 @@ def _gather_reports(reports: list[dict[str, Any]], process_group: ProcessGroup) 
     return list({(report["split"], report["file"]): report for report in files}.values())
 
 
-def _load_pretrained(
-    channels: Mapping[str, Path], hyperparameters: Hyperparameters
-) -> PretrainedWeights | None:
-    if PRETRAINED_CHANNEL not in channels:
+def _load_pretrained(job: Job) -> PretrainedWeights | None:
+    if PRETRAINED_CHANNEL not in job.channels:
         return None
-    folder = channels[PRETRAINED_CHANNEL]
+    folder, hyperparameters = job.channels[PRETRAINED_CHANNEL], job.hyperparameters
     try:
         return load_pretrained(folder, hyperparameters.embedding_dim, hyperparameters.hidden_dim)
     except (ArtifactError, DataError) as error:
@@ -149,13 +130,8 @@ def _load_pretrained(
 class _Reader:
     """Reads this process's shards of the channels, with one provisional vocabulary."""
 
-    def __init__(
-        self,
-        channels: Mapping[str, Path],
-        hyperparameters: Hyperparameters,
-        sharded: Set[str],
-        process_group: ProcessGroup,
-    ) -> None:
+    def __init__(self, job: Job) -> None:
+        hyperparameters: Hyperparameters = job.hyperparameters
         stop_words = select_stop_words(hyperparameters.stop_words)
         self.text = TextSettings(
             sorted(stop_words),
@@ -163,9 +139,9 @@ class _Reader:
             hyperparameters.truncate,
             hyperparameters.tokenizer,
         )
-        self.reviews = JobReader(channels, hyperparameters, sharded)
+        self.reviews = JobReader(job.channels, hyperparameters, job.opt_ml.sharded_channels())
         self._hyperparameters = hyperparameters
-        self._process_group = process_group
+        self._process_group = job.process_group
         words = partial(tokenize, stop_words=stop_words, tokenizer=hyperparameters.tokenizer)
         self._provisional = ProvisionalVocabulary(words)
 

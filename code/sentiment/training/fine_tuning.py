@@ -19,8 +19,8 @@ from sentiment.model.weighted_sum import cross_fitted_sum
 from sentiment.text.batching import training_batches
 from sentiment.text.sequences import Examples, Sequences
 from sentiment.training.loader import DeviceBatch, Prefetcher
-from sentiment.training.state import TrainingState
-from sentiment.training.trainer import Setup, Step, Trainer
+from sentiment.training.state import Setup, TrainingState
+from sentiment.training.trainer import Step, Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class FineTuning(Trainer):
         hyperparameters, first_epoch = setup.hyperparameters, len(pretraining)
         network.embedding.requires_grad_(hyperparameters.embedding_lr_scale > 0)
         batches = -(-len(training.labels) // hyperparameters.batch_size)
-        state = TrainingState(network, batches, hyperparameters, setup.process_group, first_epoch)
+        state = TrainingState(network, batches, setup, first_epoch)
         super().__init__(setup, state, {"pretraining": list(pretraining)})
         self.network = network
         self.training = training

@@ -16,8 +16,8 @@ from byoc.errors import DataError
 from byoc.signals import StopFlag
 from sentiment.model.language_model import END_ID, LanguageModel
 from sentiment.text.sequences import Sequences
-from sentiment.training.state import TrainingState
-from sentiment.training.trainer import Setup, Step, Trainer
+from sentiment.training.state import Setup, TrainingState
+from sentiment.training.trainer import Step, Trainer
 
 STEPS = 80  # of truncated backpropagation: Merity, Keskar and Socher, ICLR 2018, use 70
 # Most logits of a batch: the full softmax on a GPU, about 1,000 candidates on a CPU.
@@ -79,11 +79,11 @@ class Pretraining(Trainer):
             lr_schedule="linear",
             ema_decay=0.0,
         )
+        setup = replace(setup, hyperparameters=hyperparameters)
         self.model = model
         self.stream_length = (self.tokens - 1) // self.streams
         batches = -(-self.stream_length // STEPS)
-        state = TrainingState(model, batches, hyperparameters, process_group)
-        super().__init__(replace(setup, hyperparameters=hyperparameters), state)
+        super().__init__(setup, TrainingState(model, batches, setup))
 
     def steps(self) -> Iterator[Step]:
         """The remaining steps of the current epoch."""

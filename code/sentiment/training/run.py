@@ -35,7 +35,8 @@ from sentiment.training.determinism import set_up_torch
 from sentiment.training.fine_tuning import FineTuning, best_epoch, evaluate_sharded
 from sentiment.training.ngram_results import NgramResults
 from sentiment.training.pretraining import Pretraining
-from sentiment.training.trainer import Setup, Trainer
+from sentiment.training.state import Setup
+from sentiment.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +105,7 @@ def setup(job: Job) -> TrainingRun:
         OSError: a checkpoint cannot be written.
     """
     hyperparameters = set_up_device(job)
-    data = datasets.load(
-        job.channels, hyperparameters, job.opt_ml.sharded_channels(), job.process_group, job.stop
-    )
+    data = datasets.load(job)
     setup = make_setup(job, hyperparameters, data.fingerprint())
     checkpoint = load_checkpoint(job, setup)
     ngrams = NgramResults(job, data, hyperparameters)
@@ -318,9 +317,7 @@ def pretrain_only(job: Job) -> None:
     hyperparameters = set_up_device(job)
     if hyperparameters.pretraining_epochs == 0:
         raise DataError("a job with unlabeled reviews alone pretrains; set pretraining_epochs above 0")
-    vocabulary, reviews = datasets.load_unlabeled(
-        job.channels, hyperparameters, job.opt_ml.sharded_channels(), job.process_group, job.stop
-    )
+    vocabulary, reviews = datasets.load_unlabeled(job)
     setup = make_setup(job, hyperparameters, {"unlabeled data": datasets.fingerprint(reviews)})
     checkpoint = load_checkpoint(job, setup)
     indices = np.arange(len(reviews))

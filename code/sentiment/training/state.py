@@ -1,6 +1,7 @@
 """The state of a training stage between two steps, in memory and as a checkpoint."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,18 @@ from byoc.checkpoints import Checkpoint, Position
 from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.training.optimizer import Optimization, new_ema
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Settings that the stages of a job share; the precision must not be ``auto``.
+
+    ``config`` holds the settings that a resumed job must share.
+    """
+
+    hyperparameters: Hyperparameters
+    process_group: ProcessGroup = SINGLE_PROCESS
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 class BestModel(NamedTuple):
@@ -34,24 +47,17 @@ class TrainingState:
         seconds: time spent in this epoch's steps.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        batches_per_epoch: int,
-        hyperparameters: Hyperparameters,
-        process_group: ProcessGroup = SINGLE_PROCESS,
-        first_epoch: int = 0,
-    ) -> None:
+    def __init__(self, network: nn.Module, batches: int, setup: Setup, first_epoch: int = 0) -> None:
+        hyperparameters, self.process_group = setup.hyperparameters, setup.process_group
         self.network = network
-        self.process_group = process_group
         self.device = next(network.parameters()).device
         # Different dropout on each rank; the same in a job that resumes between two stages.
-        torch.manual_seed(hyperparameters.seed + process_group.rank)
-        self.batches_per_epoch = batches_per_epoch
+        torch.manual_seed(hyperparameters.seed + self.process_group.rank)
+        self.batches_per_epoch = batches
         self.first_epoch = first_epoch
         self.ema = new_ema(network, hyperparameters.ema_decay) if hyperparameters.ema_decay else None
-        total_steps = hyperparameters.epochs * batches_per_epoch
-        self.optimization = Optimization(process_group.data_parallel(network), hyperparameters, total_steps)
+        parallel = self.process_group.data_parallel(network)
+        self.optimization = Optimization(parallel, hyperparameters, hyperparameters.epochs * batches)
         self.history: list[Mapping[str, float]] = []
         self.best: BestModel | None = None
         self.carried: dict[str, Tensor] = {}

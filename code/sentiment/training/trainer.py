@@ -5,7 +5,6 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -13,27 +12,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from byoc.checkpoints import Checkpoint, Checkpoints, Position
-from byoc.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from byoc.errors import TrainingError
 from byoc.job import format_metrics
 from byoc.signals import StopFlag, Stopped
-from sentiment.hyperparameters import Hyperparameters
 from sentiment.training.malloc import keep_freed_memory
-from sentiment.training.state import TrainingState
+from sentiment.training.state import Setup, TrainingState
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """Settings that the stages of a job share; the precision must not be ``auto``.
-
-    ``config`` holds the settings that a resumed job must share.
-    """
-
-    hyperparameters: Hyperparameters
-    process_group: ProcessGroup = SINGLE_PROCESS
-    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Step(NamedTuple):

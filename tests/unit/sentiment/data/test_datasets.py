@@ -1,15 +1,21 @@
 """Channels to examples."""
 
 import logging
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
+from byoc.distributed.process_group import SINGLE_PROCESS
 from byoc.errors import DataError
+from byoc.job import Job
 from byoc.signals import StopFlag, Stopped
-from sentiment.data.datasets import load
+from sentiment.data import datasets
+from sentiment.data.datasets import Datasets
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.pretrained import PretrainedWeights
 from sentiment.settings import NetworkSettings
@@ -20,6 +26,23 @@ from tests.unit.sentiment.data.test_acl_imdb import write_layout
 REVIEWS = [(f"film{i} good" if i % 2 else f"film{i} bad", str(i % 2)) for i in range(200)]
 SIDES = (("pos", 9), ("neg", 1))
 SMALL = Hyperparameters(batch_size=8, stop_words="none")
+
+
+def load(
+    channels: dict[str, Path],
+    hyperparameters: Hyperparameters,
+    sharded: Set[str] = frozenset(),
+    stop: StopFlag | None = None,
+) -> Datasets:
+    """Load the channels as a job of one process does."""
+    job = SimpleNamespace(
+        channels=channels,
+        hyperparameters=hyperparameters,
+        opt_ml=SimpleNamespace(sharded_channels=lambda: sharded),
+        process_group=SINGLE_PROCESS,
+        stop=stop or StopFlag(),
+    )
+    return datasets.load(cast(Job, job))
 
 
 def channels(folder: Path, **content: list[tuple[str, str]]) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.language_model import END_ID
 from sentiment.text.sequences import Sequences
 from sentiment.training.pretraining import CandidateSampler, Pretraining, make_streams
-from sentiment.training.trainer import Setup
+from sentiment.training.state import Setup
 
 
 def zipf_counts(vocab_size: int = 200) -> NDArray[np.int64]:

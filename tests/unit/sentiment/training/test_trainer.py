@@ -23,7 +23,8 @@ from sentiment.training import fine_tuning
 from sentiment.training import trainer as trainer_module
 from sentiment.training.determinism import set_up_torch
 from sentiment.training.fine_tuning import FineTuning, best_epoch
-from sentiment.training.trainer import Setup, Trainer
+from sentiment.training.state import Setup
+from sentiment.training.trainer import Trainer
 
 HYPERPARAMETERS = Hyperparameters(epochs=4, batch_size=16, learning_rate=0.02, patience=4, precision="fp32")
 
