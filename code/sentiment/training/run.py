@@ -50,7 +50,6 @@ class TrainingRun:
     """A job after setup; its precision is not ``auto``."""
 
     job: Job
-    hyperparameters: Hyperparameters
     data: Datasets
     settings: NetworkSettings
     ngrams: NgramResults
@@ -129,7 +128,7 @@ def setup(job: Job) -> TrainingRun:
     trainer = FineTuning(network, data.training, validation, ngram_logits, setup, history)
     if checkpoint is not None and is_pretrained:
         trainer.restore(checkpoint)
-    return TrainingRun(job, hyperparameters, data, settings, ngrams, trainer)
+    return TrainingRun(job, data, settings, ngrams, trainer)
 
 
 def make_setup(job: Job, hyperparameters: Hyperparameters, fingerprints: Mapping[str, str]) -> Setup:
@@ -224,7 +223,8 @@ def write_model(run: TrainingRun, metrics: Mapping[str, Any] | None = None) -> d
     assert best is not None
     validation = data.held_out["validation"]
     logits = np.vstack([run.ngrams.logits["validation"], best.logits])
-    *ngram_weight, lstm_weight, intercept = fit_weights(logits, validation.labels).astype(np.float32)
+    fitted = fit_weights(logits, validation.labels).astype(np.float32)
+    *ngram_weight, lstm_weight, intercept = fitted
     weights = {
         **best.weights,
         "linear.weight": best.weights["linear.weight"] * lstm_weight,
@@ -234,16 +234,11 @@ def write_model(run: TrainingRun, metrics: Mapping[str, Any] | None = None) -> d
         "best_epoch": best_epoch(history),
         "epochs": history,
         "pretraining": trainer.values["pretraining"],
-        "weights": {
-            name: float(weight)
-            for name, weight in zip(
-                (*MODELS[-len(logits) :], "intercept"), (*ngram_weight, lstm_weight, intercept), strict=True
-            )
-        },
+        "weights": dict(zip((*MODELS[-len(logits) :], "intercept"), fitted.tolist(), strict=True)),
         **(metrics or {}),
     }
     training = {
-        "hyperparameters": asdict(run.hyperparameters),
+        "hyperparameters": asdict(trainer.hyperparameters),
         "hardware": Hardware.from_device(run.job.process_group.device).name,
         "reviews": {"training": len(data.training.labels), "unlabeled": len(data.unlabeled.labels)},
         **summary,
