@@ -23,7 +23,7 @@ def memory(root: Path = ROOT) -> int:
     """Memory limit in bytes."""
     limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for folder in _folders(root, "memory"):
-        limit = min([limit, *_numbers(folder, "memory.max"), *_numbers(folder, "memory.limit_in_bytes")])
+        limit = min([limit, *_numbers(folder, "memory.max", "memory.limit_in_bytes")])
     return limit
 
 
@@ -31,13 +31,9 @@ def free_memory(root: Path = ROOT) -> int:
     """Free memory in bytes, including the page cache, which the kernel drops on demand."""
     free = _available(root)
     for folder in _folders(root, "memory"):
-        for limit_name, usage_name in (
-            ("memory.max", "memory.current"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-        ):
-            for limit in _numbers(folder, limit_name):
-                used = next(_numbers(folder, usage_name), 0)
-                free = min(free, limit - used + _page_cache(folder))
+        for limit in _numbers(folder, "memory.max", "memory.limit_in_bytes"):
+            used = next(_numbers(folder, "memory.current", "memory.usage_in_bytes"), 0)
+            free = min(free, limit - used + _page_cache(folder))
     return max(0, free)
 
 
@@ -104,11 +100,12 @@ def _available(root: Path) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
-def _numbers(folder: Path, name: str) -> Iterator[int]:
-    """The number in a file; nothing for "max" or a missing file."""
-    lines = _lines(folder / name)
-    if lines and lines[0].lstrip("-").isdigit():
-        yield int(lines[0])
+def _numbers(folder: Path, *names: str) -> Iterator[int]:
+    """The number in each file, of which a version has one; nothing for "max" or a missing file."""
+    for name in names:
+        lines = _lines(folder / name)
+        if lines and lines[0].lstrip("-").isdigit():
+            yield int(lines[0])
 
 
 def _lines(path: Path) -> list[str]:
