@@ -82,12 +82,6 @@ class ModelRegistry:
         # nginx looks for the files in it, and does not run as root.
         (folder / "routes").chmod(0o711)
 
-    def _add(self, name: str, artifact: Path, workers: int) -> None:
-        self._models[name] = Model(name, artifact, workers)
-        (self._folder / "models" / name).mkdir()
-        (self._folder / "workers" / name).mkdir()
-        (self._folder / "artifacts" / name).symlink_to(artifact)
-
     def load(self, name: str, artifact: Path) -> None:
         """Load a model; on a multi-model endpoint, wait until it can predict.
 
@@ -102,7 +96,10 @@ class ModelRegistry:
                 raise ModelError(409, f"model {name} is loaded already")
             workers, together = self._check(artifact)
             try:
-                self._add(name, artifact, workers)
+                self._models[name] = Model(name, artifact, workers)
+                (self._folder / "models" / name).mkdir()
+                (self._folder / "workers" / name).mkdir()
+                (self._folder / "artifacts" / name).symlink_to(artifact)
                 answer = self._server.register(
                     name, self._settings, together, wait=self._settings.multi_model
                 )
