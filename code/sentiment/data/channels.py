@@ -113,8 +113,7 @@ class ChannelReader:
         roles = {}
         for path in paths:
             folder = acl_imdb.review_dir(path)
-            ignored = self._reason_to_skip(folder)
-            if ignored:
+            if folder and (ignored := self._reason_to_skip(folder)):
                 skipped[ignored[0]] = ignored[1]
             elif folder is None and self._labeled and _UNSUP_WORD.search(_words(path.name)):
                 skipped[path] = "no labels"
@@ -129,10 +128,8 @@ class ChannelReader:
             logger.info("channel %s: skipping %s, %s", self.channel, self.folder / path, reason)
         return roles
 
-    def _reason_to_skip(self, folder: PurePosixPath | None) -> tuple[PurePosixPath, str] | None:
+    def _reason_to_skip(self, folder: PurePosixPath) -> tuple[PurePosixPath, str] | None:
         """The folder that this channel does not read, and why."""
-        if folder is None:
-            return None
         if self._labeled == (folder.name.lower() == acl_imdb.UNSUP_DIR):
             return folder, "no labels" if self._labeled else f"not {acl_imdb.UNSUP_DIR}/"
         half = "test" if self.split == "test" else "train"

@@ -182,10 +182,8 @@ def _suggest_map(counts: Mapping[str, int]) -> dict[str, int | None]:
     """Known words as they are, numbers by the middle of their range, other words and rare labels left out."""
     known = sum(count for label, count in counts.items() if normalize_label(label) in LABELS)
     texts = sorted(map(normalize_label, counts))
-    if known > 0.9 * sum(counts.values()):
-        return {text: LABELS.get(text) for text in texts}
     numbers = {text: float(text) for text in texts if re.fullmatch(r"[+-]?\d+(\.\d+)?", text)}
-    if not numbers or len(numbers) < len(texts) - 1:
+    if known > 0.9 * sum(counts.values()) or not numbers or len(numbers) < len(texts) - 1:
         return {text: LABELS.get(text) for text in texts}
     middle = (min(numbers.values()) + max(numbers.values())) / 2
     ordered = sorted(numbers, key=lambda text: numbers[text])
