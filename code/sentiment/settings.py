@@ -47,9 +47,7 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         """Raise ValueError for an invalid value, which may come from a file."""
         _check_positive(
-            vocab_size=self.vocab_size,
-            embedding_dim=self.embedding_dim,
-            hidden_dim=self.hidden_dim,
+            vocab_size=self.vocab_size, embedding_dim=self.embedding_dim, hidden_dim=self.hidden_dim
         )
         _check_choice("pooling", self.pooling, POOLING)
 

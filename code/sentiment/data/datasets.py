@@ -16,13 +16,7 @@ from byoc.distributed.process_group import ProcessGroup
 from byoc.errors import ArtifactError, DataError
 from byoc.job import Job
 from sentiment.data import corpus
-from sentiment.data.channels import (
-    PRETRAINED_CHANNEL,
-    UNLABELED_CHANNEL,
-    JobReader,
-    Source,
-    training_channel,
-)
+from sentiment.data.channels import PRETRAINED_CHANNEL, UNLABELED_CHANNEL, JobReader, Source, training_channel
 from sentiment.data.corpus import Corpus, ProvisionalVocabulary, Shard
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.pretrained import PretrainedWeights, load_pretrained

@@ -46,11 +46,7 @@ class Pretraining(Trainer):
     rate = "pretraining_learning_rate"
 
     def __init__(
-        self,
-        corpora: Sequence[Sequences],
-        held_out: Sequences,
-        vocab_size: int,
-        setup: Setup,
+        self, corpora: Sequence[Sequences], held_out: Sequences, vocab_size: int, setup: Setup
     ) -> None:
         hyperparameters, process_group = setup.hyperparameters, setup.process_group
         self.sequences = corpora[0]
