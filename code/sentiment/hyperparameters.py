@@ -11,8 +11,6 @@ from byoc.hyperparameters import choice, number, parse_value, text
 from sentiment.settings import POOLING, STOP_WORDS, TOKENIZERS, TRUNCATE
 
 PRECISION = ("auto", "fp32", "fp16", "bf16")
-LR_SCHEDULE = ("linear", "constant")
-SPLIT = ("auto", "ignore")
 # Delimiter, and quotes inside a quoted text: doubled, escaped by a backslash, or quotes that quote nothing.
 CSV_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 CSV_QUOTING = ("doubled", "escaped", "unquoted")
@@ -69,7 +67,7 @@ class Hyperparameters:
     label_column: str = text("", str, _COLUMN, "column of the labels; by default found by its name")
     label_map: str = text("", _parse_label_map, _LABEL_MAP, "meaning of labels; null leaves a row out")
     csv_dialect: str = choice("auto", ("auto", *CSV_DIALECTS), _DIALECT_HELP)
-    split: str = choice("auto", SPLIT, _SPLIT_HELP)
+    split: str = choice("auto", ("auto", "ignore"), _SPLIT_HELP)
     tokenizer: str = choice("ascii", TOKENIZERS, "characters of words: a to z and digits, or every script")
     max_dropped_letters: float = number(0.005, 0, 1, _DROPPED_HELP)
     epochs: int = number(3, 1, 1_000, "maximum passes over the training reviews")
@@ -91,7 +89,7 @@ class Hyperparameters:
     pretraining_learning_rate: float = number(8e-3, 1e-8, 10, "peak learning rate of pretraining")
     embedding_lr_scale: float = number(0.5, 0, 10, "learning-rate multiplier for embeddings; 0 freezes them")
     lr_schedule: str = choice(
-        "linear", LR_SCHEDULE, "learning-rate schedule; linear warms up, then decays to 0"
+        "linear", ("linear", "constant"), "learning-rate schedule; linear warms up, then decays to 0"
     )
     weight_decay: float = number(0.01, 0, 10, "AdamW weight decay; not applied to embeddings")
     max_grad_norm: float = number(1.0, 1e-6, 1e6, "gradient-norm clipping threshold")
