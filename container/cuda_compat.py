@@ -7,6 +7,7 @@ itself (https://docs.aws.amazon.com/sagemaker/latest/dg/container-nvidia-complia
 they would replace its library with an older one.
 """
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -41,16 +42,13 @@ def library_version(compat: Path) -> Version | None:
 
 def driver_version(driver: Path) -> Version | None:
     """The version of the host's driver; None without one."""
-    try:
+    with contextlib.suppress(OSError):
         return _version(driver.read_text("utf-8"))
-    except OSError:
-        pass
     # Some container runtimes hide the file.
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
         return _version(subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout)
-    except (OSError, subprocess.SubprocessError):
-        return None
+    return None
 
 
 def _version(text: str) -> Version | None:
