@@ -17,7 +17,6 @@ from jobs.account import Account
 from jobs.aws_request import Request, send, show
 
 SERVICE = "codebuild.amazonaws.com"
-LOG_GROUP = "/aws/codebuild/{name}"
 POLL_SECONDS = 5
 # IAM needs some seconds to make a new role known to CodeBuild.
 ROLE_SECONDS = 60
@@ -129,7 +128,7 @@ def _follow(account: Account, build: str) -> None:
     stream, tokens = build.partition(":")[2], dict[str, str]()
     while True:
         (state,) = account.client("codebuild").batch_get_builds(ids=[build])["builds"]
-        for line in logs.new_lines(account, LOG_GROUP.format(name=project(account)), stream, tokens):
+        for line in logs.new_lines(account, f"/aws/codebuild/{project(account)}", stream, tokens):
             click.echo(line, err=True)
         if state["buildStatus"] == "SUCCEEDED":
             return
