@@ -25,7 +25,7 @@ import torch
 from benchmarks.harness import ROOT, job_environment, link_reviews, run_job, save
 from byoc.errors import TrainingError
 from sentiment.data.channels import Review, read_channel
-from sentiment.data.corpus import is_held_out
+from sentiment.data.split import is_held_out
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.network import evaluate
 from sentiment.model.predictor import Predictor

@@ -1,12 +1,10 @@
 """Reviews as token ids, read as a stream: no text stays in memory.
 
 Words get provisional ids by first occurrence, because the vocabulary is only known once all reviews have been
-read. ``encode`` then overwrites them by the vocabulary's ids, and the processes exchange their shards.
+read. ``encode`` then overwrites them by the vocabulary's ids.
 """
 
 import hashlib
-import json
-import logging
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,12 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from byoc.distributed.process_group import ProcessGroup
-from sentiment.data.channels import UNLABELED_CHANNEL, Review, Source
-from sentiment.text.sequences import Examples, Sequences, truncate
+from sentiment.data.channels import Review, Source
+from sentiment.text.sequences import Sequences, truncate
 from sentiment.text.vocabulary import Vocabulary
-
-logger = logging.getLogger(__name__)
 
 Tokenizer = Callable[[str], list[str]]
 
@@ -156,29 +151,6 @@ def read(
     return builder.build()
 
 
-def is_held_out(review: Review, fraction: float, seed: int) -> bool:
-    """Whether a review is for validation.
-
-    A hash of the seed and the group id, or of the text if the group is unknown, decides, so that no group is
-    on both sides and all processes agree without communication.
-    """
-    return hash_text(f"{seed}:{review.group or review.text}") < fraction * 2**64
-
-
-def read_and_split(
-    reviews: Iterable[Review], vocabulary: ProvisionalVocabulary, shard: Shard, fraction: float, seed: int
-) -> tuple[Corpus, Corpus]:
-    """Read a training and a validation corpus with provisional ids.
-
-    A text with two group ids may be on both sides; the caller drops it from validation (``drop_texts``).
-    """
-    training, validation = CorpusBuilder(keep_sources=False), CorpusBuilder(keep_sources=True)
-    for position, review in shard.select(reviews):
-        side = validation if is_held_out(review, fraction, seed) else training
-        side.add(position, review, vocabulary.ids(review.text))
-    return training.build(), validation.build()
-
-
 def encode(
     corpus: Corpus, provisional: ProvisionalVocabulary, vocabulary: Vocabulary, max_length: int, keep: str
 ) -> Sequences:
@@ -194,31 +166,3 @@ def encode(
         end += len(ids)
         offsets[i + 1] = end
     return Sequences(out[:end], offsets)
-
-
-def gather_examples(name: str, shard: Corpus, sequences: Sequences, process_group: ProcessGroup) -> Examples:
-    """The reviews of all processes in the order of the channel; ``sequences`` are the encoded shard."""
-    examples = Examples(sequences, shard.labels, shard.groups)
-    if process_group.size > 1:
-        order = _gather_order(shard, process_group)
-        lengths, ids = process_group.concatenate(sequences.lengths), process_group.concatenate(sequences.ids)
-        sequences = Sequences(ids, np.concatenate([[0], np.cumsum(lengths)])).take(order)
-        labels, groups = process_group.concatenate(shard.labels), process_group.concatenate(shard.groups)
-        examples = Examples(sequences, labels[order], groups[order])
-    count, tokens = len(examples.labels), len(examples.sequences.ids)
-    if count or name != UNLABELED_CHANNEL:
-        positive = "" if name == UNLABELED_CHANNEL else f"{(examples.labels == 1).sum()} of them positive, "
-        logger.info("%s: %d reviews, %s%d tokens after truncation", name, count, positive, tokens)
-    return examples
-
-
-def gather_sources(shard: Corpus, process_group: ProcessGroup) -> list[Source]:
-    """The sources of all processes, in the order of the channel."""
-    order = _gather_order(shard, process_group)
-    contents = process_group.gather_bytes(json.dumps(shard.sources).encode())
-    sources = [Source(*entry) for content in contents for entry in json.loads(content)]
-    return [sources[index] for index in order.tolist()]
-
-
-def _gather_order(shard: Corpus, process_group: ProcessGroup) -> NDArray[np.int64]:
-    return np.argsort(process_group.concatenate(shard.positions), kind="stable")

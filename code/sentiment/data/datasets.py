@@ -18,6 +18,8 @@ from byoc.job import Job
 from sentiment.data import corpus
 from sentiment.data.channels import PRETRAINED_CHANNEL, UNLABELED_CHANNEL, JobReader, Source, training_channel
 from sentiment.data.corpus import Corpus, ProvisionalVocabulary, Shard
+from sentiment.data.exchange import gather_examples, gather_sources
+from sentiment.data.split import read_and_split
 from sentiment.hyperparameters import Hyperparameters
 from sentiment.model.pretrained import PretrainedWeights, load_pretrained
 from sentiment.settings import TextSettings
@@ -89,7 +91,7 @@ def load(job: Job) -> Datasets:
         reader.gather("training", training, vocabulary),
         reader.gather(UNLABELED_CHANNEL, unlabeled, vocabulary),
         examples,
-        {split: corpus.gather_sources(shard, process_group) for split, shard in held_out.items()},
+        {split: gather_sources(shard, process_group) for split, shard in held_out.items()},
         _gather_reports(reader.reviews.reports, process_group),
         pretrained,
     )
@@ -158,7 +160,7 @@ class _Reader:
         else:
             fraction, seed = self._hyperparameters.validation_fraction, self._hyperparameters.seed
             reviews, shard = self.reviews.read("training"), self._shard("training")
-            train, validation = corpus.read_and_split(reviews, self._provisional, shard, fraction, seed)
+            train, validation = read_and_split(reviews, self._provisional, shard, fraction, seed)
         held_out = {"validation": validation}
         if "test" in splits:
             held_out["test"] = self.read("test", keep_sources=True)
@@ -178,7 +180,7 @@ class _Reader:
         """Encode a shard and gather the shards of all processes."""
         text = self.text
         sequences = corpus.encode(shard, self._provisional, vocabulary, text.max_length, text.truncate)
-        return corpus.gather_examples(name, shard, sequences, self._process_group)
+        return gather_examples(name, shard, sequences, self._process_group)
 
 
 def _drop_held_out(unlabeled: Corpus, held_out: Iterable[Corpus], process_group: ProcessGroup) -> Corpus:
