@@ -5,7 +5,8 @@ set -euo pipefail
 usage="usage: scripts/check-limits.sh IMAGE MODEL_FOLDER [DOCKER_OPTION ...] >benchmarks/results/limits.json
 
 MODEL_FOLDER   the files of model.tar.gz
-DOCKER_OPTION  for every container, for example -e MODEL_PACKAGE=tfidf"
+DOCKER_OPTION  for every container, for example
+               -e MODEL_PACKAGE=tests.support.toy -v \$PWD/tests:/opt/program/model/tests:ro"
 
 [[ $# -ge 2 && $1 != -* ]] || { echo "$usage" >&2 && exit 2; }
 image=$1 model=$(realpath "$2")
@@ -48,7 +49,8 @@ for options in "${cases[@]}"; do
     echo "${rows[-1]}" >&2
     docker rm -f "$container" >/dev/null
 done
-printf '{"date": "%s", "machine": "%s", "command": "scripts/check-limits.sh", "cases": [\n' "$(date -u +%F)" \
-    "$(uname -m), $(nproc) cores"
+machine=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)
+printf '{"command": "scripts/check-limits.sh IMAGE MODEL_FOLDER %s", "date": "%s", "processor": "%s, %s cores", "cases": [\n' \
+    "${*:3}" "$(date -u +%F)" "$machine" "$(nproc)"
 (IFS=$'\n' && echo "${rows[*]}" | sed '$!s/$/,/')
 printf ']}\n'

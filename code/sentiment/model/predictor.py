@@ -69,8 +69,8 @@ class Predictor:
             raise ValueError("a logit is not finite")
         return logits
 
-    def _result(self, ids: Sequence[int], is_truncated: bool, probability: float) -> dict[str, Any]:
-        unknown = ids.count(UNK_ID)
+    def _result(self, ids: NDArray[np.int32], is_truncated: bool, probability: float) -> dict[str, Any]:
+        unknown = int((ids == UNK_ID).sum())
         result: dict[str, Any]
         if unknown == len(ids):
             result = {"label": None, "score": None, "probability": None, "warning": "no known word"}
@@ -88,9 +88,9 @@ class Predictor:
         shares = [result["_unknown_share"] for result in results]
         return {"unknown_share": round(sum(shares) / max(1, len(shares)), 4)}
 
-    def _encode(self, text: str) -> tuple[list[int], bool]:
+    def _encode(self, text: str) -> tuple[NDArray[np.int32], bool]:
         """The ids of a text, and whether they are those of a part of it."""
         words = tokenize(text, self._stop_words, self._text.tokenizer)
         ids = np.array(self._vocabulary.ids(words), np.int32)
-        truncated: list[int] = truncate(ids, self._text.max_length, self._text.truncate).tolist()
+        truncated = truncate(ids, self._text.max_length, self._text.truncate)
         return truncated, len(text) > MAX_CHARACTERS or len(ids) > len(truncated)

@@ -40,15 +40,18 @@ class NgramFeatures(NamedTuple):
 
     def transform(self, sequences: Sequences) -> sparse.csr_array:
         """[reviews, n-grams] float32, 1 where a review has the n-gram."""
-        rows, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
-        for row, keys in _iterate_occurrences(sequences, self.base):
-            column = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
-            is_feature = self.keys[column] == keys
-            rows.append(row[is_feature])
-            columns.append(column[is_feature].astype(np.int32))
+        none = np.empty(0, np.int32)
+        rows, columns = zip((none, none), *self.iterate(sequences), strict=True)
         row, column = np.concatenate(rows), np.concatenate(columns)
         ones = np.ones(len(row), np.float32)
         return sparse.csr_array((ones, (row, column)), shape=(len(sequences), len(self.keys)))
+
+    def iterate(self, sequences: Sequences) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        """Review and feature of each pair that ``transform`` sets to 1, a chunk of reviews at a time."""
+        for row, keys in _iterate_occurrences(sequences, self.base):
+            column = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+            is_feature = self.keys[column] == keys
+            yield row[is_feature], column[is_feature].astype(np.int32)
 
 
 def _iterate_occurrences(sequences: Sequences, base: int) -> Iterator[tuple[NDArray[np.int32], Keys]]:

@@ -20,12 +20,12 @@ class Sequences:
     offsets: NDArray[np.int64]  # [sequences + 1], sequence i is ``ids[offsets[i]:offsets[i + 1]]``
 
     @classmethod
-    def from_lists(cls, sequences: Sequence[Sequence[int]]) -> "Sequences":
-        """Flatten lists of ids."""
+    def from_lists(cls, sequences: Sequence[Sequence[int] | NDArray[np.int32]]) -> "Sequences":
+        """Flatten lists or arrays of ids."""
         offsets = np.zeros(len(sequences) + 1, np.int64)
         np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
-        ids = np.fromiter((i for ids in sequences for i in ids), np.int32, count=int(offsets[-1]))
-        return cls(ids, offsets)
+        ids = [np.asarray(sequence, np.int32) for sequence in sequences]
+        return cls(np.concatenate([np.empty(0, np.int32), *ids]), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
