@@ -88,26 +88,15 @@ class PlainTrainer:
         loss.item()
         return len(chosen)
 
-    @torch.inference_mode()
-    def accuracy(self, examples: Examples) -> float:
-        """Accuracy on reviews that are padded as in training."""
-        ids, lengths = (part.to(self.device) for part in pad(examples))
-        starts = range(0, len(ids), BATCH_SIZE)
-        logits = [self.network(ids[i : i + BATCH_SIZE], lengths[i : i + BATCH_SIZE]) for i in starts]
-        return float(((torch.cat(logits).cpu().numpy() > 0) == (examples.labels == 1)).mean())
-
 
 def main(base: Path, precision: str) -> None:
-    """Train as many epochs as the preset ``baseline``, and print a line after each."""
+    """Train an epoch, and print its speed."""
     set_up_torch(BASELINE.seed)
     data = datasets.load(Job("sentiment", OptMl(base), BASELINE, StopFlag()))
     trainer = PlainTrainer(data.training, len(data.vocabulary), precision)
-    for epoch in range(1, BASELINE.epochs + 1):
-        start = time.perf_counter()
-        reviews = sum(trainer.step() for _ in range(-(-len(data.training.labels) // BATCH_SIZE)))
-        rate = reviews / (time.perf_counter() - start)
-        accuracy = trainer.accuracy(data.held_out["validation"])
-        print(f"epoch={epoch}; validation_accuracy={accuracy:.4f}; reviews_per_second={rate:.0f};")
+    start = time.perf_counter()
+    reviews = sum(trainer.step() for _ in range(-(-len(data.training.labels) // BATCH_SIZE)))
+    print(f"epoch=1; reviews_per_second={reviews / (time.perf_counter() - start):.0f};")
 
 
 if __name__ == "__main__":

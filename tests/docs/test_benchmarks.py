@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from benchmarks.accuracy.tables import by_run_spec, format_figures, load_runs, on_common_folds, on_first_fold
-from sentiment.hyperparameters import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
@@ -41,14 +40,6 @@ def test_accuracy_of_baseline_on_first_fold() -> None:
 def test_accuracies_on_common_folds(run_spec: str) -> None:
     accuracy, error, calibration, _ = format_figures(by_run_spec(on_common_folds(load_runs()))[run_spec])
     assert f"| {accuracy} | {error} | {calibration} |\n" in PAGE
-
-
-@pytest.mark.parametrize("what", ["plain", *PRESETS])
-def test_times_to_accuracy(what: str) -> None:
-    found = result("training")["time_to_accuracy"]
-    assert f"to {found['accuracy']:.0%}".replace("%", " %") in PAGE
-    of = found[what]
-    assert f"| {of['reviews_per_second']} | {of['epoch']} | {of['seconds']} s |" in PAGE
 
 
 def test_times_of_prediction() -> None:
