@@ -1,11 +1,12 @@
 """Accuracy of presets and changed hyperparameters, compared with two baselines, by cross-validation.
 
-    benchmarks/run.sh accuracy FOLDER [--folds 0 1 2 3 4] [--seeds 1 2 3] [RUN_SPEC ...]
+    benchmarks/run.sh accuracy FOLDER [--folds 0 1 2 3 4] [--seeds 1 2 3] [--pretrained MODEL] [RUN_SPEC ...]
 
 FOLDER is the official layout of the reviews. A RUN_SPEC is a preset with changes: ``preset=best,epochs=2``.
 The default is every preset; ``@benchmarks/accuracy/changes.txt`` reads specifications from a file, one per
 line. Each runs as a whole job in its own process, trains on all folds but one and is measured on that one;
-no movie is on both sides. Only specifications that begin with ``preset=best`` get the unlabeled reviews.
+no movie is on both sides. Only specifications that begin with ``preset=best`` get the unlabeled reviews;
+with --pretrained, none does, and all start from MODEL, the model folder of a job that only pretrained.
 Earlier runs stay in ``results/accuracy.json``; ``docs/experiments.md`` has the tables.
 """
 
@@ -26,7 +27,7 @@ from benchmarks.harness import processor, run_job, today
 from byoc.errors import HyperparameterError
 from byoc.hyperparameters import parse_hyperparameters
 from byoc.version import version
-from sentiment.data.channels import Review
+from sentiment.data.channels import PRETRAINED_CHANNEL, Review
 from sentiment.evaluation.metrics import calibration_gaps, log_loss, roc_auc, sigmoid
 from sentiment.hyperparameters import PRESETS, Hyperparameters
 from sentiment.model.weighted_sum import cross_fitted_sum
@@ -86,17 +87,22 @@ def evaluate(logits: NDArray[np.float32], labels: NDArray[np.int8], seconds: flo
     }
 
 
-def measure(folder: Path, fold: int, seeds: list[int], specs: list[str]) -> Iterator[Run]:
+def measure(
+    folder: Path, fold: int, seeds: list[int], specs: list[str], pretrained: Path | None = None
+) -> Iterator[Run]:
     """All runs of one fold; a failing job ends them."""
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary)
         sides = write_channels(folder, fold, base)
         for name in BASELINES:
             yield {"run_spec": name, "fold": fold, "seed": 0, **measure_baseline(name, *sides)}
+        if pretrained:
+            (base / "input" / "data" / PRETRAINED_CHANNEL).symlink_to(pretrained)
         for spec in specs:
-            link_unlabeled(folder, base, spec.startswith("preset=best"))
+            link_unlabeled(folder, base, spec.startswith("preset=best") and not pretrained)
+            name = f"{spec}, pretrained" if pretrained else spec
             for seed in seeds:
-                yield {"run_spec": spec, "fold": fold, "seed": seed, **measure_job(base, spec, seed)}
+                yield {"run_spec": name, "fold": fold, "seed": seed, **measure_job(base, spec, seed)}
 
 
 def save_run(run: Run) -> None:
@@ -120,6 +126,7 @@ def main() -> None:
     parser.add_argument("specs", nargs="*", metavar="RUN_SPEC")
     parser.add_argument("--folds", type=int, nargs="+", default=[0], choices=range(FOLDS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--pretrained", type=lambda path: Path(path).resolve(), metavar="MODEL")
     arguments = parser.parse_intermixed_args()
     specs = arguments.specs or [f"preset={name}" for name in PRESETS]
     if not arguments.folder.is_dir():
@@ -130,7 +137,7 @@ def main() -> None:
         except HyperparameterError as error:
             parser.error(f"{spec!r}: {error}")
     for fold in arguments.folds:
-        for run in measure(arguments.folder.resolve(), fold, arguments.seeds, specs):
+        for run in measure(arguments.folder.resolve(), fold, arguments.seeds, specs, arguments.pretrained):
             save_run(run)
             print({name: run[name] for name in ("run_spec", "fold", "seed", "accuracy", "seconds")})
 

@@ -59,7 +59,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     specs: list[str] = []
 
     def measure(*arguments: Any) -> list[Any]:
-        specs.extend(arguments[-1])
+        specs.extend(arguments[3])
         return []
 
     monkeypatch.setattr(accuracy, "measure", measure)
