@@ -100,7 +100,7 @@ def measure(
             (base / "input" / "data" / PRETRAINED_CHANNEL).symlink_to(pretrained)
         for spec in specs:
             link_unlabeled(folder, base, spec.startswith("preset=best") and not pretrained)
-            name = f"{spec}, pretrained" if pretrained else spec
+            name = f"{spec},pretrained" if pretrained else spec
             for seed in seeds:
                 yield {"run_spec": name, "fold": fold, "seed": seed, **measure_job(base, spec, seed)}
 

@@ -36,7 +36,7 @@ def test_accuracy_of_baseline_on_first_fold() -> None:
     assert f"`preset=baseline` has {accuracy}" in PAGE
 
 
-@pytest.mark.parametrize("run_spec", ["preset=default", "TF-IDF", "NBSVM"])
+@pytest.mark.parametrize("run_spec", ["preset=best,pretrained", "preset=default", "TF-IDF", "NBSVM"])
 def test_accuracies_on_common_folds(run_spec: str) -> None:
     accuracy, error, calibration, _ = format_figures(by_run_spec(on_common_folds(load_runs()))[run_spec])
     assert f"| {accuracy} | {error} | {calibration} |\n" in PAGE

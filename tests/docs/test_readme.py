@@ -36,7 +36,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("run_spec", ["preset=default", "NBSVM", "TF-IDF"])
+@pytest.mark.parametrize("run_spec", ["preset=best,pretrained", "preset=default", "NBSVM", "TF-IDF"])
 def test_accuracies_on_common_folds(run_spec: str) -> None:
     accuracy, error, *_ = format_figures(by_run_spec(on_common_folds(load_runs()))[run_spec])
     assert f"| {accuracy} ± {error} |" in README
