@@ -20,7 +20,7 @@ from moto.server import ThreadedMotoServer
 from jobs import ROOT
 from tests.jobs.conftest import ACCOUNT, REGION, ROLE
 
-IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/sentiment:v1"
+IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/sentiment@sha256:{0:064}"
 
 
 @pytest.fixture
