@@ -192,4 +192,4 @@ def test_stop_during_start_exits_with_0(image: str, trained: Path) -> None:
         image, "serve", options=("--volume", f"{trained / 'model'}:/opt/ml/model:ro")
     ) as container:
         container.wait_for("serving with these settings")
-        assert container.stop(10) == 0
+        assert container.stop(30) == 0
