@@ -139,7 +139,8 @@ def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
         # Not the whole file at once, which would take its size in addition.
         with safe_open(path, "numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (the file is no mapping)
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
     except OSError as error:
         raise ArtifactError(f"{path} is missing or unreadable ({error.strerror})") from error
     except SafetensorError as error:
