@@ -4,13 +4,14 @@ import contextlib
 import json
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
 from tests.support.nginx_requests import ANSWER, MIB, assert_busy, busy, error, invoke
 from tests.support.programs import wait_until
 from tests.support.running_nginx import RunningNginx, running_nginx
-from tests.support.unix_http import Response
+from tests.support.unix_http import Request, Response
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 25 * MIB])
@@ -71,6 +72,18 @@ def test_body_of_unknown_length_is_in_a_file(server: RunningNginx, chunks: list[
 def test_client_cannot_name_a_file(server: RunningNginx) -> None:
     assert invoke(server, X_Body_File="/etc/passwd").status == 200
     assert (server.asked[0].body, "x-body-file" in server.asked[0].headers) == (b"fine", False)
+
+
+def test_only_its_owner_reads_the_file(server: RunningNginx) -> None:
+    modes: list[int] = []
+
+    def answer(request: Request) -> Response:
+        modes.append(Path(request.headers["x-body-file"]).stat().st_mode & 0o777)
+        return ANSWER
+
+    server.model = answer
+    assert invoke(server, b"x" * MIB).status == 200
+    assert modes == [0o600]
 
 
 def test_file_goes_with_its_request(server: RunningNginx) -> None:
