@@ -79,10 +79,8 @@ class HeartbeatMonitor:
 
     def finish(self, failure: str | None = None) -> None:
         """Send the end of this host's job to the other hosts: success, or the reason of its failure."""
-        if failure is None:
-            self._call_soon(self._send, "done")
-        else:
-            self._call_soon(self._send, "failed", f"host {self._hosts.current}: {failure}")
+        message = ("done",) if failure is None else ("failed", f"host {self._hosts.current}: {failure}")
+        self._call_soon(self._send, *message)
 
     def _call_soon(self, function: Callable[..., object], *arguments: str) -> None:
         with contextlib.suppress(RuntimeError):  # the event loop ended because the port is in use

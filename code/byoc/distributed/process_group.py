@@ -128,13 +128,9 @@ class ProcessGroup:
             return content
         size = torch.tensor([len(content or b"")])
         dist.broadcast(size, 0)
-        if int(size) == 0:
-            return None
-        tensor = (
-            _to_tensor(content) if self.rank == 0 and content else torch.empty(int(size), dtype=torch.uint8)
-        )
+        tensor = _to_tensor(content if self.rank == 0 and content else bytes(int(size)))
         dist.broadcast(tensor, 0)
-        return tensor.numpy().tobytes()
+        return tensor.numpy().tobytes() or None
 
 
 def _to_tensor(content: bytes) -> Tensor:
