@@ -3,7 +3,8 @@
 import csv
 import re
 from collections.abc import Callable, Iterator
-from itertools import chain
+from copy import copy
+from itertools import tee
 from typing import Any, NamedTuple, TypeVar
 
 from byoc.errors import DataError
@@ -36,15 +37,15 @@ class Dialect(NamedTuple):
 
     def reader(self, lines: Iterator[str]) -> Any:
         """A ``csv.reader``."""
-        if self.quoting == "escaped":
-            lines = (_ESCAPE.sub(_double_quote, line) if "\\" in line else line for line in lines)
         if self.quoting == "unquoted":
             return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
-        return csv.reader(lines, delimiter=self.delimiter, strict=True)
+        return csv.reader(map(self.unescape, lines), delimiter=self.delimiter, strict=True)
 
-
-def _double_quote(match: re.Match[str]) -> str:
-    return '""' if match[1] == '"' else "\\"
+    def unescape(self, line: str) -> str:
+        """A line with doubled instead of escaped quotes, if the dialect escapes them."""
+        if self.quoting != "escaped" or "\\" not in line:
+            return line
+        return _ESCAPE.sub(lambda match: '""' if match[1] == '"' else "\\", line)
 
 
 class _RowError(Exception):
@@ -77,20 +78,6 @@ class _Fit(NamedTuple):
         return len(self.rows[0])
 
 
-class _Lines:
-    """Lines that can be read several times from the beginning."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self.rest = lines
-        self.buffer: list[str] = []
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self.buffer
-        for line in self.rest:
-            self.buffer.append(line)
-            yield line
-
-
 class Table(NamedTuple):
     """A CSV file whose dialect is known: all rows, each with its first line."""
 
@@ -114,15 +101,14 @@ def open_table(
     Raises:
         DataError: no dialect fits, or several do with different rows.
     """
-    buffered = _Lines(lines)
-    first = next(iter(buffered), "")
+    (lines,) = tee(lines, 1)  # each copy of it starts here
     skipped = 0
-    if match := _SEP_LINE.fullmatch(first):
+    if match := _SEP_LINE.fullmatch(next(copy(lines), "")):
         if len(candidates) > 1:
             candidates = [Dialect(match[1], quoting) for quoting in CSV_QUOTING]
-        buffered.buffer.clear()
+        next(lines)
         skipped = 1
-    results = list(_try_all(candidates, buffered, find_columns))
+    results = list(_try_all(candidates, lines, find_columns))
     fits = [result for result in results if isinstance(result, _Fit)]
     if any(result and result.width > 1 for result in results):
         fits = [fit for fit in fits if fit.width > 1 or fit.columns.is_header]
@@ -137,36 +123,32 @@ def open_table(
             f"{name}: {fits[0].dialect} and {fits[1].dialect} both fit the first rows; set csv_dialect"
         )
     dialect = fits[0].dialect
-    rows = _read_all(name, dialect, chain(buffered.buffer, buffered.rest), skipped)
-    return Table(dialect, fits[0].columns, rows)
+    return Table(dialect, fits[0].columns, _read_all(name, dialect, lines, skipped))
 
 
 def _try_all(
-    candidates: list[Dialect], lines: _Lines, find_columns: FindColumns[Any]
+    candidates: list[Dialect], lines: Iterator[str], find_columns: FindColumns[Any]
 ) -> Iterator[_Fit | _Misfit | None]:
-    """Try dialects, without the ones that cannot make a difference."""
+    """Try dialects; nobody asks whether quotes are literal where they quote."""
     fitting = set()
     for dialect in candidates:
-        if len(candidates) > 1:
-            if dialect.quoting == "escaped" and not any("\\" in line for line in lines.buffer):
-                continue
-            if dialect.quoting == "unquoted" and dialect.delimiter in fitting:
-                continue
-        result = _try(dialect, lines, find_columns, len(candidates) > 1)
+        if dialect.quoting == "unquoted" and dialect.delimiter in fitting:
+            continue
+        result = _try(dialect, copy(lines), find_columns, len(candidates) > 1)
         if isinstance(result, _Fit):
             fitting.add(dialect.delimiter)
         yield result
 
 
 def _try(
-    dialect: Dialect, lines: _Lines, find_columns: FindColumns[Any], may_be_quoted: bool
+    dialect: Dialect, lines: Iterator[str], find_columns: FindColumns[Any], may_be_quoted: bool
 ) -> _Fit | _Misfit | None:
     """None without any row."""
     rows: list[Row] = []
     fault: _RowError | None = None
     characters = 0
     try:
-        for _, row in _read_rows(dialect, iter(lines)):
+        for _, row in _read_rows(dialect, lines):
             rows += [row] if row else []
             characters += sum(map(len, row))
             if len(rows) == SAMPLE_ROWS or characters > _SAMPLE_CHARACTERS:
@@ -261,9 +243,7 @@ def _width_error(dialect: Dialect, row: Row, width: int, more_lines: int) -> str
 
 def _explain(dialect: Dialect, lines: Row, first: int, error: csv.Error) -> _RowError:
     """The quote that causes an error of ``csv``."""
-    text = "".join(
-        _ESCAPE.sub(_double_quote, line) if dialect.quoting == "escaped" else line for line in lines
-    )
+    text = "".join(map(dialect.unescape, lines))
     delimiter = re.escape(dialect.delimiter)
     field = re.compile(rf'(?:"[^"]*(?:""[^"]*)*"|(?!")[^{delimiter}\r\n]*)({delimiter}|\r\n?|\n|\Z)')
     position = 0
