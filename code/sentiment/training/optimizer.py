@@ -54,17 +54,12 @@ class Optimization:
         embeddings: list[nn.Parameter] = []
         weights: list[nn.Parameter] = []
         for name, parameter in self.network.named_parameters():
-            if parameter.requires_grad:
-                (embeddings if name.endswith("embedding.weight") else weights).append(parameter)
-        groups: list[dict[str, Any]] = [
+            (embeddings if name.endswith("embedding.weight") else weights).append(parameter)
+        scale = self.hyperparameters.embedding_lr_scale
+        return [
             {"params": weights, "lr_scale": 1.0},
-            {
-                "params": embeddings,
-                "lr_scale": self.hyperparameters.embedding_lr_scale,
-                "weight_decay": 0.0,
-            },
+            {"params": embeddings, "lr_scale": scale, "weight_decay": 0.0},
         ]
-        return groups if embeddings else groups[:1]
 
     def step(self, losses: Sequence[Callable[[], Tensor]], number: int) -> Tensor:
         """Take one step, ``number`` counted from 0, down the sum of the losses of the micro-batches.
