@@ -32,7 +32,7 @@ class NgramFeatures(NamedTuple):
         """
         if base > MAX_BASE:
             raise DataError(f"n-grams support at most {MAX_BASE} token ids; lower vocab_size")
-        occurrences = [keys for _, keys in _iterate_occurrences(sequences, base)]
+        occurrences = [_distinct_keys(sequences[i], base) for i in range(len(sequences))]
         keys, counts = np.unique(np.concatenate([np.empty(0, np.int64), *occurrences]), return_counts=True)
         keys, counts = keys[counts > 1], counts[counts > 1]
         most_frequent = np.argsort(-counts, kind="stable")[:max_ngrams]
@@ -40,34 +40,29 @@ class NgramFeatures(NamedTuple):
 
     def transform(self, sequences: Sequences) -> sparse.csr_array:
         """[reviews, n-grams] float32, 1 where a review has the n-gram."""
-        none = np.empty(0, np.int32)
-        rows, columns = zip((none, none), *self.iterate(sequences), strict=True)
-        row, column = np.concatenate(rows), np.concatenate(columns)
-        ones = np.ones(len(row), np.float32)
-        return sparse.csr_array((ones, (row, column)), shape=(len(sequences), len(self.keys)))
+        rows = list(self.iterate(sequences))
+        column = np.concatenate([np.empty(0, np.int32), *rows])
+        # Otherwise scipy stores the columns in 64 bits, too.
+        offsets = np.cumsum([0, *map(len, rows)], dtype=sparse.get_index_dtype(maxval=len(column)))
+        ones = np.ones(len(column), np.float32)
+        return sparse.csr_array((ones, column, offsets), shape=(len(sequences), len(self.keys)))
 
-    def iterate(self, sequences: Sequences) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-        """Review and feature of each pair that ``transform`` sets to 1, a chunk of reviews at a time."""
-        for row, keys in _iterate_occurrences(sequences, self.base):
+    def iterate(self, sequences: Sequences) -> Iterator[NDArray[np.int32]]:
+        """The features of each review, in ascending order."""
+        for i in range(len(sequences)):
+            keys = _distinct_keys(sequences[i], self.base)
             column = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
-            is_feature = self.keys[column] == keys
-            yield row[is_feature], column[is_feature].astype(np.int32)
+            yield column[self.keys[column] == keys].astype(np.int32)
 
 
-def _iterate_occurrences(sequences: Sequences, base: int) -> Iterator[tuple[NDArray[np.int32], Keys]]:
-    """Row and key of each distinct n-gram of each review, a chunk of reviews at a time."""
-    start = 0
-    for chunk in sequences.chunks():
-        rows, ids = chunk.rows, chunk.ids.astype(np.int64)
-        keys, occurrences = ids, [np.stack([rows, ids])]
-        for order in range(2, MAX_ORDER + 1):
-            keys = keys[:-1] + base ** (order - 1) * ids[order - 1 :]
-            is_within = rows[order - 1 :] == rows[: len(rows) - order + 1]
-            occurrences.append(np.stack([rows[order - 1 :], keys])[:, is_within])
-        row, key = np.concatenate(occurrences, axis=1)
-        order_by_row = np.lexsort((key, row))
-        row, key = row[order_by_row], key[order_by_row]
-        is_first = np.ones(len(row), np.bool_)
-        is_first[1:] = (row[1:] != row[:-1]) | (key[1:] != key[:-1])
-        yield (start + row[is_first]).astype(np.int32), key[is_first]
-        start += len(chunk)
+def _distinct_keys(ids: NDArray[np.int32], base: int) -> Keys:
+    """Sorted keys of the n-grams of a review."""
+    words = keys = ids.astype(np.int64)
+    ngrams = [words]
+    for order in range(1, MAX_ORDER):
+        keys = keys[:-1] + base**order * words[order:]
+        ngrams.append(keys)
+    keys = np.sort(np.concatenate(ngrams))
+    is_first = np.ones(len(keys), np.bool_)
+    is_first[1:] = keys[1:] != keys[:-1]
+    return keys[is_first]

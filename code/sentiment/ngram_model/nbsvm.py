@@ -53,9 +53,8 @@ class NBSVM(NamedTuple):
     def logits(self, sequences: Sequences) -> NDArray[np.float32]:
         """[sequences] logits."""
         # Without the sparse matrix, whose construction takes as long as the rest for a single review.
-        sums = np.full(len(sequences), self.intercept)
-        for row, feature in self.features.iterate(sequences):
-            sums += np.bincount(row, self.coefficients[feature], len(sequences))
+        features = self.features.iterate(sequences)
+        sums = np.array([self.coefficients[row].sum(dtype=np.float64) for row in features]) + self.intercept
         scale = (_TYPICAL_WORDS + PSEUDO_COUNT) / (sequences.lengths + PSEUDO_COUNT)
         logits: NDArray[np.float32] = (sums * scale).astype(np.float32)
         return logits

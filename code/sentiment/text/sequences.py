@@ -1,6 +1,6 @@
 """Token sequences of different lengths in one flat array, and their truncation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 # Share of a truncated sequence that "head-tail" takes from the head: reviews mostly sum up at the end.
 _HEAD_FRACTION = 0.25
-_CHUNK = 1_000  # sequences; bounds the memory of temporary arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +47,6 @@ class Sequences:
             return self
         offsets = np.concatenate([self.offsets, self.offsets[-1] + tail.offsets[1:]])
         return Sequences(np.concatenate([self.ids, tail.ids]), offsets)
-
-    def chunks(self) -> "Iterator[Sequences]":
-        """Consecutive runs of at most ``_CHUNK`` sequences."""
-        for start in range(0, len(self), _CHUNK):
-            offsets = self.offsets[start : start + _CHUNK + 1]
-            yield Sequences(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
     @property
     def lengths(self) -> NDArray[np.int64]:

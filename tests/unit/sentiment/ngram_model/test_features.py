@@ -13,8 +13,7 @@ TWICE = Sequences.from_lists([[2, 3], [2, 3]])
 ALL = 10**6
 
 
-def test_features_match_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sentiment.text.sequences._CHUNK", 7)
+def test_features_match_scikit_learn() -> None:
     sequences = TRAINING.sequences
     matrix = NgramFeatures.fit(sequences, VOCAB_SIZE, ALL).transform(sequences)
     vectorizer = CountVectorizer(
@@ -40,6 +39,7 @@ def test_transform_ignores_new_ngrams() -> None:
     matrix = NgramFeatures.fit(TWICE, 20, ALL).transform(Sequences.from_lists([[2, 2, 3], [14], []]))
     assert matrix.toarray().tolist() == [[1, 1, 1], [0, 0, 0], [0, 0, 0]]
     assert matrix.dtype == np.float32
+    assert matrix.indices.dtype == np.int32
 
 
 def test_ngram_stays_within_a_review() -> None:

@@ -41,12 +41,3 @@ def test_concatenate_appends_sequences() -> None:
 
 def test_concatenate_with_nothing_copies_nothing() -> None:
     assert THREE.concatenate(Sequences.from_lists([])) is THREE
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 5])
-def test_chunks_cover_all_sequences(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr("sentiment.text.sequences._CHUNK", 2)
-    sequences = Sequences.from_lists([[i] * i for i in range(count)])
-    chunks = list(sequences.chunks())
-    assert [sequence for chunk in chunks for sequence in lists(chunk)] == lists(sequences)
-    assert all(len(chunk) <= 2 for chunk in chunks)
