@@ -73,6 +73,23 @@ def test_numbers_of_the_replacement() -> None:
     assert f"load average of {figures['load_average_before']}" in page
 
 
+@pytest.mark.parametrize(
+    "case", ["oversubscribed by a second training", "shared with one busy loop", "idle"]
+)
+def test_rates_by_spinning(case: str) -> None:
+    rates = result("threads")["reviews_per_second"]
+    settings = ("default", "passive", "1 thread")
+    default, passive, single = (rates[f"training, {case}, {setting}"] for setting in settings)
+    spins = rates[f"training, {case}, spins 1000"]
+    assert f"| {default}, {spins}, {passive}, {single} | `benchmarks/run.sh threads` |" in PAGE
+
+
+def test_rates_of_two_busy_models() -> None:
+    rates = result("threads")["reviews_per_second"]
+    two, one = (rates[f"predictions, 2 busy models, {setting}"] for setting in ("2 threads", "1 thread"))
+    assert f"| {two}, {one} | `benchmarks/run.sh threads` |" in PAGE
+
+
 def test_numbers_of_serverless_endpoint() -> None:
     found = result("serverless")
     assert f"| {found['peak_memory_mib_max']} MiB | `benchmarks/run.sh serverless` |" in PAGE
