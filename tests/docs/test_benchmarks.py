@@ -73,9 +73,7 @@ def test_numbers_of_the_replacement() -> None:
     assert f"load average of {figures['load_average_before']}" in page
 
 
-@pytest.mark.parametrize(
-    "case", ["oversubscribed by a second training", "shared with one busy loop", "idle"]
-)
+@pytest.mark.parametrize("case", ["oversubscribed by a second training", "shared with one busy loop", "idle"])
 def test_rates_by_spinning(case: str) -> None:
     rates = result("threads")["reviews_per_second"]
     settings = ("default", "passive", "1 thread")

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sentiment.evaluation.metrics import sigmoid
 from sentiment.model.artifact import Artifact, load_artifact
 from sentiment.model.network import SentimentLSTM, evaluate
 from sentiment.model.precision import DTYPES, Hardware
@@ -53,9 +52,10 @@ class Predictor:
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Label, its probability ("score") and that of "positive", and doubts about them, for each text."""
         encoded = [self._encode(text) for text in texts]
-        probabilities = sigmoid(self._logits(Sequences.from_lists([ids for ids, _ in encoded])))
+        logits = self._logits(Sequences.from_lists([ids for ids, _ in encoded]))
+        probabilities = torch.from_numpy(logits).double().sigmoid().tolist()
         return [
-            self._result(ids, is_truncated, float(probability))
+            self._result(ids, is_truncated, probability)
             for (ids, is_truncated), probability in zip(encoded, probabilities, strict=True)
         ]
 

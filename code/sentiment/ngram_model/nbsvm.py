@@ -4,17 +4,18 @@ Wang and Manning, ACL 2012, section 2.3.
 """
 
 import logging
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.linear_model import LogisticRegression
 
 from byoc.errors import DataError
 from sentiment.ngram_model.features import NgramFeatures
 from sentiment.settings import PSEUDO_COUNT
 from sentiment.text.sequences import Examples, Sequences
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class NBSVM(NamedTuple):
         Raises:
             DataError: no two reviews share a word.
         """
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (see features.py)
+
         features = NgramFeatures.fit(training.sequences, base, max_ngrams)
         if len(features.keys) == 0:
             raise DataError(f"no two reviews share a word; the n-gram model needs common n-grams\n{_REMEDY}")
@@ -64,7 +67,7 @@ class NBSVM(NamedTuple):
         return NBSVM(self.features, (self.coefficients * weight).astype(np.float32), self.intercept * weight)
 
 
-def log_count_ratios(matrix: sparse.csr_array, labels: NDArray[np.int8]) -> NDArray[np.float32]:
+def log_count_ratios(matrix: "sparse.csr_array", labels: NDArray[np.int8]) -> NDArray[np.float32]:
     """[n-grams] log-count ratios of [reviews, n-grams] features, with one added to each count."""
     positive, negative = (matrix.T @ (labels == label).astype(np.float32) + 1.0 for label in (1, 0))
     ratios: NDArray[np.float32] = np.log(positive / positive.sum()) - np.log(negative / negative.sum())

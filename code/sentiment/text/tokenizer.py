@@ -12,15 +12,16 @@ returns the same words faster:
 """
 
 import re
+import sys
 import unicodedata
 import warnings
 from collections.abc import Collection
 from importlib.resources import files
+from typing import Any
 
 import regex
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWarning
 from bs4.exceptions import ParserRejectedMarkup
-from nltk.tokenize.destructive import MacIntyreContractions
 
 from sentiment.settings import STOP_WORDS
 
@@ -52,6 +53,14 @@ _TO_SPACE = bytes(code if chr(code).isascii() and chr(code).isalnum() else ord("
 
 def _contractions() -> dict[str, tuple[str, str]]:
     """Words without an apostrophe that nltk's tokenizer splits in two, from its patterns."""
+    # nltk imports both wherever they are installed, for its other parts: 90 MB and two seconds of each start.
+    hidden = [name for name in ("scipy", "sklearn") if name not in sys.modules]
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(hidden))
+    from nltk.tokenize.destructive import MacIntyreContractions  # noqa: PLC0415
+
+    for name in hidden:
+        del modules[name]
     pattern = re.compile(r"\(\?i\)\\b\(([a-z]+)\)\(\?#X\)\(([a-z]+)\)(?:\\b|\(\?=\\s\))")
     matches = map(pattern.fullmatch, MacIntyreContractions.CONTRACTIONS2)
     return {match[1] + match[2]: (match[1], match[2]) for match in matches if match}
