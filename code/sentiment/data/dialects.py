@@ -129,7 +129,7 @@ def open_table(
 def _try_all(
     candidates: list[Dialect], lines: Iterator[str], find_columns: FindColumns[Any]
 ) -> Iterator[_Fit | _Misfit | None]:
-    """Try dialects; nobody asks whether quotes are literal where they quote."""
+    """Try dialects; literal quotes only with delimiters that fit with no other quoting."""
     fitting = set()
     for dialect in candidates:
         if dialect.quoting == "unquoted" and dialect.delimiter in fitting:

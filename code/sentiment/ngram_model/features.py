@@ -1,7 +1,7 @@
 """Binary n-gram features of reviews; an n-gram of token ids is one integer key.
 
-Prediction needs neither scipy nor scikit-learn, which take 90 MB and two seconds: only ``fit`` and
-``transform`` import them.
+Prediction needs neither scipy nor scikit-learn, which take 90 MB and two seconds: only ``transform`` and
+``NBSVM.fit`` import them.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class NgramFeatures(NamedTuple):
 
     def transform(self, sequences: Sequences) -> "sparse.csr_array":
         """[reviews, n-grams] float32, 1 where a review has the n-gram."""
-        from scipy import sparse  # noqa: PLC0415
+        from scipy import sparse  # noqa: PLC0415 (only fitting needs it: see above)
 
         rows = list(self.iterate(sequences))
         column = np.concatenate([np.empty(0, np.int32), *rows])

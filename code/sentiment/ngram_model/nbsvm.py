@@ -40,7 +40,7 @@ class NBSVM(NamedTuple):
         Raises:
             DataError: no two reviews share a word.
         """
-        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (see features.py)
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 (see features.py: not to predict)
 
         features = NgramFeatures.fit(training.sequences, base, max_ngrams)
         if len(features.keys) == 0:

@@ -57,7 +57,7 @@ def _contractions() -> dict[str, tuple[str, str]]:
     hidden = [name for name in ("scipy", "sklearn") if name not in sys.modules]
     modules: dict[str, Any] = sys.modules
     modules.update(dict.fromkeys(hidden))
-    from nltk.tokenize.destructive import MacIntyreContractions  # noqa: PLC0415
+    from nltk.tokenize.destructive import MacIntyreContractions  # noqa: PLC0415 (while they are hidden)
 
     for name in hidden:
         del modules[name]
